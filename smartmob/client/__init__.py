@@ -1,0 +1,1 @@
+"""The client: programs that speak to an agent over its REST interface."""

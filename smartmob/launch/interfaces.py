@@ -1,0 +1,150 @@
+"""
+What launching looks like from above: as close to C{IReactorProcess} as it can be.
+
+A program's life is told to a L{twisted.internet.interfaces.IProcessProtocol}:
+
+  - C{makeConnection(program)}: it was executed, C{program.pid} is known.
+  - C{childDataReceived(1 or 2, data)}: output, up to 64 KiB at a time.
+  - C{processExited(reason)}: its first process, the leader, has ended.
+  - C{processEnded(reason)}: nothing of its tree is left, or what is left can't
+    be ended (C{program.left}); all its output has been delivered.  Comes exactly
+    once a run, always last, also where nothing could be executed: then it is
+    the only call.  Never within the call of L{IProgram.run}.
+
+C{reason.value} is a L{twisted.internet.error.ProcessDone} (code 0), a
+L{twisted.internet.error.ProcessTerminated} (any other), a L{NotExecuted}, or a
+L{LauncherLost}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessTerminated
+from twisted.internet.interfaces import IProcessProtocol, IProcessTransport
+from zope.interface import Attribute, Interface
+
+from smartmob.documents import Left
+
+
+@frozen(kw_only=True)
+class Command:
+    """
+    A program to execute.
+
+    @ivar argv: Its words; the first is looked up in the PATH of C{env}, one with
+        a slash relative to C{cwd}.
+    @ivar stop_signal: What asks it to end; also its stragglers, when the leader
+        ended by itself.
+    @ivar grace: Seconds between C{stop_signal} and KILL.
+    @ivar nice: Added to the niceness.
+    @ivar rlimits: Soft and hard bound by the names of L{resource}, as
+        C{{"RLIMIT_CORE": (0, 0)}}.
+    @ivar uid: A number; where it is set, C{gid} and C{groups} are set too.
+    @ivar redirect_input: Give it a pipe as standard input, else /dev/null.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    cwd: str = "/"
+    stop_signal: int = 15
+    grace: float = 10.0
+    umask: int = 0o022
+    nice: int = 0
+    no_new_privileges: bool = False
+    rlimits: Mapping[str, tuple[int, int]] = field(factory=dict)
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] = ()
+    redirect_input: bool = False
+
+
+class NotExecuted(ProcessTerminated):
+    """
+    The program could not be executed.
+
+    C{exitCode} is 127 where it was not found, else 126, as a shell has it.
+
+    @ivar why: A sentence for a person.
+    """
+
+    def __init__(self, exitCode: int, why: str) -> None:
+        super().__init__(exitCode, None, exitCode << 8)
+        self.why = why
+
+
+class LauncherLost(Exception):
+    """
+    The helper that kept the program was killed, and its tree with it, so how
+    the program itself ended is not known.
+    """
+
+
+class IProgram(IProcessTransport):
+    """
+    A program that can be run, again and again, but only once at a time.
+
+    From L{IProcessTransport} come C{pid}, C{signalProcess} (a name or a number,
+    to the process group of the leader; raises C{ProcessExitedAlready}),
+    C{writeToChild}, C{closeChildFD}, C{closeStdin}, C{loseConnection}.  Nothing
+    here blocks.
+    """
+
+    pid = Attribute("int | None: the leader's; it leads its group and session. None: not running.")
+    killed = Attribute("tuple[str, ...]: names (comm) of what the last run needed KILL for.")
+    left = Attribute("tuple[Left, ...]: what of the last run could not be ended.")
+    stdinBuffered = Attribute("int: bytes written but not yet taken by the program's pipe.")
+
+    def run(protocol: IProcessProtocol) -> None:
+        """
+        Execute it, and tell C{protocol} about it.  Not while a run is under way.
+        """
+
+    def stop(grace: float | None = None) -> None:
+        """
+        Ask every process of the tree to end (C{stop_signal}, then CONT), and after
+        C{grace} seconds (the command's own, unless given) kill what is left, again
+        and again until nothing is.  Later calls may only shorten the grace.
+        Where the program was asked for but not executed yet, it never is, or is
+        stopped as soon as it was: C{processEnded} comes in any case.
+        """
+
+    def kill() -> None:
+        """
+        As C{stop(0)}, without asking first.
+        """
+
+    def whenWritable() -> Deferred[None]:
+        """
+        Fires when everything written to the program's stdin has been taken by its
+        pipe, or the run has ended.
+        """
+
+    def pauseOutput() -> None:
+        """
+        Read no more of its output: it waits once its pipes are full.
+        """
+
+    def resumeOutput() -> None:
+        """
+        Read its output again.
+        """
+
+    def dismiss() -> None:
+        """
+        It will not be run again: let go of everything that was kept for it.  Only
+        while no run is under way.
+        """
+
+
+class ILauncher(Interface):
+    """
+    Starts programs.
+    """
+
+    def program(command: Command) -> IProgram:
+        """
+        A program, not yet running.  Costs no descriptor before L{IProgram.run}.
+        """

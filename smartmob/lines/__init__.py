@@ -1,0 +1,1 @@
+"""The way of a line: split, number, keep, encode once, hand to readers."""

@@ -1,0 +1,1 @@
+"""Sources: download, verify, unpack, and the releases that come of it."""

@@ -1,0 +1,1 @@
+"""The network side of the agent: REST documents, consoles, errors."""
