@@ -66,7 +66,6 @@ setup(
     classifiers=[
         "Development Status :: 4 - Beta",
         "Framework :: Twisted",
-        "License :: OSI Approved :: MIT License",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",

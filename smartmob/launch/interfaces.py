@@ -26,8 +26,6 @@ from twisted.internet.error import ProcessTerminated
 from twisted.internet.interfaces import IProcessProtocol, IProcessTransport
 from zope.interface import Attribute, Interface
 
-from smartmob.documents import Left
-
 
 @frozen(kw_only=True)
 class Command:
@@ -92,7 +90,7 @@ class IProgram(IProcessTransport):
     here blocks.
     """
 
-    pid = Attribute("int | None: the leader's; it leads its group and session. None: not running.")
+    pid = Attribute("int | None: the leader's; it leads its group and session.")
     killed = Attribute("tuple[str, ...]: names (comm) of what the last run needed KILL for.")
     left = Attribute("tuple[Left, ...]: what of the last run could not be ended.")
     stdinBuffered = Attribute("int: bytes written but not yet taken by the program's pipe.")
