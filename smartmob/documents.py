@@ -1,13 +1,20 @@
 """
 The values that come in and go out: frozen, checked once, at the border.
+
+What stands in an C{Annotated} beside a type is the check that a value from
+outside has to pass (L{smartmob.converter}); values made inside are taken as
+they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 from attrs import field, frozen
+
+from smartmob import checks
 
 
 class State(StrEnum):
@@ -56,10 +63,13 @@ class Flapping:
     @ivar max_retry: So many pauses, then the process is failed; -1: no bound.
     """
 
-    attempts: int
-    window: float
-    retry_in: float
-    max_retry: int
+    attempts: Annotated[int, checks.integer(1, 1000)]
+    window: Annotated[float, checks.seconds(checks.A_YEAR, zero=False)]
+    retry_in: Annotated[float, checks.seconds(checks.A_YEAR)]
+    max_retry: Annotated[int, checks.integer(-1)]
+
+
+Limit = Annotated[int, checks.limit]
 
 
 @frozen(kw_only=True)
@@ -68,12 +78,12 @@ class Limits:
     Bounds on a program, each as setrlimit(2) has it.  C{None} is: as the agent's.
     """
 
-    memory_bytes: int | None = None
-    processes: int | None = None
-    open_files: int | None = None
-    file_bytes: int | None = None
-    core_bytes: int | None = None
-    cpu_seconds: int | None = None
+    memory_bytes: Limit | None = None
+    processes: Limit | None = None
+    open_files: Limit | None = None
+    file_bytes: Limit | None = None
+    core_bytes: Limit | None = None
+    cpu_seconds: Limit | None = None
 
 
 @frozen(kw_only=True)
@@ -88,24 +98,24 @@ class CreateRequest:
     @ivar nice: Added to the niceness, as nice(2) takes it.
     """
 
-    app: str
-    node: str
-    process_type: str
-    source_url: str = field(repr=False)
-    env: Mapping[str, str] = field(factory=dict, repr=False)
-    source_sha256: str | None = None
-    cwd: str | None = None
-    stop_signal: int = 15
-    graceful_timeout: float = 10.0
+    app: Annotated[str, checks.app]
+    node: Annotated[str, checks.node]
+    process_type: Annotated[str, checks.process_type]
+    source_url: Annotated[str, checks.source_url] = field(repr=False)
+    env: Annotated[Mapping[str, str], checks.env] = field(factory=dict, repr=False)
+    source_sha256: Annotated[str, checks.sha256] | None = None
+    cwd: Annotated[str, checks.cwd] | None = None
+    stop_signal: Annotated[int, checks.signal_number] = 15
+    graceful_timeout: Annotated[float, checks.seconds(3600)] = 10.0
     flapping: Flapping | None = None
-    redirect_input: bool = False
+    redirect_input: Annotated[bool, checks.boolean] = False
     restart: Restart = Restart.ALWAYS
     output: Output = Output.DROP
-    umask: int = 0o022
-    nice: int = 0
-    no_new_privileges: bool = False
+    umask: Annotated[int, checks.umask] = 0o022
+    nice: Annotated[int, checks.integer(-20, 19)] = 0
+    no_new_privileges: Annotated[bool, checks.boolean] = False
     limits: Limits = field(factory=Limits)
-    labels: Mapping[str, str] = field(factory=dict)
+    labels: Annotated[Mapping[str, str], checks.labels] = field(factory=dict)
 
     @property
     def slug(self) -> str:
@@ -113,6 +123,29 @@ class CreateRequest:
         The unique name of the process: an app has no dot, so this is one to one.
         """
         return f"{self.app}.{self.node}"
+
+
+@frozen(kw_only=True)
+class SignalRequest:
+    """
+    Which signal the group of a program is to get.
+
+    @ivar signal: Its number.
+    """
+
+    signal: Annotated[int, checks.signal_number]
+
+
+@frozen(kw_only=True)
+class StdinRequest:
+    """
+    What a program is to read.
+
+    @ivar eof: Nothing follows, until the program's next start.
+    """
+
+    data: Annotated[str, checks.input_text] = field(default="", repr=False)
+    eof: Annotated[bool, checks.boolean] = False
 
 
 @frozen
