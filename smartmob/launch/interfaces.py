@@ -9,7 +9,13 @@ A program's life is told to a L{twisted.internet.interfaces.IProcessProtocol}:
   - C{processEnded(reason)}: nothing of its tree is left, or what is left can't
     be ended (C{program.left}); all its output has been delivered.  Comes exactly
     once a run, always last, also where nothing could be executed: then it is
-    the only call.  Never within the call of L{IProgram.run}.
+    the only call.
+
+None of them comes within the call of a method of the program.  What the leader
+wrote before it ended is delivered before C{processExited}, also while output is
+paused: that is at most what two pipes hold.  Both calls get the same reason,
+unless how the leader ended was never learnt: then C{processExited} is left out
+and C{processEnded} gets a L{LauncherLost}.
 
 C{reason.value} is a L{twisted.internet.error.ProcessDone} (code 0), a
 L{twisted.internet.error.ProcessTerminated} (any other), a L{NotExecuted}, or a
@@ -26,6 +32,8 @@ from twisted.internet.error import ProcessTerminated
 from twisted.internet.interfaces import IProcessProtocol, IProcessTransport
 from zope.interface import Attribute, Interface
 
+from smartmob.documents import Left
+
 
 @frozen(kw_only=True)
 class Command:
@@ -37,10 +45,12 @@ class Command:
     @ivar stop_signal: What asks it to end; also its stragglers, when the leader
         ended by itself.
     @ivar grace: Seconds between C{stop_signal} and KILL.
+    @ivar umask: The file mode creation mask.
     @ivar nice: Added to the niceness.
     @ivar rlimits: Soft and hard bound by the names of L{resource}, as
         C{{"RLIMIT_CORE": (0, 0)}}.
-    @ivar uid: A number; where it is set, C{gid} and C{groups} are set too.
+    @ivar uid: A number; where it is set, C{gid} has to be (a user without a group
+        would stay in root's), and C{groups} are all the supplementary ones.
     @ivar redirect_input: Give it a pipe as standard input, else /dev/null.
     """
 
@@ -57,6 +67,12 @@ class Command:
     gid: int | None = None
     groups: tuple[int, ...] = ()
     redirect_input: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if not self.argv:
+            raise ValueError("a command needs a word to execute")
+        if (self.uid is None) != (self.gid is None):
+            raise ValueError("uid and gid are set together")
 
 
 class NotExecuted(ProcessTerminated):
@@ -77,6 +93,8 @@ class LauncherLost(Exception):
     """
     The helper that kept the program was killed, and its tree with it, so how
     the program itself ended is not known.
+
+    The message is a sentence for a person.
     """
 
 
@@ -84,20 +102,36 @@ class IProgram(IProcessTransport):
     """
     A program that can be run, again and again, but only once at a time.
 
-    From L{IProcessTransport} come C{pid}, C{signalProcess} (a name or a number,
-    to the process group of the leader; raises C{ProcessExitedAlready}),
-    C{writeToChild}, C{closeChildFD}, C{closeStdin}, C{loseConnection}.  Nothing
-    here blocks.
+    From L{IProcessTransport} come:
+
+      - C{pid};
+      - C{signalProcess}, a name (C{"HUP"}) or a number, to the process group of the
+        leader; raises C{ProcessExitedAlready} from C{processExited} on;
+      - C{writeToChild(0, data)} and C{write(data)}: raise C{ProcessExitedAlready}
+        from C{processExited} on, and C{ConnectionDone} where the program has no
+        input pipe or it was closed.  What a program that closed its end does not
+        take is dropped;
+      - C{closeStdin}, C{closeChildFD(0)}: end of file, behind all that was written;
+      - C{closeChildFD(1 or 2)}: its output is read on, and thrown away;
+      - C{loseConnection}: all three.
+
+    Nothing here blocks.
     """
 
-    pid = Attribute("int | None: the leader's; it leads its group and session.")
+    pid = Attribute(
+        "int | None: the leader's, which leads its group and session;"
+        " from makeConnection until processEnded, that call excepted."
+    )
     killed = Attribute("tuple[str, ...]: names (comm) of what the last run needed KILL for.")
     left = Attribute("tuple[Left, ...]: what of the last run could not be ended.")
+    takesInput = Attribute("bool: it runs, and writeToChild(0, ...) would not raise.")
     stdinBuffered = Attribute("int: bytes written but not yet taken by the program's pipe.")
 
     def run(protocol: IProcessProtocol) -> None:
         """
-        Execute it, and tell C{protocol} about it.  Not while a run is under way.
+        Execute it, and tell C{protocol} about it.
+
+        @raise RuntimeError: A run is under way, or the launcher does not run.
         """
 
     def stop(grace: float | None = None) -> None:
@@ -105,8 +139,9 @@ class IProgram(IProcessTransport):
         Ask every process of the tree to end (C{stop_signal}, then CONT), and after
         C{grace} seconds (the command's own, unless given) kill what is left, again
         and again until nothing is.  Later calls may only shorten the grace.
-        Where the program was asked for but not executed yet, it never is, or is
-        stopped as soon as it was: C{processEnded} comes in any case.
+        Where the program was asked for but not executed yet, it never is (the
+        reason is L{NotExecuted}), or is stopped as soon as it was: C{processEnded}
+        comes in any case.  Without a run under way, nothing happens.
         """
 
     def kill() -> None:
@@ -114,10 +149,16 @@ class IProgram(IProcessTransport):
         As C{stop(0)}, without asking first.
         """
 
+    def endLeft() -> Deferred[tuple[Left, ...]]:
+        """
+        Try once more to end what of the last run was C{left}.  Only while no run is
+        under way.  Fires after at most 5 s with what is left now, as does C{left}.
+        """
+
     def whenWritable() -> Deferred[None]:
         """
         Fires when everything written to the program's stdin has been taken by its
-        pipe, or the run has ended.
+        pipe, or the program has ended.
         """
 
     def pauseOutput() -> None:
@@ -127,13 +168,14 @@ class IProgram(IProcessTransport):
 
     def resumeOutput() -> None:
         """
-        Read its output again.
+        Read its output again.  Each run begins like that.
         """
 
     def dismiss() -> None:
         """
-        It will not be run again: let go of everything that was kept for it.  Only
-        while no run is under way.
+        Let go of what was kept for it between runs: a helper process and its
+        descriptors.  Only while no run is under way; it may still be run again,
+        which then takes longer.
         """
 
 
