@@ -1,0 +1,327 @@
+"""
+The console of a process: its lines, numbered, kept, and given to its readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from attrs import frozen
+
+from smartmob.documents import LastExit, State
+from smartmob.lines.bounds import Bounds
+from smartmob.lines.encodings import Encoding, timestamp
+from smartmob.lines.readers import Budget, Ending, IReader, Subscription
+from smartmob.lines.ring import Chunk, Ring
+from smartmob.lines.splitter import Block, Splitter, valid
+
+AGENT = "smartmob"
+"""The stream of what the agent itself has to say."""
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """
+    Which lines a reader wants.
+
+    @ivar tail: The last so many of the kept ones; C{None}: all of them where
+        C{after} is set, else none.
+    @ivar after: Only those with a higher number.
+    @ivar epoch: The run of the agent in which C{after} was seen; C{None}: this.
+    @ivar streams: Of these streams; empty: of all.
+    """
+
+    tail: int | None = None
+    after: int | None = None
+    epoch: str | None = None
+    streams: frozenset[str] = frozenset()
+
+
+class Console:
+    """
+    Told by a process, asked by its readers.  All of it is synchronous.
+
+    Lines of all streams are numbered together, from 1.  Work is done by the
+    chunk: lines are counted and kept, and only where somebody reads are they
+    split, and encoded once for all who read the same format.
+
+    @ivar slug: Whose it is.
+    @ivar blocked: The program should wait for its slowest reader.
+    @ivar on_blocked: Told when C{blocked} changes.  Where it is C{None} no
+        program ever waits for a reader.
+    @ivar next: The number of the next line.
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        state: State,
+        *,
+        epoch: str,
+        now: Callable[[], float],
+        bounds: Bounds,
+        budget: Budget,
+        kept: Callable[[int], None],
+        gone: Callable[[Console], None],
+    ) -> None:
+        """
+        @param kept: Told by how much the memory taken by kept lines has grown.
+        @param gone: Told when the process is no more.
+        """
+        self.slug = slug
+        self.next = 1
+        self.blocked = False
+        self.on_blocked: Callable[[bool], None] | None = None
+        self._state = state
+        self._epoch = epoch
+        self._now = now
+        self._bounds = bounds
+        self._budget = budget
+        self._kept = kept
+        self._gone = gone
+        self._closed: Ending | None = None
+        self._ring = Ring(bounds)
+        self._splitters: dict[str, Splitter] = {}
+        self._last_pid: int | None = None
+        # Those who want the same streams in the same format, together.  A tuple is
+        # never changed, so a reader may come and go while one is walked through.
+        self._readers: dict[tuple[Encoding, frozenset[str]], tuple[Subscription, ...]] = {}
+
+    # Told by the process.
+
+    def received(self, stream: str, data: bytes, pid: int) -> None:
+        """
+        A chunk of output, as it was read.
+        """
+        splitter = self._splitters.get(stream)
+        if splitter is None:
+            splitter = self._splitters[stream] = Splitter()
+        self._last_pid = pid
+        for block in splitter.feed(data):
+            self._publish(block, stream, pid)
+
+    def finish(self) -> None:
+        """
+        The output of this run is over: what has no line end is a line, too.
+        """
+        for stream, splitter in self._splitters.items():
+            for block in splitter.finish():
+                self._publish(block, stream, self._last_pid)
+        self._splitters.clear()
+
+    def say(self, text: str) -> None:
+        """
+        Something that a person who reads these lines needs to know.
+        """
+        data = valid(text.encode(errors="replace"))
+        lines = data.rstrip(b"\r\n").replace(b"\r\n", b"\n")
+        self._publish(Block(lines + b"\n", False), AGENT, None, own=True)
+
+    def started(self, pid: int) -> None:
+        """
+        The program was executed.
+        """
+        self._event({"event": "started", "time": timestamp(self._now()), "pid": pid})
+
+    def exited(self, exit: LastExit, pid: int | None) -> None:  # noqa: A002 - what it is
+        """
+        The program has ended; after L{finish}.
+        """
+        self._event(
+            {
+                "event": "exited",
+                "time": timestamp(exit.at),
+                "pid": pid,
+                "code": exit.code,
+                "signal": exit.signal,
+                "ran_seconds": round(exit.ran_seconds, 3),
+            }
+        )
+
+    def state(self, state: State, reason: str | None) -> None:
+        """
+        The process has come to this state.
+        """
+        self._state = state
+        self._event({"event": "state", "state": state.value, "reason": reason})
+
+    def deleted(self) -> None:
+        """
+        The process is no more: the end for all readers, and for what was kept.
+        """
+        self._event({"event": "deleted"})
+        self._close(Ending.DELETED)
+        self.shrink(0)
+        self._gone(self)
+
+    def shut(self) -> None:
+        """
+        The agent ends: the end for all readers.
+        """
+        self._close(Ending.SHUT)
+
+    # Asked by readers.
+
+    def attach(self, reader: IReader, wanted: Wanted, encoding: Encoding) -> Subscription:
+        """
+        Give C{reader} the kept lines it wants, then each line as it comes.
+
+        @return: What it gets, paused: call C{resume} when it may come.
+        @raise TooManyReaders: The agent has as many as it may have.
+        """
+        subscription = Subscription(
+            reader, encoding, wanted.streams, self._budget, self._moved, self._left
+        )
+        self._budget.add(subscription)
+        if encoding.events:
+            subscription.event(
+                encoding.event(
+                    {
+                        "event": "attached",
+                        "slug": self.slug,
+                        "state": self._state.value,
+                        "epoch": self._epoch,
+                        "next": self.next,
+                    }
+                )
+            )
+        missed, chunks = self._select(wanted)
+        if missed and encoding.told:
+            subscription.note(missed)
+        for chunk in chunks:
+            subscription.lines(encoding.lines(chunk), chunk.count)
+        if self._closed is not None:
+            subscription.end(self._closed)
+        else:
+            key = (encoding, wanted.streams)
+            self._readers[key] = (*self._readers.get(key, ()), subscription)
+        return subscription
+
+    def kept(self, wanted: Wanted, encoding: Encoding) -> bytes:
+        """
+        The kept lines that are wanted.
+        """
+        missed, chunks = self._select(wanted)
+        parts = [encoding.lines(chunk) for chunk in chunks]
+        if missed and encoding.told:
+            parts.insert(0, encoding.event({"event": "dropped", "missed": missed}))
+        return b"".join(parts)
+
+    @property
+    def cost(self) -> int:
+        """
+        What the kept lines take in memory, in bytes.
+        """
+        return self._ring.cost
+
+    def shrink(self, cost: int) -> None:
+        """
+        Keep no more than this takes in memory.
+        """
+        self._kept(-self._ring.shrink(cost))
+
+    # Inside.
+
+    def _publish(self, block: Block, stream: str, pid: int | None, own: bool = False) -> None:
+        data = block.data
+        count = data.count(b"\n")
+        chunk = Chunk(
+            first=self.next,
+            count=count,
+            data=data,
+            stream=stream,
+            time=self._now(),
+            pid=pid,
+            partial=block.partial,
+            own=own,
+        )
+        self.next += count
+        self._kept(self._ring.append(chunk))
+        if not self._readers:
+            return
+        encoded: dict[Encoding, bytes] = {}
+        for (encoding, streams), readers in list(self._readers.items()):
+            if streams and stream not in streams:
+                continue
+            lines = encoded.get(encoding)
+            if lines is None:
+                lines = encoded[encoding] = encoding.lines(chunk)
+            for reader in readers:
+                reader.lines(lines, count)
+        if self.on_blocked is not None and not self.blocked:
+            self._check()
+
+    def _event(self, document: Mapping[str, object]) -> None:
+        encoded: dict[Encoding, bytes] = {}
+        for (encoding, _), readers in list(self._readers.items()):
+            if encoding.events:
+                event = encoded.get(encoding)
+                if event is None:
+                    event = encoded[encoding] = encoding.event(document)
+                for reader in readers:
+                    reader.event(event)
+
+    def _select(self, wanted: Wanted) -> tuple[int, Iterable[Chunk]]:
+        """
+        The kept lines that are wanted, and how many that are wanted by their
+        numbers are not among them.
+        """
+        after, tail = wanted.after, wanted.tail
+        if after is None:
+            seen = 0
+            tail = tail or 0
+        else:
+            seen = after if wanted.epoch in (None, self._epoch) else 0
+        kept = self._ring.kept()
+        missed = max(0, (kept[0].first if kept else self.next) - seen - 1)
+        found = []
+        for chunk in kept:
+            if chunk.first + chunk.count - 1 <= seen:
+                continue
+            if not wanted.streams or chunk.stream in wanted.streams:
+                found.append(chunk.last(chunk.first + chunk.count - 1 - seen))
+        if tail is not None:
+            cut: list[Chunk] = []
+            for chunk in reversed(found):
+                missed += max(0, chunk.count - tail)
+                if tail > 0:
+                    cut.append(chunk.last(tail))
+                    tail -= cut[-1].count
+            found = cut[::-1]
+        return (0 if after is None else missed), found
+
+    def _left(self, subscription: Subscription) -> None:
+        key = (subscription.encoding, subscription.streams)
+        others = tuple(s for s in self._readers.get(key, ()) if s is not subscription)
+        if others:
+            self._readers[key] = others
+        else:
+            self._readers.pop(key, None)
+        self._moved()
+
+    def _close(self, why: Ending) -> None:
+        if self._closed is None:
+            self._closed = why
+        for readers in list(self._readers.values()):
+            for reader in readers:
+                reader.end(why)
+
+    def _moved(self) -> None:
+        if self.blocked:
+            self._check()
+
+    def _check(self) -> None:
+        """
+        A program that waits goes on when its readers have next to nothing left, so
+        that it does not stop and go with each write.
+        """
+        limit = self._bounds.blocking
+        if self.blocked:
+            limit //= 4
+        blocked = any(
+            reader.queued > limit for readers in self._readers.values() for reader in readers
+        )
+        if blocked != self.blocked:
+            self.blocked = blocked
+            if self.on_blocked is not None:
+                self.on_blocked(blocked)

@@ -1,0 +1,106 @@
+"""
+The consoles of all processes, and what they share: bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+
+from smartmob.documents import State
+from smartmob.lines.bounds import Bounds
+from smartmob.lines.console import Console
+from smartmob.lines.readers import Budget
+
+
+class Consoles:
+    """
+    Opens a console a process.
+
+    @ivar epoch: Tells this run of the agent from others: numbers of lines are
+        only of use within one.
+    """
+
+    def __init__(
+        self, *, epoch: str, now: Callable[[], float] = time, bounds: Bounds | None = None
+    ) -> None:
+        """
+        @param now: Seconds since the epoch.
+        """
+        self.epoch = epoch
+        self._now = now
+        self._bounds = Bounds() if bounds is None else bounds
+        self._budget = Budget(self._bounds)
+        self._consoles: set[Console] = set()
+        self._kept = 0
+
+    @property
+    def readers(self) -> int:
+        """
+        How many there are.
+        """
+        return len(self._budget)
+
+    @property
+    def queued(self) -> int:
+        """
+        Bytes that wait for all of them.
+        """
+        return self._budget.queued
+
+    @property
+    def kept(self) -> int:
+        """
+        Bytes that the kept lines take in memory.
+        """
+        return self._kept
+
+    def open(self, slug: str, state: State) -> Console:
+        """
+        The console of a new process.
+        """
+        console = Console(
+            slug,
+            state,
+            epoch=self.epoch,
+            now=self._now,
+            bounds=self._bounds,
+            budget=self._budget,
+            kept=self._grown,
+            gone=self._consoles.discard,
+        )
+        self._consoles.add(console)
+        return console
+
+    def shut(self) -> None:
+        """
+        The agent ends, and with it every reader.
+        """
+        for console in list(self._consoles):
+            console.shut()
+
+    def _grown(self, size: int) -> None:
+        self._kept += size
+        if self._kept > self._bounds.kept_in_all:
+            self._cut()
+
+    def _cut(self) -> None:
+        """
+        Take from those that keep most, down to one level, until a sixteenth of the
+        bound is free again: that makes this rare.
+        """
+        excess = self._kept - self._bounds.kept_in_all * 15 // 16
+        largest = sorted(self._consoles, key=_cost, reverse=True)
+        level = 0
+        above = 0
+        for n, console in enumerate(largest, 1):
+            above += console.cost
+            level = (above - excess) // n
+            if n == len(largest) or level >= largest[n].cost:
+                break
+        for console in largest[:n]:
+            console.shrink(max(0, level))
+
+
+def _cost(console: Console) -> int:
+    return console.cost

@@ -1,0 +1,346 @@
+"""
+Those who read the lines of a process, each with a bound of its own.
+
+What is queued are references to bytes that all readers of a format share.
+Nothing waits for a slow reader, and no reader gets another one's share: past
+its bound a reader that can be told what it missed misses lines, and any other
+reader is ended once it has got what was queued for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+from zope.interface import Interface
+
+from smartmob.lines.bounds import MIB, Bounds
+from smartmob.lines.encodings import Encoding
+from smartmob.refusals import Refusal
+
+BATCH = 256 * 1024
+"""So much of a queue is written at once, about."""
+
+
+class Ending(Enum):
+    """
+    Why a reader gets no more.
+    """
+
+    DELETED = "process deleted"
+    SHUT = "agent ends"
+    TOO_SLOW = "too slow"
+
+
+class TooManyReaders(Refusal):
+    """The agent has as many readers of lines as it may have."""
+
+    code = "out-of-descriptors"
+
+
+class IReader(Interface):
+    """
+    Where lines go: a connection of a client.
+    """
+
+    def write(data: bytes) -> None:
+        """
+        Send these bytes.  May call L{Subscription.pause} or, on another turn of
+        the reactor, L{Subscription.detach}.
+        """
+
+    def ending(why: Ending) -> None:
+        """
+        Nothing more will be queued.  What is queued is still written as long as
+        it is taken.
+        """
+
+    def ended() -> None:
+        """
+        All that was queued has been written: the last call of all.
+        """
+
+
+class Subscription:
+    """
+    What waits for one reader.
+
+    It begins paused, so that the reader can keep it before the first byte comes:
+    call L{resume}.
+
+    @ivar streams: The streams it wants, none for all of them.
+    @ivar queued: Bytes that wait.
+    @ivar missed: Lines it has missed and was not told of yet.
+    @ivar ending: Why it gets no more, C{None} while it does.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_done",
+        "_flows",
+        "_left",
+        "_limit",
+        "_moved",
+        "_paused",
+        "_queue",
+        "_reader",
+        "_skips",
+        "encoding",
+        "ending",
+        "missed",
+        "queued",
+        "streams",
+    )
+
+    def __init__(
+        self,
+        reader: IReader,
+        encoding: Encoding,
+        streams: frozenset[str],
+        budget: Budget,
+        moved: Callable[[], None],
+        left: Callable[[Subscription], None],
+    ) -> None:
+        """
+        @param moved: Called when less is queued than before.
+        @param left: Called when it wants no more lines, for whatever reason.
+        """
+        self.encoding = encoding
+        self.streams = streams
+        self.queued = 0
+        self.missed = 0
+        self.ending: Ending | None = None
+        self._reader = reader
+        self._budget = budget
+        self._limit = budget.bounds.queue
+        self._moved = moved
+        self._left = left
+        self._queue: deque[tuple[bytes, int]] = deque()
+        self._paused = True
+        self._flows = False
+        self._skips = False
+        self._done = False
+
+    # What the connection says.
+
+    def pause(self) -> None:
+        """
+        The connection has enough for now: queue what comes.
+        """
+        self._paused = True
+        self._flows = False
+
+    def resume(self) -> None:
+        """
+        The connection takes more.
+        """
+        self._paused = False
+        self._pump()
+
+    def detach(self) -> None:
+        """
+        The client is gone, or is no longer wanted.  May be repeated.
+        """
+        self._done = True
+        self._flows = self._skips = False
+        self._leave()
+        self._budget.less(self.queued)
+        self._budget.remove(self)
+        self._queue.clear()
+        self.queued = 0
+
+    # What the console says.
+
+    def lines(self, data: bytes, count: int) -> None:
+        """
+        So many lines, encoded.
+        """
+        if self._flows:
+            self._reader.write(data)
+        elif self._skips:
+            self.missed += count
+        elif self.ending is not None or self._done:
+            return
+        elif self.queued + len(data) > self._limit:
+            self._overrun(count)
+        else:
+            self._push(data, count)
+
+    def event(self, data: bytes) -> None:
+        """
+        What happened.  It is never missed.
+        """
+        if self._flows:
+            self._reader.write(data)
+            return
+        if self.ending is not None or self._done:
+            return
+        if self.queued > self._limit + MIB:
+            self.end(Ending.TOO_SLOW)
+            return
+        if self._skips:
+            self._tell()
+        self._push(data, 0)
+
+    def note(self, missed: int) -> None:
+        """
+        That lines are missing here.
+        """
+        self._push(self.encoding.event({"event": "dropped", "missed": missed}), 0)
+
+    def end(self, why: Ending) -> None:
+        """
+        It gets no more; what is queued is still written.  May be repeated.
+        """
+        if self.ending is not None or self._done:
+            return
+        if self._skips:
+            self._tell()
+            self._skips = False
+        self.ending = why
+        self._flows = False
+        self._leave()
+        self._reader.ending(why)
+        self._pump()
+
+    def shed(self, size: int) -> None:
+        """
+        Take back the newest queued lines, so many bytes or more of them, since
+        all readers together have too much.
+        """
+        events: list[tuple[bytes, int]] = []
+        missed = 0
+        while self._queue and size > 0:
+            data, count = self._queue.pop()
+            if count:
+                self.queued -= len(data)
+                self._budget.less(len(data))
+                size -= len(data)
+                missed += count
+            else:
+                events.append((data, count))
+        if not self.encoding.told:
+            self._queue.extend(reversed(events))
+            self.end(Ending.TOO_SLOW)
+            return
+        if events and missed:
+            self.note(missed)
+            missed = 0
+        self._queue.extend(reversed(events))
+        if self.ending is None:
+            self.missed += missed
+            self._skips = True
+        elif missed:
+            self.note(missed)
+
+    # Inside.
+
+    def _pump(self) -> None:
+        while self._queue and not self._paused and not self._done:
+            self._reader.write(self._batch())
+            if self._skips and self.queued <= self._limit // 2:
+                self._skips = False
+                self._tell()
+        if self._paused or self._done:
+            return
+        if self.ending is None:
+            self._flows = True
+            return
+        self._done = True
+        self._budget.remove(self)
+        self._reader.ended()
+
+    def _batch(self) -> bytes:
+        parts = []
+        size = 0
+        while self._queue and size < BATCH:
+            data, _ = self._queue.popleft()
+            parts.append(data)
+            size += len(data)
+        self.queued -= size
+        self._budget.less(size)
+        self._moved()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _push(self, data: bytes, count: int) -> None:
+        self._queue.append((data, count))
+        self.queued += len(data)
+        self._budget.more(len(data))
+
+    def _overrun(self, count: int) -> None:
+        if self.encoding.told:
+            self._skips = True
+            self.missed = count
+        else:
+            self.end(Ending.TOO_SLOW)
+
+    def _tell(self) -> None:
+        missed, self.missed = self.missed, 0
+        if missed:
+            self.note(missed)
+
+    def _leave(self) -> None:
+        left, self._left = self._left, _nobody
+        left(self)
+
+
+def _nobody(subscription: Subscription) -> None:
+    """
+    Whom a subscription that has left tells nothing.
+    """
+
+
+class Budget:
+    """
+    What all readers together may have queued, and how many they may be.
+
+    @ivar queued: Bytes that wait for them.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.queued = 0
+        self._members: set[Subscription] = set()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, member: Subscription) -> None:
+        """
+        @raise TooManyReaders: There are as many as there may be.
+        """
+        if len(self._members) >= self.bounds.readers:
+            raise TooManyReaders(
+                f"The agent has {len(self._members)} readers, and takes no more."
+            )
+        self._members.add(member)
+
+    def remove(self, member: Subscription) -> None:
+        """
+        It is gone, and nothing waits for it.
+        """
+        self._members.discard(member)
+
+    def more(self, size: int) -> None:
+        """
+        So much was queued: where that is too much for all together, those
+        with most have to give back.
+        """
+        self.queued += size
+        while self.queued > self.bounds.queues_in_all:
+            largest = max(self._members, key=_size)
+            before = self.queued
+            largest.shed(before - self.bounds.queues_in_all)
+            if self.queued >= before:
+                break
+
+    def less(self, size: int) -> None:
+        """
+        So much less waits.
+        """
+        self.queued -= size
+
+
+def _size(member: Subscription) -> int:
+    return member.queued

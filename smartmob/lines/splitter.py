@@ -1,0 +1,156 @@
+"""
+Bytes as they were read in, whole lines out.
+
+Where a program's output was cut into writes and reads must never show.  So a
+block of lines leaves here only when it is complete, and bytes that are not
+UTF-8 are replaced in whole lines: a character whose bytes came in two reads is
+still that character.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LINE_LIMIT = 1 << 20
+"""Longer lines leave in pieces of at most so many bytes."""
+
+
+class Block(NamedTuple):
+    """
+    Some complete lines.
+
+    @ivar data: Valid UTF-8; each line is followed by C{\\n}.
+    @ivar partial: It is one line, a piece of one that goes on in the next block.
+    """
+
+    data: bytes
+    partial: bool
+
+
+class Splitter:
+    """
+    The line ends of one stream of one run: C{\\n} or C{\\r\\n}.
+    """
+
+    __slots__ = ("_parts", "_size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Block]:
+        """
+        Take what was read; give the lines that it completes.
+        """
+        end = data.rfind(b"\n") + 1
+        if not end:
+            self._parts.append(data)
+            self._size += len(data)
+            # Two bytes more than the limit: of one, the line's end might still
+            # follow, and of "\r" that it is a part of it.
+            return self._overlong() if self._size >= LINE_LIMIT + 2 else []
+        raw = data if end == len(data) else data[:end]
+        if self._parts:
+            self._parts.append(raw)
+            raw = b"".join(self._parts)
+            self._parts.clear()
+        self._size = len(data) - end
+        if self._size:
+            self._parts.append(data[end:])
+        if b"\r" in raw:
+            raw = raw.replace(b"\r\n", b"\n")
+        text = raw if raw.isascii() else valid(raw)
+        if max(len(raw), len(text)) > LINE_LIMIT:
+            return _in_pieces(raw)
+        return [Block(text, False)]
+
+    def finish(self) -> list[Block]:
+        """
+        Nothing more will be read: give the last line, if it has no end.
+        """
+        if not self._parts:
+            return []
+        raw = b"".join(self._parts)
+        self._parts.clear()
+        self._size = 0
+        return _in_pieces(raw + b"\n")
+
+    def _overlong(self) -> list[Block]:
+        raw = b"".join(self._parts)
+        blocks = []
+        while len(raw) >= LINE_LIMIT + 2:
+            end = _boundary(raw)
+            blocks += [Block(piece + b"\n", True) for piece in _valid_pieces(raw[:end])]
+            raw = raw[end:]
+        self._parts[:] = [raw]
+        self._size = len(raw)
+        return blocks
+
+
+def valid(raw: bytes) -> bytes:
+    """
+    The same bytes as UTF-8, with U+FFFD for what is not.
+    """
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode(errors="replace").encode()
+    return raw
+
+
+def _boundary(raw: bytes) -> int:
+    """
+    Where a piece of a longer line ends: at the limit, or up to three bytes
+    before it if that keeps a character whole.
+    """
+    for end in range(LINE_LIMIT, LINE_LIMIT - 4, -1):
+        if raw[end] & 0xC0 != 0x80:
+            return end
+    return LINE_LIMIT
+
+
+def _valid_pieces(raw: bytes) -> list[bytes]:
+    """
+    A piece as UTF-8: in pieces again if it got longer by replacements.
+    """
+    text = valid(raw)
+    pieces = []
+    while len(text) > LINE_LIMIT:
+        end = _boundary(text)
+        pieces.append(text[:end])
+        text = text[end:]
+    pieces.append(text)
+    return pieces
+
+
+def _in_pieces(raw: bytes) -> list[Block]:
+    """
+    Lines of which some may be too long.
+
+    A line is first cut as it was read, then as it will be sent, since that is
+    all that can be done while its end has not been read.
+    """
+    blocks: list[Block] = []
+    whole: list[bytes] = []
+    lines = raw.split(b"\n")
+    lines.pop()
+    for line in lines:
+        pieces: list[bytes] = []
+        while len(line) > LINE_LIMIT:
+            end = _boundary(line)
+            pieces += _valid_pieces(line[:end])
+            line = line[end:]
+        pieces += _valid_pieces(line)
+        last = pieces.pop()
+        if pieces:
+            _flush(whole, blocks)
+            blocks += [Block(piece + b"\n", True) for piece in pieces]
+        whole.append(last)
+    _flush(whole, blocks)
+    return blocks
+
+
+def _flush(whole: list[bytes], blocks: list[Block]) -> None:
+    if whole:
+        blocks.append(Block(b"\n".join([*whole, b""]), False))
+        whole.clear()
