@@ -13,17 +13,16 @@ _PLAIN_COMMAND = re.compile(r"[A-Za-z0-9_@%+=:,./ \t-]+")
 
 # Words that mean something to some /bin/sh (dash, bash as sh, busybox ash, ksh):
 # what POSIX has and what they add.  One too many costs a shell, no more.
-_SHELL_WORDS = frozenset(
-    """
-    . : alias bg bind break builtin caller case cd chdir command compgen complete
-    compopt continue coproc declare dirs disown do done echo elif else enable esac
-    eval exec exit export false fc fg fi for function getopts hash help history if
-    in jobs kill let local logout mapfile popd print printf pushd pwd read
-    readarray readonly return select set shift shopt source suspend test then
-    time times trap true type typeset ulimit umask unalias unset until wait whence
-    while
-    """.split()  # noqa: SIM905: a list of a hundred quoted words reads worse
-)
+_WORDS = """
+. : alias bg bind break builtin caller case cd chdir command compgen complete
+compopt continue coproc declare dirs disown do done echo elif else enable esac
+eval exec exit export false fc fg fi for function getopts hash help history if
+in jobs kill let local logout mapfile popd print printf pushd pwd read
+readarray readonly return select set shift shopt source suspend test then
+time times trap true type typeset ulimit umask unalias unset until wait whence
+while
+"""
+_SHELL_WORDS = frozenset(_WORDS.split())
 
 _BLANK = " \t"
 _OPERATORS = "&|;<>()"
