@@ -54,8 +54,8 @@ setup(
         "zope.interface>=6",
     ],
     extras_require={
-        "test": ["hypothesis", "coverage[toml]"],
-        "check": ["mypy", "mypy-zope", "ruff", "types-psutil", "types-docutils"],
+        "test": ["coverage[toml]", "docutils", "hypothesis", "setuptools>=70.1"],
+        "check": ["mypy", "mypy-zope", "ruff", "types-docutils", "types-psutil"],
     },
     entry_points={
         "console_scripts": [
