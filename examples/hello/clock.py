@@ -1,0 +1,10 @@
+"""
+The clock process of the example: says the time, each second.
+"""
+
+import time
+
+while True:
+    # To the next full second, so that it neither drifts nor skips one.
+    time.sleep(1 - time.time() % 1)
+    print(time.strftime("%H:%M:%S"), flush=True)
