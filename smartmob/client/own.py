@@ -76,6 +76,8 @@ class OwnAgent(ProcessProtocol):
         It is gone, and everything that it wrote has been read.
         """
         self._transport = None
+        if self._rest:
+            self._line(self._rest.decode(errors="replace"))
         code = 0 if reason.check(ProcessDone) else _code(reason)
         if not self.listening.called:
             self.listening.errback(Failure(AgentEnded(code)))
