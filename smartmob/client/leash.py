@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import sys
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 
@@ -32,7 +33,7 @@ def tie(parent: int) -> None:
         raise SystemExit(1)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """
     Tie this process, then be the agent.
     """
@@ -41,7 +42,7 @@ def main() -> None:
     # Imported late: what may still go wrong with it is to go wrong tied.
     from smartmob.main import main as agent
 
-    agent()
+    sys.exit(agent())
 
 
 if __name__ == "__main__":
