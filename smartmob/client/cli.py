@@ -20,12 +20,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     Exit codes: 0; 1 where it failed; 2 where the command line is not understood.
     """
-    options = _parser().parse_args(argv)
+    options = command_line().parse_args(argv)
     options.verb(options)
     raise SystemExit(0)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
     """
     The command line, as C{--help} shows it.
     """

@@ -1,0 +1,102 @@
+"""
+What the papers say is what the programs do.
+"""
+
+from __future__ import annotations
+
+from attrs import fields_dict
+from docutils import nodes
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.client.cli import command_line
+from smartmob.documents import CreateRequest, Limits, State
+from smartmob.main import AgentOptions
+from smartmob.web.problems import CATALOGUE
+from tests.support.papers import TREE, first_cells, options, papers, read, section, terms
+
+REST = TREE / "docs" / "rest.rst"
+RUNNING = TREE / "docs" / "running.rst"
+
+
+class FormTests(SynchronousTestCase):
+    """
+    Papers as texts.
+    """
+
+    def test_parse(self) -> None:
+        """
+        Every page is reStructuredText without a warning.
+        """
+        self.assertIn(TREE / "README.rst", papers())
+        for page in papers():
+            messages = [each.astext() for each in read(page).findall(nodes.system_message)]
+            self.assertEqual(messages, [], page)
+
+    def test_links(self) -> None:
+        """
+        A link to another file of the checkout leads to one.
+        """
+        for page in papers():
+            for link in read(page).findall(nodes.reference):
+                target = str(link.get("refuri", ""))
+                if target and not target.startswith(("http:", "https:", "mailto:")):
+                    path = page.parent / target.partition("#")[0]
+                    self.assertTrue(path.exists(), f"{page}: {target}")
+
+
+class RunningTests(SynchronousTestCase):
+    """
+    docs/running.rst.
+    """
+
+    def test_options(self) -> None:
+        """
+        It explains each option that --help names, and no other.
+        """
+        explained = options(" ".join(terms(section(RUNNING, "Options"))))
+        self.assertEqual(explained, options(AgentOptions().getUsage()))
+
+    def test_client(self) -> None:
+        """
+        Options of the client that the README names are there.
+        """
+        self.assertIn("demo", command_line().format_help())
+
+
+class RestTests(SynchronousTestCase):
+    """
+    docs/rest.rst.
+    """
+
+    def test_codes(self) -> None:
+        """
+        It explains every error of the catalogue, with its status, and no other.
+        """
+        listed = {}
+        for row in section(REST, "Errors").findall(nodes.row):
+            code, status, _ = [cell.astext() for cell in row]
+            if status.isdigit():
+                listed[code] = int(status)
+        self.assertEqual(listed, {code: kind.status for code, kind in CATALOGUE.items()})
+
+    def test_createRequest(self) -> None:
+        """
+        It explains every member of a create request, and no other.
+        """
+        self.assertEqual(
+            set(first_cells(section(REST, "Create request"))), set(fields_dict(CreateRequest))
+        )
+
+    def test_limits(self) -> None:
+        """
+        It names every limit.
+        """
+        text = section(REST, "Create request").astext()
+        for name in fields_dict(Limits):
+            self.assertIn(name, text)
+
+    def test_states(self) -> None:
+        """
+        It explains every state, and no other.
+        """
+        self.assertEqual(set(first_cells(section(REST, "States"))), set(State))
