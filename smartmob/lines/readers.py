@@ -19,8 +19,8 @@ from smartmob.lines.bounds import MIB, Bounds
 from smartmob.lines.encodings import Encoding
 from smartmob.refusals import Refusal
 
-BATCH = 256 * 1024
-"""So much of a queue is written at once, about."""
+BATCH = 128 * 1024
+"""So much of a queue is written at once, about: Twisted sends no more at a time."""
 
 
 class Ending(Enum):

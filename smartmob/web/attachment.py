@@ -1,0 +1,256 @@
+"""
+A client at the console of a process, whatever it speaks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from smartmob.lines.console import Console
+from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES
+from smartmob.lines.readers import Ending, IReader, Subscription
+from smartmob.refusals import NoInput, NotRunning, StdinFull
+from smartmob.web.outlet import Outlet
+from smartmob.web.pulse import Pulse
+from smartmob.web.query import ConsoleQuery
+
+_log = Logger()
+
+CLOSES = {
+    Ending.DELETED: (1000, b"process deleted"),
+    Ending.SHUT: (1001, b"the agent ends"),
+    Ending.TOO_SLOW: (1013, b"too slow, lines were missed"),
+}
+"""Status codes (RFC 6455, section 7.4.1, and IANA's registry for 1013)."""
+
+
+class Attachable(Protocol):
+    """
+    A process, as its clients need it.
+    """
+
+    @property
+    def slug(self) -> str:
+        """Its name."""
+
+    @property
+    def console(self) -> Console:
+        """Where its lines are."""
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether its program has a standard input."""
+
+    def write(self, data: bytes) -> None:
+        """Input; raises L{NotRunning}, L{NoInput}, L{StdinFull}."""
+
+    def whenWritable(self) -> Deferred[None]:
+        """Fires when the program has taken what was written, or is gone."""
+
+
+class Connection(Protocol):
+    """
+    What a WebSocket is written to.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Send, in order."""
+
+    def abortConnection(self) -> None:
+        """Close at once."""
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Tell this one when to pause."""
+
+    def pauseProducing(self) -> None:
+        """Read no more."""
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+
+
+class FrameTransport(Protocol):
+    """
+    A WebSocket, as it is needed here.
+    """
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether frames may be sent."""
+
+    def sendPing(self) -> None:
+        """Ask for a sign of life."""
+
+    def sendCloseFrame(self, code: int, reasonUtf8: bytes) -> None:
+        """Begin the end."""
+
+
+@implementer(IReader, IPushProducer)
+class Attachment:
+    """
+    Brings lines to a WebSocket, and what it sends to the program.
+
+    It takes its place among the readers at once, so that a client for which there
+    is none is refused in HTTP.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        process: Attachable,
+        query: ConsoleQuery,
+        frames: FrameTransport,
+    ) -> None:
+        """
+        @raise TooManyReaders: There is no place.
+        """
+        self._reactor = reactor
+        self._process = process
+        self._frames = frames
+        self._json = query.format == "json"
+        self._types = query.stdin
+        self._held: deque[bytes] = deque()
+        self._ending: Ending | None = None
+        self._transport: Connection | None = None
+        self._outlet: Outlet | None = None
+        self._pulse: Pulse | None = None
+        self._subscription: Subscription = process.console.attach(
+            self, query.wanted, JSON_FRAMES if self._json else PLAIN_FRAMES
+        )
+
+    # What the connection says.
+
+    def opened(self, transport: Connection) -> None:
+        """
+        Frames may be sent.
+        """
+        self._transport = transport
+        self._outlet = Outlet(transport)
+        self._pulse = Pulse(
+            self._reactor, self._outlet, ask=self._ask, cut=transport.abortConnection
+        )
+        if self._ending is not None:
+            self._pulse.linger()
+        transport.registerProducer(self, True)
+        self._subscription.resume()
+
+    def typed(self, data: bytes) -> None:
+        """
+        The client sent this: input of the program, if that is what it is here for.
+        """
+        if self._pulse is not None:
+            self._pulse.answered()
+        if self._types:
+            self._held.append(data)
+            if len(self._held) == 1:
+                self._pass_on()
+
+    def answered(self) -> None:
+        """
+        The client answered a ping.
+        """
+        if self._pulse is not None:
+            self._pulse.answered()
+
+    def closing(self) -> None:
+        """
+        A close frame was sent, so nothing can follow.  The client may still take
+        what was sent before.
+        """
+        self._subscription.detach()
+        if self._pulse is not None:
+            self._pulse.linger()
+
+    def gone(self) -> None:
+        """
+        The connection is lost.  May be repeated.
+        """
+        self._subscription.detach()
+        self._types = False
+        self._held.clear()
+        if self._pulse is not None:
+            self._pulse.stop()
+
+    def pauseProducing(self) -> None:
+        """
+        The transport has enough.
+        """
+        self._subscription.pause()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has sent all it had.
+        """
+        self._subscription.resume()
+
+    def stopProducing(self) -> None:
+        """
+        The transport is lost.
+        """
+        self.gone()
+
+    # What the console says.
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{IReader.write}.
+        """
+        if self._outlet is not None and self._frames.takes_frames:
+            self._outlet.write(data)
+
+    def ending(self, why: Ending) -> None:
+        """
+        See L{IReader.ending}.
+        """
+        self._ending = why
+        if self._pulse is not None:
+            self._pulse.linger()
+
+    def ended(self) -> None:
+        """
+        See L{IReader.ended}.
+        """
+        if self._ending is not None:
+            self._frames.sendCloseFrame(*CLOSES[self._ending])
+
+    # Inside.
+
+    def _ask(self) -> None:
+        """
+        A client that is not read from can't answer.
+        """
+        if self._held and self._pulse is not None:
+            self._pulse.answered()
+        self._frames.sendPing()
+
+    def _pass_on(self) -> None:
+        """
+        Give the program what was typed, in order.  While it has no room for it the
+        client is not read from.
+        """
+        while self._held:
+            try:
+                self._process.write(self._held[0])
+            except StdinFull:
+                if self._transport is not None:
+                    self._transport.pauseProducing()
+                self._process.whenWritable().addCallback(self._go_on).addErrback(
+                    lambda failure: _log.failure("input could not be passed on", failure)
+                )
+                return
+            except (NotRunning, NoInput):
+                if self._json:
+                    event = JSON_FRAMES.event({"event": "stdin-refused"})
+                    self._subscription.event(event)
+            self._held.popleft()
+
+    def _go_on(self, _: None) -> None:
+        if self._types and self._transport is not None:
+            self._transport.resumeProducing()
+            self._pass_on()

@@ -1,0 +1,254 @@
+"""
+WebSockets: the lines of a process to a client, and its input from one
+(U{RFC 6455<https://www.rfc-editor.org/rfc/rfc6455>}).
+
+Autobahn shakes hands and reads frames.  Frames with lines come ready from
+L{smartmob.lines} and are written as they are, since no extension is ever agreed
+on.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.web.http import Request
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from smartmob.refusals import NoInput
+from smartmob.web.attachment import Attachable, Attachment
+from smartmob.web.problems import Problem
+from smartmob.web.query import ConsoleQuery
+
+_log = Logger()
+
+MESSAGE_BYTES = 1 << 20
+"""What a client may send at once."""
+
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
+
+
+def wants_upgrade(request: Request) -> bool:
+    """
+    Whether a client asks for a WebSocket at all.
+    """
+    return request.method == b"GET" and b"websocket" in _tokens(request, b"Upgrade")
+
+
+def check_handshake(request: Request) -> bytes:
+    """
+    The key of a handshake (RFC 6455, section 4.2.1).
+
+    @raise Problem: C{upgrade-required}: it is none, or not one of ours.
+    """
+    headers = request.requestHeaders
+    keys = headers.getRawHeaders(b"Sec-WebSocket-Key") or []
+    if not wants_upgrade(request):
+        detail = "this path is a WebSocket: ask for an Upgrade"
+    elif request.clientproto != b"HTTP/1.1":
+        detail = "a WebSocket needs HTTP/1.1"
+    elif b"upgrade" not in _tokens(request, b"Connection"):
+        detail = "the Connection header has no Upgrade"
+    elif headers.getRawHeaders(b"Sec-WebSocket-Version") != [b"13"]:
+        detail = "Sec-WebSocket-Version must be 13"
+    elif len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        detail = "Sec-WebSocket-Key must be 16 bytes in base64, once"
+    else:
+        return keys[0]
+    raise Problem(
+        "upgrade-required",
+        detail,
+        headers={
+            b"Upgrade": b"websocket",
+            b"Connection": b"Upgrade",
+            b"Sec-WebSocket-Version": b"13",
+        },
+    )
+
+
+def _tokens(request: Request, name: bytes) -> set[bytes]:
+    values = b",".join(request.requestHeaders.getRawHeaders(name) or [])
+    return {token.strip().lower() for token in values.split(b",")}
+
+
+class ConsoleSockets:
+    """
+    Makes WebSockets of requests.
+    """
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
+        self._factory = WebSocketServerFactory(reactor=reactor, server="")
+        self._factory.noisy = False
+        self._factory.setProtocolOptions(
+            webStatus=False,
+            versions=[13],
+            # Timers of its own would abort clients that still take what is queued.
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            autoPingInterval=0,
+            failByDrop=False,
+            echoCloseCodeReason=True,
+            maxFramePayloadSize=MESSAGE_BYTES,
+            maxMessagePayloadSize=MESSAGE_BYTES,
+            tcpNoDelay=True,
+        )
+
+    def resource(self, process: Attachable, request: Request, query: ConsoleQuery) -> IResource:
+        """
+        What a route answers with to attach a client to the console of C{process}.
+
+        @raise Problem: C{upgrade-required}.
+        @raise NoInput: C{stdin} is asked for, but the program takes none.
+        @raise TooManyReaders: There are as many as there may be.
+        """
+        key = check_handshake(request)
+        if query.stdin and not process.takes_input:
+            raise NoInput(
+                f"{process.slug} takes no input; create it with "
+                '"redirect_input": true to give it some'
+            )
+        protocol = ConsoleProtocol(_request_id(request))
+        protocol.factory = self._factory
+        protocol.attachment = Attachment(self._reactor, process, query, protocol)
+        return Upgrade(protocol, key)
+
+
+def _request_id(request: Request) -> str:
+    values = request.responseHeaders.getRawHeaders(b"X-Request-Id") or [b""]
+    return values[-1].decode("ascii", "replace")
+
+
+class Upgrade(Resource):
+    """
+    Takes the connection from HTTP and gives it to a WebSocket.
+    """
+
+    isLeaf = True
+
+    def __init__(self, protocol: ConsoleProtocol, key: bytes) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._key = key
+
+    def render_GET(self, request: Request) -> int:
+        """
+        Take over.  From here on nothing of HTTP is left on this connection.
+        """
+        channel: Any = request.channel
+        transport: Any = None if channel is None else channel.transport
+        if transport is None or transport.disconnecting:
+            self._protocol.attachment.gone()
+            return NOT_DONE_YET
+        channel.transport = None
+        # What came right behind the handshake is still to be delivered, in this
+        # turn of the reactor.
+        channel.rawDataReceived = self._protocol.dataReceived
+        try:
+            self._take(transport)
+        except Exception:
+            _log.failure("a WebSocket could not take over its connection")
+            transport.abortConnection()
+            self._protocol.attachment.gone()
+        return NOT_DONE_YET
+
+    def _take(self, transport: Any) -> None:
+        """
+        Autobahn reads a handshake that says what L{check_handshake} has found, and
+        no more: then nothing of it can fail, and no answer is Autobahn's own.
+        """
+        protocol = self._protocol
+        if isinstance(transport, ProtocolWrapper):
+            transport.wrappedProtocol = protocol
+        elif isinstance(transport.protocol, ProtocolWrapper):
+            transport.protocol.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        transport.unregisterProducer()
+        protocol.makeConnection(transport)
+        transport.resumeProducing()
+        protocol.dataReceived(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: " + self._key + b"\r\n\r\n"
+        )
+
+
+class ConsoleProtocol(WebSocketServerProtocol):
+    """
+    Autobahn's view of an attached client: translates, and decides nothing.
+
+    @ivar attachment: What decides.
+    """
+
+    attachment: Attachment
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__()
+        self._request_id = request_id
+
+    @property
+    def takes_frames(self) -> bool:
+        """
+        Whether frames may be sent: from the handshake to the first close frame.
+        """
+        return bool(self.state == self.STATE_OPEN)
+
+    def onConnect(self, request: object) -> tuple[None, dict[str, str]]:
+        """
+        The handshake is answered with this.
+        """
+        return None, {"X-Request-Id": self._request_id} if self._request_id else {}
+
+    def onOpen(self) -> None:
+        """
+        The handshake is done.  Autobahn would lose an exception.
+        """
+        transport: Any = self.transport  # one of those that an HTTP channel has
+        try:
+            self.attachment.opened(transport)
+        except Exception:
+            _log.failure("a WebSocket could not be attached")
+            self.sendCloseFrame(1011, b"the agent failed")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """
+        The client sent something.
+        """
+        try:
+            self.attachment.typed(payload)
+        except Exception:
+            _log.failure("what a WebSocket sent could not be passed on")
+            self.sendCloseFrame(1011, b"the agent failed")
+
+    def onPong(self, payload: bytes) -> None:
+        """
+        The client lives.
+        """
+        self.attachment.answered()
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        """
+        The end begins, from either side: no frame may follow.
+        """
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        self.attachment.closing()
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """
+        Close the connection; by a reset only where closing frames were not exchanged.
+        """
+        super().dropConnection(abort and not self.wasClean)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """
+        The connection is gone.
+        """
+        self.attachment.gone()

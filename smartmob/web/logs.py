@@ -1,0 +1,223 @@
+"""
+The lines of a process over plain HTTP: those that are kept, and those to come.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from attrs import evolve
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.web.http import Request
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
+
+from smartmob.lines.console import Console, Wanted
+from smartmob.lines.encodings import NDJSON, SSE, SSE_JSON, TEXT, Encoding
+from smartmob.lines.readers import Ending, IReader, Subscription
+from smartmob.web.outlet import Outlet
+from smartmob.web.pulse import Pulse
+from smartmob.web.query import ALL, ConsoleQuery
+
+COMMENT_SECONDS = 15.0
+"""How often a follower of server-sent events is told that there is still somebody."""
+
+CONTENT_TYPES: dict[Encoding, bytes] = {
+    TEXT: b"text/plain; charset=utf-8",
+    NDJSON: b"application/x-ndjson",
+    SSE: b"text/event-stream",
+    SSE_JSON: b"text/event-stream",
+}
+
+
+class HasConsole(Protocol):
+    """
+    A process, as it is needed here.
+    """
+
+    @property
+    def console(self) -> Console:
+        """Where its lines are."""
+
+
+def logs_response(
+    process: HasConsole, request: Request, query: ConsoleQuery, reactor: IReactorTime
+) -> bytes | int:
+    """
+    Answer with lines: C{text/plain}, one JSON document a line, or server-sent
+    events where the client accepts them, which then go on by themselves.
+
+    @return: The body, or C{NOT_DONE_YET} where later lines follow.
+    @raise TooManyReaders: There are as many followers as there may be.
+    """
+    json = query.format == "json"
+    events = accepts_events(request)
+    encoding: Encoding = TEXT
+    if events:
+        encoding = SSE_JSON if json else SSE
+    elif json:
+        encoding = NDJSON
+    follow = events if query.follow is None else query.follow
+    wanted = _from_the_last(request, process.console, query.wanted) if events else query.wanted
+    if wanted.tail is None and wanted.after is None:
+        wanted = evolve(wanted, tail=ALL)
+    head = request.method == b"HEAD"
+    follower = None
+    if follow and not head:
+        follower = Follower(reactor, request)
+        follower.attach(process.console, wanted, encoding)
+    request.setHeader(b"Content-Type", CONTENT_TYPES[encoding])
+    request.setHeader(b"Cache-Control", b"no-store")
+    request.setHeader(b"X-Content-Type-Options", b"nosniff")
+    if follower is not None:
+        follower.begin()
+        return NOT_DONE_YET
+    if follow:
+        return b""
+    body = process.console.kept(wanted, encoding)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    return body
+
+
+def accepts_events(request: Request) -> bool:
+    """
+    Whether the client asks for server-sent events by name.
+    """
+    accepted = b",".join(request.requestHeaders.getRawHeaders(b"Accept") or [])
+    kinds = [kind.partition(b";")[0].strip().lower() for kind in accepted.split(b",")]
+    return b"text/event-stream" in kinds
+
+
+def _from_the_last(request: Request, console: Console, wanted: Wanted) -> Wanted:
+    """
+    A browser that lost its connection says which event it saw last.  A number that
+    was not given out yet comes from another run of the agent.
+    """
+    ids = request.requestHeaders.getRawHeaders(b"Last-Event-ID") or [b""]
+    if wanted.after is not None or not ids[-1].isdigit() or len(ids[-1]) > 20:
+        return wanted
+    seen = int(ids[-1])
+    return evolve(wanted, tail=None, after=seen if seen < console.next else 0, epoch=None)
+
+
+@implementer(IReader, IPushProducer)
+class Follower:
+    """
+    A client that gets lines as they come, in the body of one answer.
+    """
+
+    def __init__(self, reactor: IReactorTime, request: Request) -> None:
+        self._reactor = reactor
+        self._request = request
+        channel: Any = request.channel
+        self._connection = channel.transport
+        self._outlet = Outlet(self._connection)
+        self._pulse: Pulse | None = None
+        self._comments: IDelayedCall | None = None
+        self._why: Ending | None = None
+        self._over = False
+
+    def attach(self, console: Console, wanted: Wanted, encoding: Encoding) -> None:
+        """
+        Take a place among the readers.
+
+        @raise TooManyReaders: There is none.
+        """
+        self._commented = encoding in (SSE, SSE_JSON)
+        self._subscription: Subscription = console.attach(self, wanted, encoding)
+
+    def begin(self) -> None:
+        """
+        Send the head of the answer, and what is kept.
+        """
+        request = self._request
+        request.notifyFinish().addErrback(lambda _: self._gone())
+        request.write(b"")
+        self._pulse = Pulse(
+            self._reactor, self._outlet, ask=None, cut=self._connection.abortConnection
+        )
+        if self._commented:
+            self._comment_later()
+        request.registerProducer(self, True)
+        self._subscription.resume()
+
+    # What the connection says.
+
+    def pauseProducing(self) -> None:
+        """
+        The transport has enough.
+        """
+        self._subscription.pause()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has sent all it had.
+        """
+        self._subscription.resume()
+
+    def stopProducing(self) -> None:
+        """
+        The transport is lost.
+        """
+        self._gone()
+
+    # What the console says.
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{IReader.write}.
+        """
+        if not self._over:
+            self._outlet.hand(len(data))
+            self._request.write(data)
+
+    def ending(self, why: Ending) -> None:
+        """
+        See L{IReader.ending}.
+        """
+        self._why = why
+        if self._pulse is not None:
+            self._pulse.linger()
+
+    def ended(self) -> None:
+        """
+        See L{IReader.ended}.  An answer that lacks lines is not finished, so that its
+        client can see that it was cut.
+        """
+        self._over = True
+        self._stop_comments()
+        self._request.unregisterProducer()
+        if self._why is Ending.TOO_SLOW:
+            self._request.loseConnection()
+        else:
+            self._request.finish()
+            if self._pulse is not None:
+                self._pulse.stop()
+
+    # Inside.
+
+    def _comment_later(self) -> None:
+        self._comments = self._reactor.callLater(COMMENT_SECONDS, self._comment)
+
+    def _comment(self) -> None:
+        """
+        Where something waits, that is sign enough.
+        """
+        self._comment_later()
+        if not self._subscription.queued:
+            self._request.write(b":\n\n")
+
+    def _stop_comments(self) -> None:
+        if self._comments is not None:
+            self._comments.cancel()
+            self._comments = None
+
+    def _gone(self) -> None:
+        """
+        The client is gone.  May be repeated.
+        """
+        self._over = True
+        self._stop_comments()
+        self._subscription.detach()
+        if self._pulse is not None:
+            self._pulse.stop()
