@@ -1,0 +1,184 @@
+"""
+The addresses that an operator may name, and the endpoints they are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+import stat
+
+from attrs import frozen
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorUNIX,
+    IStreamServerEndpoint,
+)
+from zope.interface import implementer
+
+FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
+
+_HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>[0-9]{1,5})")
+_UNIX = re.compile(r"unix:(?P<path>/[^:]*|[^:/][^:]*)(?::mode=(?P<mode>[0-7]{3,4}))?")
+
+
+class BadAddress(ValueError):
+    """
+    What was given is no address; the message shows what one looks like.
+    """
+
+
+@frozen
+class Address:
+    """
+    Where to listen.
+
+    @ivar text: As the operator wrote it.
+    @ivar host: What the operator calls the host, where there is one.
+    @ivar endpoint: What listens there.
+    """
+
+    text: str
+    host: str | None
+    endpoint: IStreamServerEndpoint
+
+    def url(self, port: IListeningPort) -> str:
+        """
+        Where clients reach it, once it listens; no slash at the end.
+        """
+        bound: IAddress = port.getHost()
+        if isinstance(bound, UNIXAddress):
+            return f"unix:{os.fsdecode(bound.name or b'')}"
+        scheme = "https" if self.text.startswith("ssl:") else "http"
+        if not isinstance(bound, (IPv4Address, IPv6Address)):
+            return self.text
+        host = self.host or bound.host
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound.port}"
+
+
+def is_local(port: IListeningPort) -> bool:
+    """
+    Whether only programs of this machine can reach it.
+    """
+    bound: IAddress = port.getHost()
+    if isinstance(bound, (IPv4Address, IPv6Address)):
+        return ipaddress.ip_address(bound.host.partition("%")[0]).is_loopback
+    return isinstance(bound, UNIXAddress)
+
+
+def parse(reactor: IReactorUNIX, text: str, backlog: int) -> Address:
+    """
+    Read an address.  Its host is looked up at once: what is listened on later is
+    what was named.
+
+    @raise BadAddress: It is none.
+    """
+    if match := _HOST_PORT.fullmatch(text):
+        return _tcp(reactor, text, match, backlog)
+    if text.startswith("unix:") and (match := _UNIX.fullmatch(text)):
+        path = os.path.abspath(match["path"])
+        mode = int(match["mode"] or "600", 8)
+        return Address(text, None, UnixEndpoint(reactor, path, backlog, mode))
+    if match := re.fullmatch(r"fd:([0-9]+)", text):
+        return _inherited(reactor, text, int(match[1]))
+    if re.match(r"[a-z0-9]+:", text) is None or text.startswith("fd:"):
+        raise BadAddress(f"{text!r} is no address; use {FORMS}")
+    try:
+        return Address(text, None, serverFromString(reactor, text))
+    except (ValueError, KeyError, TypeError, OSError, IndexError) as error:
+        raise BadAddress(f"{text!r} is no address ({error}); use {FORMS}") from None
+
+
+def _tcp(reactor: IReactorUNIX, text: str, match: re.Match[str], backlog: int) -> Address:
+    port = int(match["port"])
+    if port > 65535:
+        raise BadAddress(f"{text!r}: a port is at most 65535; use {FORMS}")
+    name = match["v6"] or match["host"]
+    try:
+        ip = ipaddress.ip_address(name)
+    except ValueError:
+        ip = _look_up(text, name)
+    if match["v6"] and ip.version == 4:
+        raise BadAddress(f"{text!r}: brackets are for IPv6; use {FORMS}")
+    endpoint = TCP6ServerEndpoint if ip.version == 6 else TCP4ServerEndpoint
+    return Address(text, name, endpoint(reactor, port, backlog, str(ip)))
+
+
+def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise BadAddress(f"{text!r}: {name!r} can't be looked up: {error}") from None
+    # Where a name has both, programs that know nothing of IPv6 shall find it too.
+    found.sort(key=lambda info: info[0] != socket.AF_INET)
+    return ipaddress.ip_address(found[0][4][0])
+
+
+def _inherited(reactor: IReactorUNIX, text: str, number: int) -> Address:
+    try:
+        with socket.socket(fileno=os.dup(number)) as inherited:
+            family = inherited.family
+            listening = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise BadAddress(f"{text!r} is no socket that was handed down: {error}") from None
+    if not listening:
+        raise BadAddress(f"{text!r} is a socket that does not listen")
+    return Address(text, None, AdoptedStreamServerEndpoint(reactor, number, family))
+
+
+@implementer(IStreamServerEndpoint)
+@frozen
+class UnixEndpoint:
+    """
+    A unix socket that nobody may connect to before its mode is right, and that
+    takes the place of a dead one only.
+    """
+
+    reactor: IReactorUNIX
+    path: str
+    backlog: int
+    mode: int
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        See L{IStreamServerEndpoint.listen}.
+        """
+        return execute(self._listen, factory)
+
+    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        self._remove_dead()
+        before = os.umask(0o777 & ~self.mode)
+        try:
+            return self.reactor.listenUNIX(self.path, factory, self.backlog, mode=self.mode)
+        finally:
+            os.umask(before)
+
+    def _remove_dead(self) -> None:
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(found.st_mode):
+            raise OSError(f"{self.path} is there and is no socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(self.path)
+            except ConnectionRefusedError:
+                os.unlink(self.path)
+                return
+            except BlockingIOError:
+                pass  # its backlog is full: somebody listens
+        raise OSError(f"somebody listens on {self.path}")

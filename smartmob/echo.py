@@ -1,0 +1,109 @@
+"""
+The lines of all programs on the agent's own standard output: C{SLUG | LINE}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from threading import Thread
+from typing import BinaryIO
+
+from attrs import define, field, frozen
+from twisted.internet.interfaces import IReactorFromThreads
+from zope.interface import implementer
+
+from smartmob.lines.console import Wanted
+from smartmob.lines.readers import Ending, IReader, Subscription
+from smartmob.lines.ring import Chunk
+from smartmob.process import Process
+
+
+@frozen
+class Prefixed:
+    """
+    The format: see L{smartmob.lines.encodings.Encoding}.
+    """
+
+    slug: str
+    told = True
+    events = False
+
+    def lines(self, chunk: Chunk) -> bytes:
+        """
+        All lines of the chunk.
+        """
+        prefix = f"{self.slug} | ".encode()
+        return b"".join([b"%b%b\n" % (prefix, line) for line in chunk.lines()])
+
+    def event(self, document: Mapping[str, object]) -> bytes:
+        """
+        That lines are missing.
+        """
+        return f"{self.slug} | ({document['missed']} lines were not read in time)\n".encode()
+
+
+@define(eq=False)
+class Echo:
+    """
+    Writes to standard output from a thread of its own: who reads it may be slow,
+    or never read, and the agent must not wait.
+    """
+
+    reactor: IReactorFromThreads
+    out: BinaryIO
+    _queue: SimpleQueue[tuple[bytes, Callable[[], None]]] = field(factory=SimpleQueue)
+    _thread: Thread | None = None
+
+    def watch(self, process: Process) -> None:
+        """
+        Write the lines of this process, too.
+        """
+        if self._thread is None:
+            self._thread = Thread(target=self._write_all, name="echo", daemon=True)
+            self._thread.start()
+        echoed = _Echoed(self)
+        echoed.subscription = process.console.attach(echoed, Wanted(), Prefixed(process.slug))
+        echoed.subscription.resume()
+
+    def write(self, data: bytes, written: Callable[[], None]) -> None:
+        """
+        Write this after all that came before, then call C{written}.
+        """
+        self._queue.put((data, written))
+
+    def _write_all(self) -> None:
+        while True:
+            data, written = self._queue.get()
+            try:
+                self.out.write(data)
+                self.out.flush()
+            except OSError:
+                # Nobody reads any more; the agent goes on for those who attach.
+                return
+            self.reactor.callFromThread(written)
+
+
+@implementer(IReader)
+@define(eq=False)
+class _Echoed:
+    """
+    One process's lines on their way to standard output.
+    """
+
+    echo: Echo
+    subscription: Subscription = field(init=False)
+
+    def write(self, data: bytes) -> None:
+        self.subscription.pause()
+        self.echo.write(data, self.subscription.resume)
+
+    def ending(self, why: Ending) -> None:
+        """
+        Nothing to do: what is queued is written in any case.
+        """
+
+    def ended(self) -> None:
+        """
+        Nothing to let go of.
+        """

@@ -1,0 +1,166 @@
+"""
+The order in which the parts of an agent come up and go down.
+
+A MultiService would stop all its children at the same time; here the ports close
+first, then programs end while consoles still tell of it, then the helpers go.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTime,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smartmob.address import Address, is_local
+from smartmob.agent import Agent
+from smartmob.launch.launcher import Launcher
+from smartmob.logs import ALWAYS
+from smartmob.source.sources import Sources
+from smartmob.statefolder import FolderTaken, StateFolder
+
+_log = Logger()
+
+STOP_TIMEOUT = 80.0
+"""Seconds after which programs that still use their grace are killed."""
+
+
+@define(eq=False)
+class House(Service):
+    """
+    An agent with all that belongs to it, as one service.
+
+    @ivar insecure: Listen where other machines can reach it, though nobody is
+        asked who they are.
+    @ivar came_up: All ports have listened and processes could be launched.
+    @ivar ready: Called once all ports listen and processes can be launched.
+    """
+
+    reactor: IReactorCore
+    clock: IReactorTime
+    threads: IReactorFromThreads
+    folder: StateFolder
+    launcher: Launcher
+    sources: Sources
+    agent: Agent
+    site: IProtocolFactory
+    addresses: list[Address]
+    insecure: bool = False
+    ready: Callable[[], None] = lambda: None
+    came_up: bool = False
+    _ports: list[IListeningPort] = field(factory=list)
+    _hurried: IDelayedCall | None = None
+
+    def startService(self) -> None:
+        """
+        Bring all of it up.
+
+        @raise SystemExit: It can't be; why was said on standard error, in one line,
+            and nothing is left running.
+        """
+        super().startService()
+        try:
+            self.folder.open()
+        except (FolderTaken, OSError) as error:
+            self._fail(f"{error}")
+        self._listen()
+        try:
+            self.sources.start()
+            self.launcher.startService()
+        except OSError as error:
+            self._fail(f"can't start: {error}")
+        self.launcher.whenReady().addCallbacks(self._ready, self._unready)
+        self.reactor.callWhenRunning(self._take_signals)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Bring all of it down.  Fires when nothing is left: no program, no helper,
+        no port.
+        """
+        super().stopService()
+        _log.info("stopping")
+        self._hurried = self.clock.callLater(STOP_TIMEOUT, self.agent.hurry)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
+        await self.agent.stopService()
+        if self._hurried is not None and self._hurried.active():
+            self._hurried.cancel()
+        await self.launcher.stopService()
+        await self.sources.stop()
+        self.folder.close()
+        _log.info("stopped")
+
+    def _listen(self) -> None:
+        for address in self.addresses:
+            # Every endpoint that an address can be listens at once, or not at all.
+            heard: list[IListeningPort] = []
+            failed: list[Failure] = []
+            address.endpoint.listen(self.site).addCallbacks(heard.append, failed.append)
+            for failure in failed:
+                self._fail(f"can't listen on {address.text}: {failure.getErrorMessage()}")
+            [port] = heard
+            self._ports.append(port)
+            if not (self.insecure or is_local(port)):
+                self._fail(
+                    f"{address.text} can be reached from other machines, and whoever "
+                    "reaches it can run programs here: use 127.0.0.1 or a unix socket, "
+                    "or say --insecure",
+                    code=2,
+                )
+
+    def _ready(self, _: object) -> None:
+        for address, port in zip(self.addresses, self._ports, strict=True):
+            _log.info("Listening on {url}", url=address.url(port), **{ALWAYS: True})
+        self.came_up = True
+        self.ready()
+
+    def _unready(self, failure: Failure) -> None:
+        _log.failure("the helper that launches programs did not start", failure)
+        self.reactor.stop()
+
+    def _fail(self, why: str, code: int = 1) -> NoReturn:
+        for port in self._ports:
+            port.stopListening()
+        self.folder.close()
+        sys.stderr.write(f"smartmob: {why}\n")
+        raise SystemExit(code)
+
+    def _take_signals(self) -> None:
+        # The reactor puts its own handlers in place when it starts running: they
+        # would make the exit status that of a killed process, and know no second.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._asked_to_end)
+        signal.signal(signal.SIGHUP, self._asked_to_reload)
+
+    def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
+        self.threads.callFromThread(self._end)
+
+    def _end(self) -> None:
+        if self.running:
+            self.reactor.stop()
+        else:
+            _log.info("asked once more: killing what is left")
+            self.agent.hurry()
+
+    def _asked_to_reload(self, number: int, frame: FrameType | None) -> None:
+        self.threads.callFromThread(
+            _log.warn, "there is no configuration to read again; going on as before"
+        )

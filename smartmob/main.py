@@ -1,0 +1,84 @@
+"""
+C{smartmob-agent}: the agent as a program of its own, without twistd.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from twisted.logger import globalLogBeginner
+from twisted.python import usage
+
+from smartmob import daemon
+from smartmob.logs import observer
+from smartmob.options import Options, wrong
+
+
+class AgentOptions(Options):
+    """
+    The options of C{smartmob-agent}: those of the service, and what twistd has.
+    """
+
+    optFlags = [  # noqa: RUF012 - the framework reads it as it is
+        ["daemon", None, "Run in the background, once all is well."],
+    ]
+    optParameters = [  # noqa: RUF012 - the framework reads it as it is
+        ["pidfile", None, None, "Write the agent's process id to this file."],
+    ]
+
+    def postOptions(self) -> None:
+        """
+        See L{Options.postOptions}.
+        """
+        super().postOptions()
+        if self["pidfile"] is not None:
+            self["pidfile"] = Path(self["pidfile"]).absolute()
+
+    def getSynopsis(self) -> str:
+        """
+        How it is called.
+        """
+        return "Usage: smartmob-agent [options]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run an agent until it is told to end.
+
+    @raise SystemExit: With 2 for a wrong command line, 1 where it can't start.
+    """
+    options = AgentOptions()
+    try:
+        options.parseOptions(sys.argv[1:] if argv is None else argv)
+    except usage.UsageError as error:
+        raise wrong(str(error)) from None
+    terminal = daemon.detach() if options["daemon"] else None
+    # Twisted sets a reactor up as it is imported, which must be in the process
+    # that goes on.
+    from twisted.internet import reactor
+
+    from smartmob import tap
+
+    house = tap.makeService(options)
+    out = None
+    if terminal is not None:
+        house.ready = terminal.let_go
+        house.folder.open()
+        out = (options["state-dir"] / "agent.log").open("a", encoding="utf-8")
+    globalLogBeginner.beginLoggingTo(
+        [observer(options["verbosity"], options["log-format"], out)],
+        redirectStandardIO=False,
+    )
+    house.startService()
+    pidfile: Path | None = options["pidfile"]
+    if pidfile is not None:
+        daemon.write_pidfile(pidfile)
+    reactor.addSystemEventTrigger("before", "shutdown", house.stopService)
+    reactor.run()
+    if pidfile is not None:
+        daemon.remove_pidfile(pidfile)
+    sys.stdout.flush()
+    return os.EX_OK if house.came_up else 1

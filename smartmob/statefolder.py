@@ -1,0 +1,62 @@
+"""
+The folder in which an agent keeps what is its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from attrs import define
+
+
+class FolderTaken(Exception):
+    """
+    Another agent uses the folder.
+    """
+
+
+@define(eq=False)
+class StateFolder:
+    """
+    One folder for one agent.
+
+    @ivar path: Absolute: a daemon leaves the folder where it was started.
+    """
+
+    path: Path
+    _lock: int | None = None
+
+    def open(self) -> None:
+        """
+        Make the folder where there is none, for the agent's user only, and lock it.
+
+        The lock is flock(2)'s: it goes with the agent, however that ends.
+
+        @raise FolderTaken: Another agent has it.
+        @raise OSError: It can't be used.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(self.path, 0o700)
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise FolderTaken(
+                f"another agent (pid {pid}) uses {self.path}; "
+                "end it, or name another folder with --state-dir"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+        self._lock = lock
+
+    def close(self) -> None:
+        """
+        Let go of it.
+        """
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,57 @@
+"""
+How an agent is put together.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+
+from twisted.internet import reactor
+
+from smartmob import address
+from smartmob.agent import Agent
+from smartmob.echo import Echo
+from smartmob.house import House
+from smartmob.launch.launcher import Launcher
+from smartmob.lines.consoles import Consoles
+from smartmob.options import Options, wrong
+from smartmob.source.sources import Sources
+from smartmob.statefolder import StateFolder
+from smartmob.web.root import make_site
+
+__all__ = ["Options", "makeService"]
+
+
+def makeService(options: Options) -> House:
+    """
+    The agent, as a service that is not started yet.
+
+    @raise SystemExit: An address is none; why was said on standard error.
+    """
+    try:
+        addresses = [
+            address.parse(reactor, text, options["backlog"]) for text in options["bind"]
+        ]
+    except address.BadAddress as error:
+        raise wrong(str(error)) from None
+    folder = StateFolder(options["state-dir"])
+    launcher = Launcher(reactor)
+    sources = Sources(reactor, launcher, folder.path)
+    consoles = Consoles(epoch=uuid.uuid4().hex)
+    agent = Agent(reactor, launcher, consoles, sources)
+    if options["verbosity"] > 1:
+        agent.watch = Echo(reactor, sys.stdout.buffer).watch
+    site = make_site(agent, reactor, hosts=[a.host for a in addresses if a.host is not None])
+    return House(
+        reactor=reactor,
+        clock=reactor,
+        threads=reactor,
+        folder=folder,
+        launcher=launcher,
+        sources=sources,
+        agent=agent,
+        site=site,
+        addresses=addresses,
+        insecure=bool(options["insecure"]),
+    )
