@@ -1,0 +1,171 @@
+"""
+The registry of processes, and the order in which things end.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smartmob import descriptors
+from smartmob.documents import CreateRequest, State
+from smartmob.launch.interfaces import ILauncher
+from smartmob.lines.consoles import Consoles
+from smartmob.ports import Ports
+from smartmob.process import Process
+from smartmob.refusals import (
+    SlugInUse,
+    Stopping,
+    TooManyProcesses,
+    UnknownApp,
+    UnknownProcess,
+)
+from smartmob.restart import Backoff, FlappingGuard, Policy
+from smartmob.source.sources import Sources
+from smartmob.source_recipe import SourceRecipe, inheritable
+from smartmob.waiting import all_of
+
+_log = Logger()
+
+MOST_PROCESSES = 10_000
+"""How many processes an agent takes."""
+
+
+@define(eq=False)
+class Agent(Service):
+    """
+    All the processes of this machine that the agent keeps.
+
+    @ivar inherited: The environment that programs get from the agent.
+    @ivar random: A number between 0 and 1.
+    @ivar wall: Seconds since the epoch.
+    @ivar monotonic: Seconds of a clock that never steps.
+    @ivar watch: Called with each new process.
+    """
+
+    clock: IReactorTime
+    launcher: ILauncher
+    consoles: Consoles
+    sources: Sources
+    ports: Ports = field(factory=lambda: Ports(random.randrange))
+    inherited: Mapping[str, str] = field(factory=lambda: inheritable(os.environ))
+    random: Callable[[], float] = random.random
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    watch: Callable[[Process], None] = lambda process: None
+    most_processes: int = MOST_PROCESSES
+    _processes: dict[str, Process] = field(factory=dict)
+    _stopping: bool = False
+
+    def processes(self) -> list[Process]:
+        """
+        All of them, oldest first.
+        """
+        return list(self._processes.values())
+
+    def process(self, slug: str) -> Process:
+        """
+        The one of that slug.
+
+        @raise UnknownProcess: There is none.
+        """
+        try:
+            return self._processes[slug]
+        except KeyError:
+            raise UnknownProcess(f"there is no process {slug!r}") from None
+
+    def create(self, request: CreateRequest, request_id: str) -> Process:
+        """
+        Take on a process, and set it going.
+
+        @param request_id: Sent on to where its source comes from.
+        @raise Refusal: L{Stopping}, L{SlugInUse}, L{TooManyProcesses}, L{NoPort},
+            L{OutOfDescriptors}; nothing of it exists then.
+        """
+        if self._stopping:
+            raise Stopping("the agent is about to end")
+        slug = request.slug
+        if slug in self._processes:
+            raise SlugInUse(
+                f"there is a process {slug!r}; delete it first, or use another node"
+            )
+        if len(self._processes) >= self.most_processes:
+            raise TooManyProcesses(f"the agent has {self.most_processes} processes, its bound")
+        descriptors.check(len(self._processes))
+        port = self.ports.take()
+        recipe = SourceRecipe(request, self.sources, self.inherited, port, request_id)
+
+        def forgotten() -> None:
+            del self._processes[slug]
+            self.ports.give_back(port)
+
+        process = Process(
+            request=request,
+            recipe=recipe,
+            launcher=self.launcher,
+            console=self.consoles.open(slug, State.PENDING),
+            policy=self._policy(request),
+            clock=self.clock,
+            wall=self.wall,
+            monotonic=self.monotonic,
+            random=self.random,
+            forgotten=forgotten,
+            created_at=self.wall(),
+            port=port,
+        )
+        self._processes[slug] = process
+        _log.info("{slug} created", slug=slug)
+        self.watch(process)
+        process.start()
+        return process
+
+    def delete_app(self, app: str) -> Deferred[None]:
+        """
+        Delete every process of an app.  Fires when nothing is left of them, fails
+        with L{TreeLeft} where something can't be ended.
+
+        @raise UnknownApp: It has none.
+        """
+        mine = [process for process in self.processes() if process.request.app == app]
+        if not mine:
+            raise UnknownApp(f"there is no process of app {app!r}")
+        return all_of(process.delete() for process in mine)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End all programs at the same time.  Fires when none is left that can be ended.
+        """
+        super().stopService()
+        self._stopping = True
+        ended = DeferredList(
+            [process.close() for process in self.processes()], consumeErrors=True
+        )
+
+        def told(results: list[tuple[bool, Any]]) -> None:
+            for succeeded, result in results:
+                if not succeeded:
+                    _log.error("ending all the same: {result}", result=result)
+            self.consoles.shut()
+
+        return ended.addCallback(told)
+
+    def hurry(self) -> None:
+        """
+        Give programs that are being stopped no more time.
+        """
+        for process in self.processes():
+            process.kill()
+
+    def _policy(self, request: CreateRequest) -> Policy:
+        if request.flapping is None:
+            return Backoff(self.random)
+        return FlappingGuard(request.flapping)

@@ -1,0 +1,72 @@
+"""
+The ports that are set aside for programs.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from attrs import define, field
+
+from smartmob.refusals import NoPort
+
+ATTEMPTS = 64
+"""Random tries before the range is gone through in order."""
+
+
+def can_be_bound(port: int) -> bool:
+    """
+    Whether a program could listen on the port on every interface now.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As most servers do: a port of which only old connections are left is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - a probe, that never listens
+        except OSError:
+            return False
+    return True
+
+
+@define(eq=False)
+class Ports:
+    """
+    Sets ports aside, each for one process.
+
+    @ivar randrange: As L{random.randrange}.
+    @ivar usable: Whether a port can be bound.
+    """
+
+    randrange: Callable[[int, int], int]
+    first: int = 20000
+    last: int = 29999
+    usable: Callable[[int], bool] = can_be_bound
+    _taken: set[int] = field(factory=set)
+
+    def take(self) -> int:
+        """
+        A port that no process of the agent has, and that can be bound.
+
+        @raise NoPort: There is none.
+        """
+        for _ in range(ATTEMPTS):
+            port = self.randrange(self.first, self.last + 1)
+            if self._take(port):
+                return port
+        for port in range(self.first, self.last + 1):
+            if self._take(port):
+                return port
+        raise NoPort(f"every port from {self.first} to {self.last} is taken")
+
+    def give_back(self, port: int) -> None:
+        """
+        Its process is deleted.
+        """
+        self._taken.discard(port)
+
+    def _take(self, port: int) -> bool:
+        if port in self._taken or not self.usable(port):
+            return False
+        self._taken.add(port)
+        return True

@@ -1,0 +1,190 @@
+"""
+One supervised process, as the agent and its interfaces see it.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+
+from smartmob.documents import Output, State
+from smartmob.inputs import Supervision
+from smartmob.launch.interfaces import IProgram
+from smartmob.refusals import NoInput, NotRunning, StdinFull, Stopping
+from smartmob.supervised import Supervised
+from smartmob.supervision import supervise
+
+STDIN_BOUND = 1 << 20
+"""Bytes of input that are held for a program that does not read."""
+
+
+@define(eq=False, kw_only=True)
+class Process(Supervised):
+    """
+    A process: what its document shows, and its verbs.
+
+    A Deferred that a verb returns may be cancelled; what the verb began goes on.
+    """
+
+    _machine: Supervision = field(init=False)
+    _closing: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._machine = supervise(self)
+        if self.request.output is Output.BLOCK:
+            self.console.on_blocked = self._wait_for_readers
+
+    @property
+    def slug(self) -> str:
+        """
+        Its unique name.
+        """
+        return self.request.slug
+
+    @property
+    def blocked(self) -> bool:
+        """
+        Whether the program waits for its slowest reader.
+        """
+        return self.console.blocked
+
+    @property
+    def takes_input(self) -> bool:
+        """
+        Whether its program gets a pipe as standard input.
+        """
+        return self.request.redirect_input
+
+    def start(self) -> None:
+        """
+        See that it runs, or will.
+
+        @raise Stopping: The agent is about to end.
+        @raise UnknownProcess: It is being deleted.
+        """
+        self._refuse_when_closing()
+        self._machine.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Bring it down.  Fires when nothing of its tree is left, fails with
+        L{TreeLeft} where something can't be ended.
+        """
+        gone = self.gone.wait()
+        self._machine.stop()
+        return gone
+
+    def restart(self) -> Deferred[None]:
+        """
+        Bring it down, then up.  Fires when its program was executed, or can't be,
+        or another verb came in between.
+
+        @raise Stopping: The agent is about to end.
+        @raise UnknownProcess: It is being deleted.
+        """
+        self._refuse_when_closing()
+        self._machine.restart()
+        if self.state in (State.RUNNING, State.STOPPED, State.FAILED, State.BACKOFF):
+            settled: Deferred[None] = Deferred()
+            settled.callback(None)
+            return settled
+        return self.settled.wait()
+
+    def delete(self) -> Deferred[None]:
+        """
+        Bring it down and forget it.  Fires when nothing is left of it, fails with
+        L{TreeLeft} where something can't be ended.
+        """
+        deleted = self.deleted.wait()
+        self._machine.delete()
+        return deleted
+
+    def close(self) -> Deferred[None]:
+        """
+        The agent ends: as L{stop}, and it is not started again.
+        """
+        self._closing = True
+        return self.stop()
+
+    def kill(self) -> None:
+        """
+        Give its program no more time to end.  Only where it is being stopped.
+        """
+        if self.program is not None and self.state is State.STOPPING:
+            self.program.kill()
+
+    def signal(self, number: int) -> None:
+        """
+        Send a signal to the program's process group.
+
+        @raise NotRunning: There is none.
+        """
+        program = self.program
+        if program is None or self.pid is None:
+            raise NotRunning(f"{self.slug} is {self.state}: there is nobody to signal")
+        try:
+            program.signalProcess(number)
+        except ProcessExitedAlready:
+            raise NotRunning(f"{self.slug} has just ended") from None
+
+    def write(self, data: bytes, eof: bool = False) -> None:
+        """
+        Write to the program's standard input; with C{eof} end it, until the next start.
+
+        @raise NotRunning: There is no program, or it is being stopped.
+        @raise NoInput: It gets no input, or that has been ended.
+        @raise StdinFull: It does not read, and L{STDIN_BOUND} is reached.
+        """
+        program = self._reader_of_input()
+        if data:
+            if not program.takesInput:
+                raise NoInput(f"the input of {self.slug} was ended; a restart opens it again")
+            if program.stdinBuffered and program.stdinBuffered + len(data) > STDIN_BOUND:
+                raise StdinFull(
+                    f"{self.slug} does not read its input: {program.stdinBuffered} bytes wait"
+                )
+            program.writeToChild(0, data)
+        if eof:
+            program.closeStdin()
+
+    def whenWritable(self) -> Deferred[None]:
+        """
+        Fires when the program has taken what was written, or is gone.
+        """
+        if self.program is None or self.state is not State.RUNNING:
+            done: Deferred[None] = Deferred()
+            done.callback(None)
+            return done
+        return self.program.whenWritable()
+
+    def begun(self) -> None:
+        """
+        See L{Supervised.begun}: readers for whom it has to wait are there still.
+        """
+        Supervised.begun(self)
+        if self.console.blocked and self.program is not None:
+            self.program.pauseOutput()
+
+    def _reader_of_input(self) -> IProgram:
+        if self.program is None or self.state is not State.RUNNING:
+            raise NotRunning(f"{self.slug} is {self.state}: nobody reads its input")
+        if not self.takes_input:
+            raise NoInput(
+                f"{self.slug} takes no input; create it with "
+                '"redirect_input": true to give it some'
+            )
+        return self.program
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing:
+            raise Stopping("the agent is about to end")
+
+    def _wait_for_readers(self, blocked: bool) -> None:
+        self.version += 1
+        if self.program is None or self.pid is None:
+            return
+        if blocked:
+            self.program.pauseOutput()
+        else:
+            self.program.resumeOutput()

@@ -1,0 +1,38 @@
+"""
+How a process comes by its command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from smartmob.documents import State
+from smartmob.launch.interfaces import Command
+
+STREAMS = ("stdout", "stderr")
+"""What the descriptors 1 and 2 are called."""
+
+
+class Recipe(Protocol):
+    """
+    Where the command of a process comes from.
+
+    @ivar streams: The names of descriptors 1 and 2; C{None} throws one away.
+    """
+
+    streams: tuple[str | None, str | None]
+
+    def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
+        """
+        Get what it takes, and say what to execute.  Cancelling abandons it.
+
+        Fails with L{SourceUnavailable} or L{SourceRefused}.
+        """
+
+    def discard(self) -> Deferred[None]:
+        """
+        The process is deleted: fires when no file that only it used is left.
+        """

@@ -1,0 +1,169 @@
+"""
+The recipe of a created process: an archive, its Procfile, and what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+from attrs import define
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from smartmob import dotenv, procfile
+from smartmob.documents import CreateRequest, Limits, State
+from smartmob.launch.interfaces import Command
+from smartmob.recipe import STREAMS
+from smartmob.source.errors import SourceRefused
+from smartmob.source.sources import Release, Sources
+
+PRIVATE = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_*",
+    "LISTEN_*",
+    "CREDENTIALS_DIRECTORY",
+    "STATE_DIRECTORY",
+    "RUNTIME_DIRECTORY",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MAINPID",
+    "SMARTMOB_*",
+)
+"""Globs of what is the agent's own business with its service manager."""
+
+_RLIMITS = {
+    "memory_bytes": "RLIMIT_AS",
+    "processes": "RLIMIT_NPROC",
+    "open_files": "RLIMIT_NOFILE",
+    "file_bytes": "RLIMIT_FSIZE",
+    "core_bytes": "RLIMIT_CORE",
+    "cpu_seconds": "RLIMIT_CPU",
+}
+
+
+@define(eq=False)
+class SourceRecipe:
+    """
+    The recipe of a created process.
+
+    @ivar inherited: The environment of the agent, as far as programs may see it.
+    @ivar port: The port that was set aside for it.
+    """
+
+    request: CreateRequest
+    sources: Sources
+    inherited: Mapping[str, str]
+    port: int
+    request_id: str
+    streams: tuple[str | None, str | None] = STREAMS
+    _release: Release | None = None
+
+    def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
+        """
+        See L{Recipe.prepare}.
+        """
+        request = self.request
+        fetched = self.sources.release(
+            request.app,
+            request.slug,
+            request.source_url,
+            request.source_sha256,
+            self.request_id,
+            progress,
+        )
+        fetched.addCallback(self._hold)
+        return fetched.addCallback(self._command).addErrback(self._undo)
+
+    def discard(self) -> Deferred[None]:
+        """
+        See L{Recipe.discard}.
+        """
+        return self._drop()
+
+    def _drop(self) -> Deferred[None]:
+        release, self._release = self._release, None
+        if release is None:
+            return succeed(None)
+        return self.sources.drop(release, self.request.slug)
+
+    def _undo(self, failure: Failure) -> Deferred[Command]:
+        # What can't be run is not kept: a later start downloads anew.
+        failed: Deferred[Command] = Deferred()
+        self._drop().addBoth(lambda _: failed.errback(failure))
+        return failed
+
+    def _hold(self, release: Release) -> Release:
+        self._release = release
+        return release
+
+    def _command(self, release: Release) -> Command:
+        request = self.request
+        entry = _entry(release, request.process_type)
+        try:
+            settings = dotenv.parse(release.dotenv or b"")
+        except dotenv.DotenvError as error:
+            raise SourceRefused(f".env, line {error.line}: {error.why}") from None
+        words = procfile.plain_words(entry.command)
+        return Command(
+            argv=words or ("/bin/sh", "-c", entry.command),
+            env={
+                **self.inherited,
+                **settings,
+                **self._own(),
+                **entry.env,
+                **request.env,
+            },
+            cwd=release.folder(request.cwd),
+            stop_signal=request.stop_signal,
+            grace=request.graceful_timeout,
+            umask=request.umask,
+            nice=request.nice,
+            no_new_privileges=request.no_new_privileges,
+            rlimits=rlimits(request.limits),
+            redirect_input=request.redirect_input,
+        )
+
+    def _own(self) -> dict[str, str]:
+        request = self.request
+        return {
+            "PORT": str(self.port),
+            "PS": request.node,
+            "DYNO": request.node,
+            "SMARTMOB_APP": request.app,
+            "SMARTMOB_NODE": request.node,
+            "SMARTMOB_SLUG": request.slug,
+        }
+
+
+def _entry(release: Release, process_type: str) -> procfile.ProcessType:
+    try:
+        types = procfile.parse(release.procfile)
+    except procfile.ProcfileError as error:
+        raise SourceRefused(f"Procfile, line {error.line}: {error.why}") from None
+    try:
+        return types[process_type]
+    except KeyError:
+        known = ", ".join(types) or "none"
+        raise SourceRefused(
+            f"the Procfile has no process type {process_type!r}; it has {known}"
+        ) from None
+
+
+def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
+    """
+    The limits by their names in setrlimit(2), soft and hard alike.
+    """
+    given = {name: getattr(limits, field) for field, name in _RLIMITS.items()}
+    return {name: (value, value) for name, value in given.items() if value is not None}
+
+
+def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
+    """
+    What programs may see of the agent's own environment.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if not any(fnmatchcase(name, pattern) for pattern in PRIVATE)
+    }

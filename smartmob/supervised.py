@@ -1,0 +1,209 @@
+"""
+What a supervised process is made of, and what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, evolve, field
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smartmob.documents import CreateRequest, LastExit, Restart, State
+from smartmob.launch.interfaces import Command, ILauncher, IProgram
+from smartmob.lines.console import Console
+from smartmob.recipe import Recipe
+from smartmob.refusals import TreeLeft
+from smartmob.restart import Again, GiveUp, Policy, spread
+from smartmob.run import Ending, signal_name
+from smartmob.waiting import Waiters
+
+_log = Logger()
+
+FIRST_SOURCE_DELAY = 1.0
+"""Seconds until a source that could not be had is asked for again, doubling ..."""
+
+LONGEST_SOURCE_DELAY = 60.0
+"""... to so many."""
+
+
+@define(eq=False, kw_only=True)
+class Supervised:
+    """
+    What every state of the machine shares, and what the process's document shows.
+
+    @ivar wall: Seconds since the epoch, for documents.
+    @ivar monotonic: Seconds of a clock that never steps, for measuring runs.
+    @ivar version: Grows whenever a document of the process would differ.
+    @ivar settled: Fires when a restart was executed, or will not be.
+    @ivar gone: Fires when the tree is gone.
+    @ivar deleted: Fires when nothing is left.
+    """
+
+    request: CreateRequest
+    recipe: Recipe
+    launcher: ILauncher
+    console: Console
+    policy: Policy
+    clock: IReactorTime
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    random: Callable[[], float]
+    forgotten: Callable[[], None]
+    created_at: float
+    port: int | None
+
+    state: State = State.PENDING
+    reason: str | None = None
+    pid: int | None = None
+    restarts: int = 0
+    started_at: float | None = None
+    last_exit: LastExit | None = None
+    version: int = 0
+
+    command: Command | None = None
+    program: IProgram | None = None
+    source_tries: int = 0
+    run_pid: int | None = None
+    executed_at: float | None = None
+    exited: Ending | None = None
+    settled: Waiters = field(factory=Waiters)
+    gone: Waiters = field(factory=Waiters)
+    deleted: Waiters = field(factory=Waiters)
+
+    def show(self, state: State, reason: str | None = None) -> None:
+        """
+        Tell everybody where the process stands.
+        """
+        self.version += 1
+        if (state, reason) == (self.state, self.reason):
+            return
+        self.state, self.reason = state, reason
+        self.console.state(state, reason)
+        if reason is None:
+            _log.info("{slug} {state}", slug=self.request.slug, state=state.value)
+        else:
+            _log.warn(
+                "{slug} {state}: {reason}",
+                slug=self.request.slug,
+                state=state.value,
+                reason=reason,
+            )
+
+    def equip(self, command: Command) -> None:
+        """
+        What to execute is known.
+        """
+        self.source_tries = 0
+        self.command = command
+        port = command.env.get("PORT", "")
+        self.port = int(port) if port.isascii() and port.isdigit() else None
+        self.version += 1
+
+    def dismiss(self) -> None:
+        """
+        It stays down: keep no helper for it.
+        """
+        if self.program is not None:
+            self.program.dismiss()
+
+    def forget(self) -> None:
+        """
+        An operator's verb: no earlier failure counts.
+        """
+        self.policy.forget()
+        self.source_tries = 0
+
+    def begun(self) -> None:
+        """
+        The program was executed.
+        """
+        program = self.program
+        assert program is not None
+        self.pid = self.run_pid = program.pid
+        self.executed_at = self.monotonic()
+        self.started_at = self.wall()
+        self.version += 1
+        self.console.started(self.pid or 0)
+        _log.info("{slug} started, pid {pid}", slug=self.request.slug, pid=self.pid)
+
+    def leader_gone(self, ending: Ending) -> None:
+        """
+        The leader ended; its tree may be there still.
+        """
+        self.exited = ending
+        self.pid = None
+        self.version += 1
+
+    def over(self, ending: Ending) -> float:
+        """
+        The run is over: note how it was, and tell.  Returns the seconds it took.
+        """
+        leader = self.exited or ending
+        ran = 0.0 if self.executed_at is None else self.monotonic() - self.executed_at
+        self.last_exit = LastExit(
+            code=leader.code,
+            signal=None if leader.signal is None else signal_name(leader.signal),
+            at=self.wall(),
+            ran_seconds=ran,
+            killed=ending.killed,
+            left=ending.left,
+        )
+        pid, self.pid, self.run_pid = self.run_pid, None, None
+        self.executed_at = self.exited = None
+        self.version += 1
+        self.console.finish()
+        if leader.why is not None:
+            self.console.say(leader.why)
+        self.console.exited(self.last_exit, pid)
+        _log.info(
+            "{slug} {ending} after {ran:.3f} s",
+            slug=self.request.slug,
+            ending=str(leader),
+            ran=ran,
+        )
+        return ran
+
+    def concluded(self, ending: Ending) -> None:
+        """
+        A planned end: of a run, or of what an earlier one had left.
+        """
+        if self.executed_at is not None:
+            self.over(ending)
+        elif self.last_exit is not None:
+            self.last_exit = evolve(self.last_exit, left=ending.left)
+
+    def tree_left(self) -> TreeLeft | None:
+        """
+        What to answer where something of the last run could not be ended.
+        """
+        left = () if self.last_exit is None else self.last_exit.left
+        if not left:
+            return None
+        names = ", ".join(f"{one.name} (pid {one.pid})" for one in left)
+        return TreeLeft(f"the agent has no right to end {names}")
+
+    def next_after(self, ending: Ending, ran: float) -> Again | GiveUp | None:
+        """
+        What follows an unplanned end, after C{ran} seconds; C{None}: nothing, for
+        all is well.
+        """
+        assert self.last_exit is not None
+        wanted = self.request.restart
+        if wanted is not Restart.ALWAYS and self.last_exit.code == 0:
+            return None
+        if wanted is Restart.NEVER:
+            return GiveUp(str(ending))
+        return self.policy.ended(self.monotonic(), ran)
+
+    def next_try(self, asked: float | None) -> float:
+        """
+        Seconds until the source is asked for again.
+
+        @param asked: What its server asked for.
+        """
+        tries, self.source_tries = self.source_tries, min(self.source_tries + 1, 10)
+        if asked is not None:
+            return min(asked, LONGEST_SOURCE_DELAY)
+        return spread(min(LONGEST_SOURCE_DELAY, FIRST_SOURCE_DELAY * 2**tries), self.random)

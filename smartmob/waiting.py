@@ -1,0 +1,61 @@
+"""
+Those who wait for the same thing, each with a Deferred of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, DeferredList
+
+
+@define(eq=False)
+class Waiters:
+    """
+    Any number of Deferreds that fire together.
+
+    One that is cancelled (its client hung up) is let go of without disturbing
+    the others, or what they wait for.
+    """
+
+    _waiting: list[Deferred[None]] = field(factory=list)
+
+    def wait(self) -> Deferred[None]:
+        """
+        Fires at the next L{fire}, or fails at the next L{fail}.
+        """
+        waiter: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiter)
+        return waiter
+
+    def fire(self) -> None:
+        """
+        What they waited for is there.
+        """
+        waiting, self._waiting = self._waiting, []
+        while waiting:  # a callback may cancel another of them, and so remove it here
+            waiting.pop(0).callback(None)
+
+    def fail(self, error: Exception) -> None:
+        """
+        What they waited for will not come.
+        """
+        waiting, self._waiting = self._waiting, []
+        while waiting:
+            waiting.pop(0).errback(error)
+
+
+def all_of(waits: Iterable[Deferred[None]]) -> Deferred[None]:
+    """
+    Fires when each has fired or failed; fails as the first of those that did.
+    """
+    together = DeferredList(list(waits), consumeErrors=True)
+
+    def first_failure(results: list[tuple[bool, Any]]) -> None:
+        for succeeded, result in results:
+            if not succeeded:
+                result.raiseException()
+
+    return together.addCallback(first_failure)
