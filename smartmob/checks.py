@@ -15,6 +15,9 @@ from typing import TypeVar
 
 V = TypeVar("V")
 
+APP = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+NODE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
 ENV_NAMES = 1_000
 """Variables that a request may bring."""
 
@@ -87,8 +90,8 @@ def _name(pattern: str, said: str) -> Callable[[object], str]:
     return check
 
 
-app = _name(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "letters, digits, _ or -")
-node = _name(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "letters, digits, dots, _ or -")
+app = _name(APP, "letters, digits, _ or -")
+node = _name(NODE, "letters, digits, dots, _ or -")
 process_type = app
 
 

@@ -125,6 +125,13 @@ class CreateRequest:
         return f"{self.app}.{self.node}"
 
 
+@frozen
+class VerbRequest:
+    """
+    What stop, start, restart and delete need to know: nothing yet.
+    """
+
+
 @frozen(kw_only=True)
 class SignalRequest:
     """

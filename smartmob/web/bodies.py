@@ -1,0 +1,82 @@
+"""
+From the bytes of a request's body to JSON, within bounds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import NoReturn
+
+from smartmob.web.problems import FieldError, Problem
+
+BODY_BYTES = 1 << 20
+"""A JSON body has at most so many bytes."""
+
+DEPTH = 64
+"""So deep may arrays and objects lie in one another."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def parse_body(body: bytes) -> dict[str, object]:
+    """
+    The JSON object of a body; an empty body counts as C{{}}.
+
+    @raise Problem: bad-json where it is no JSON in UTF-8 (NaN and Infinity are
+        none either, RFC 8259), invalid-document where it is JSON that can't be
+        taken: too deep, a key twice, no object.
+    """
+    if not body.strip(b" \t\r\n"):
+        return {}
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Problem("bad-json", f"byte {error.start} is not UTF-8") from None
+    if _is_deep(body):
+        raise _invalid(f"is nested more than {DEPTH} deep")
+    try:
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise _invalid(f"is nested more than {DEPTH} deep") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Problem("bad-json", f"{error.msg} ({where})") from None
+    except ValueError as error:  # a number of more digits than Python converts
+        raise Problem("bad-json", str(error)) from None
+    if not isinstance(document, dict):
+        raise _invalid("must be an object")
+    return document
+
+
+def _is_deep(body: bytes) -> bool:
+    """
+    Whether brackets lie too deep in one another, those in strings not counted:
+    known before anything recurses.
+    """
+    brackets = _STRING.sub(b"", body).translate(_AS_BRACKETS, _NO_BRACKETS)
+    for _ in range(DEPTH):
+        brackets = brackets.replace(b"[]", b"")  # takes the innermost level away
+    return b"[]" in brackets or brackets.count(b"[") > DEPTH
+
+
+def _invalid(message: str, field: str = "") -> Problem:
+    said = f"the document {message}" if not field else f"{field} {message}"
+    return Problem("invalid-document", said, (FieldError(field, message),))
+
+
+def _unique(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    document: dict[str, object] = {}
+    for key, value in pairs:
+        if key in document:
+            shown = key[:100].encode("utf-8", "replace").decode()
+            raise _invalid("stands in one object more than once", shown)
+        document[key] = value
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise Problem("bad-json", f"{name} is not JSON")

@@ -1,0 +1,212 @@
+"""
+A connection that speaks HTTP/1.1, with bounds on its time, and answers in the
+promised shape to what is no HTTP.
+"""
+
+from __future__ import annotations
+
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from twisted.web import http
+
+from smartmob.web.problems import CONTENT_TYPE, Problem
+
+if TYPE_CHECKING:
+    from smartmob.web.site import Request, Site
+
+REQUEST_SECONDS = 30.0
+"""From the first byte of a request to the last of its body."""
+
+IDLE_SECONDS = 75.0
+"""Without a request."""
+
+LINGER_SECONDS = 5.0
+"""What a refused client gets to read its answer, while what it sends is thrown away ..."""
+
+LINGER_BYTES = 16 << 20
+"""... up to so many bytes."""
+
+
+class Channel(http.HTTPChannel):
+    """
+    An HTTP connection.
+
+    It has one timer at most: none while an answer is being made.
+
+    @ivar closing: Nothing more of what the client sends counts.
+    """
+
+    transport: ITCPTransport
+    site: Site
+    closing = False
+    _timer: IDelayedCall | None = None
+    _idle = True
+    _discarded = 0
+
+    def connectionMade(self) -> None:
+        """
+        The client may take a while to say something.
+        """
+        super().connectionMade()
+        self._wait(IDLE_SECONDS)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Something came.  Unlike Twisted's own, a byte gives the client no more time.
+        """
+        if self.closing:
+            self._discard(data)
+            return
+        self._begin()
+        LineReceiver.dataReceived(self, data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        A line of a head.
+        """
+        if not self.closing:
+            self._begin()
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """
+        A part of a body, or of a request for later.
+        """
+        if self.closing:
+            self._discard(data)
+        else:
+            super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """
+        No head has such lines.
+        """
+        self._respondToBadRequestAndDisconnect()
+
+    def allHeadersReceived(self) -> None:
+        """
+        The end of a head: the gate decides, and only for what it admits is a body
+        asked for.
+        """
+        request: Request = self.requests[-1]
+        version: bytes = self._version
+        self.persistent = self.checkPersistence(request, version)
+        try:
+            request.begin(self._command, self._path, version, self.length)
+        except Exception:
+            self.refuse(request, Failure())
+            return
+        request.gotLength(self.length)
+        expected = request.requestHeaders.getRawHeaders(b"Expect", [])
+        waits = any(value.lower() == b"100-continue" for value in expected)
+        if waits and self.length != 0 and version == b"HTTP/1.1":
+            self._send100Continue()
+
+    def allContentReceived(self) -> None:
+        """
+        A request is complete: as long as it is worked on it has all the time.
+        """
+        if not self.closing:
+            self._cancel()
+            super().allContentReceived()
+
+    def requestDone(self, request: http.Request) -> None:
+        """
+        A request was answered.
+        """
+        self._idle = True
+        if not self.closing:
+            self._wait(IDLE_SECONDS)
+        super().requestDone(request)
+
+    def refuse(self, request: Request, why: Failure) -> None:
+        """
+        Answer before the body, and close.
+        """
+        self._stop_reading()
+        request.setHeader(b"Connection", b"close")
+        request.processingFailed(why)
+
+    def loseConnection(self) -> None:
+        """
+        Close once all was written.  Where the client may still be sending, it is
+        let, for a while: closing a socket with unread bytes resets it, and the
+        client would not see why it was refused.
+        """
+        if not self.closing:
+            super().loseConnection()
+            return
+        transport = self.transport
+        transport.resumeProducing()  # type: ignore[attr-defined] # every transport of a socket is a producer
+        transport.unregisterProducer()  # type: ignore[attr-defined] # and a consumer
+        if ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport):
+            transport.loseWriteConnection()
+        else:
+            transport.loseConnection()
+        self._wait(LINGER_SECONDS)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The client is gone.
+        """
+        self._cancel()
+        super().connectionLost(reason)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """
+        What came is no HTTP.  Twisted's answer has no body.
+        """
+        if self.closing:
+            return
+        self._stop_reading()
+        body = Problem("bad-request", "the agent could not read it").encode()
+        headers = {
+            b"Date": http.datetimeToString(),
+            b"Content-Type": CONTENT_TYPE,
+            b"Content-Length": b"%d" % len(body),
+            b"X-Request-Id": token_hex(8).encode(),
+            b"Connection": b"close",
+        }
+        lines = [b"HTTP/1.1 400 Bad Request"]
+        lines += [name + b": " + value for name, value in headers.items()]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.loseConnection()
+
+    def _stop_reading(self) -> None:
+        self.closing = True
+        self.persistent = False
+        self.setRawMode()
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > LINGER_BYTES:
+            self.transport.abortConnection()
+
+    def _begin(self) -> None:
+        """
+        A request has begun: from now on its time runs.
+        """
+        if self._idle:
+            self._idle = False
+            self._wait(REQUEST_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        self._cancel()
+        self._timer = self.callLater(seconds, self._expired)
+
+    def _cancel(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _expired(self) -> None:
+        """
+        The client took too long; what is not written yet will not be read either.
+        """
+        self._timer = None
+        self.transport.abortConnection()

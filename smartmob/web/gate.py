@@ -1,0 +1,164 @@
+"""
+Who and what may come in: decided at the end of a request's head, before a byte
+of its body is kept, for every path and method.
+
+The order of refusals is part of the contract: Host and Origin, then the path
+and the method, then the type of the body, then its size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from ipaddress import ip_address
+
+from attrs import field, frozen
+from twisted.web.http_headers import Headers
+
+from smartmob.web.bodies import BODY_BYTES
+from smartmob.web.problems import Problem
+from smartmob.web.routing import Match, Routes
+
+_HOST = re.compile(
+    rb"(?P<name>\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?"
+)
+_LENIENT_TYPES = (b"", b"text/plain", b"application/octet-stream")
+_UTF8 = (b"utf-8", b"utf8")
+
+
+@frozen(kw_only=True)
+class Head:
+    """
+    What is known of a request before its body.
+
+    @ivar path: As it was sent, without the query.
+    @ivar length: Announced bytes of the body; C{None}: chunked.
+    @ivar local: It came over a unix socket.
+    """
+
+    method: bytes
+    path: bytes
+    headers: Headers
+    length: int | None
+    secure: bool
+    local: bool
+
+    def all(self, name: bytes) -> list[bytes]:
+        """
+        Every value of a header.
+        """
+        return list(self.headers.getRawHeaders(name, []))
+
+    @property
+    def from_browser(self) -> bool:
+        """
+        Whether a browser says that it sent this.
+        """
+        return any(
+            name.lower() == b"origin" or name.lower().startswith(b"sec-fetch-")
+            for name, _ in self.headers.getAllRawHeaders()
+        )
+
+
+@frozen
+class Gate:
+    """
+    The checks that every request has to pass.
+
+    @ivar hosts: Names that a Host may have besides C{localhost} and IP addresses,
+        in lower case.
+    @ivar find: Takes what the path names (C{slug}, C{app}), and raises a
+        L{Refusal<smartmob.refusals.Refusal>} where there is no such thing.
+    """
+
+    routes: Routes
+    hosts: Collection[str] = field(factory=frozenset)
+    find: Callable[[Mapping[str, str]], None] = lambda arguments: None
+
+    def admit(self, head: Head) -> Match:
+        """
+        Where an admitted request leads.
+
+        @raise Problem: It is not admitted.
+        @raise Refusal: Its path names what does not exist.
+        """
+        self._check_host(head)
+        self._check_origin(head)
+        match = self.routes.match(head.method, head.path)
+        if head.length != 0:  # without a body to refuse, the route will say it as well
+            self.find(match.arguments)
+        if match.takes_body:
+            check_type(head)
+        if head.length is not None and head.length > BODY_BYTES:
+            raise too_large()
+        return match
+
+    def _check_host(self, head: Head) -> None:
+        hosts = head.all(b"host")
+        if len(hosts) != 1:
+            said = "no Host" if not hosts else f"{len(hosts)} Host headers"
+            raise Problem("bad-request", f"the request has {said}; it needs exactly one")
+        parsed = _HOST.fullmatch(hosts[0])
+        if parsed is None:
+            raise Problem("bad-request", "the Host is not of the form NAME or NAME:PORT")
+        name = parsed["name"].decode("ascii").lower()
+        if not (head.local or name == "localhost" or name in self.hosts or _is_address(name)):
+            raise Problem(
+                "forbidden-host",
+                f"the agent does not answer to the name {name!r}; use its IP address or a "
+                "name it is bound to",
+            )
+
+    def _check_origin(self, head: Head) -> None:
+        scheme = b"https" if head.secure else b"http"
+        own = scheme + b"://" + head.all(b"host")[0]
+        if any(origin != own for origin in head.all(b"origin")):
+            raise Problem("forbidden-origin", "pages of other origins may not use this agent")
+        if any(site not in (b"same-origin", b"none") for site in head.all(b"sec-fetch-site")):
+            raise Problem("forbidden-origin", "pages of other sites may not use this agent")
+
+
+def check_type(head: Head) -> None:
+    """
+    Whether the type of a JSON body is one that can be taken.
+
+    What is no browser may also leave it out, or say text or bytes: no page of a
+    foreign site can make such a request look like it (it has an Origin, or
+    Sec-Fetch headers).
+
+    @raise Problem: It is another.
+    """
+    types = head.all(b"content-type")
+    if not types and head.length == 0:
+        return
+    kind, *parameters = b",".join(types).lower().split(b";")
+    kind = kind.strip()
+    charsets = [
+        value.strip(b' "')
+        for name, _, value in (parameter.strip().partition(b"=") for parameter in parameters)
+        if name == b"charset"
+    ]
+    lenient = not head.from_browser and kind in _LENIENT_TYPES
+    if kind != b"application/json" and not lenient:
+        raise Problem(
+            "unsupported-media-type",
+            "the body must be JSON, with the header Content-Type: application/json",
+            headers={b"Accept": b"application/json"},
+        )
+    if any(charset not in _UTF8 for charset in charsets if kind == b"application/json"):
+        raise Problem("unsupported-media-type", "JSON is encoded in UTF-8, say so or nothing")
+
+
+def too_large() -> Problem:
+    """
+    A body beyond the bound.
+    """
+    return Problem("body-too-large", f"a body may have at most {BODY_BYTES} bytes")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""
+The whole of the web side, put together.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorThreads, IReactorTime
+from twisted.internet.threads import deferToThreadPool
+
+from smartmob.refusals import UnknownApp
+from smartmob.web.api import Index, Processes, Verbs
+from smartmob.web.connections import Connections
+from smartmob.web.gate import Gate
+from smartmob.web.openapi import OpenApi
+from smartmob.web.render import Documents
+from smartmob.web.routing import Routes
+from smartmob.web.site import Site
+from smartmob.web.stats import InThread, Stats, Usage
+
+if TYPE_CHECKING:
+    from smartmob.agent import Agent
+
+
+def make_routes(agent: Agent, in_thread: InThread) -> Routes:
+    """
+    Every route that there is.
+
+    @param in_thread: Calls what blocks.
+    """
+    documents = Documents()
+    description = OpenApi()
+    routes = Routes(
+        [
+            Index(),
+            Processes(agent, documents),
+            Verbs(agent, documents),
+            Stats(agent, in_thread),
+            description,
+        ]
+    )
+    description.describe(routes)
+    return routes
+
+
+def make_site(
+    agent: Agent,
+    reactor: IReactorTime,
+    *,
+    hosts: Iterable[str] = (),
+    in_thread: InThread | None = None,
+) -> Connections:
+    """
+    What listens on every endpoint.
+
+    @param hosts: The names that the agent is bound to; this machine's own is added.
+    @param in_thread: Calls what blocks; in a thread of the reactor's, unless given.
+    """
+    routes = make_routes(agent, in_thread or partial(_in_thread, reactor))
+    names = {name.lower() for name in (*hosts, socket.gethostname())}
+    gate = Gate(routes, frozenset(names), partial(_find, agent))
+    return Connections(Site(gate, reactor))
+
+
+def _in_thread(reactor: IReactorTime, measure: Callable[[], Usage]) -> Deferred[Usage]:
+    threads = IReactorThreads(reactor)
+    return deferToThreadPool(threads, threads.getThreadPool(), measure)
+
+
+def _find(agent: Agent, arguments: Mapping[str, str]) -> None:
+    if "slug" in arguments:
+        agent.process(arguments["slug"])
+    app = arguments.get("app")
+    if app is not None and all(process.request.app != app for process in agent.processes()):
+        raise UnknownApp(f"there is no process of app {app!r}")

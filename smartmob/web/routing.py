@@ -1,0 +1,147 @@
+"""
+Which paths and methods there are: one table, made from the routes of the Klein
+applications, for the gate, for the description of the interface, and for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from attrs import field, frozen
+from klein import Klein
+from klein.resource import KleinResource
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, RequestRedirect, Rule
+
+from smartmob.web.problems import Problem
+
+
+class Family(Protocol):
+    """
+    Routes that belong together.
+    """
+
+    @property
+    def app(self) -> Klein:
+        """
+        Their Klein application, bound to this instance.
+        """
+
+
+def new_app() -> Klein:
+    """
+    A Klein application that never redirects: a path is one that exists, or not.
+    """
+    app = Klein()
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    return app
+
+
+@frozen(eq=False)
+class Route:
+    """
+    A path and what may be done with it.
+
+    @ivar path: As werkzeug writes it, C{/process-status/<slug>}.
+    @ivar methods: Without HEAD and OPTIONS, which follow from it.
+    @ivar endpoint: The name of the function that answers.
+    @ivar summary: The first sentence of its docstring.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    endpoint: str
+    summary: str
+    resource: KleinResource = field(repr=False)
+
+    @property
+    def allow(self) -> tuple[str, ...]:
+        """
+        All methods, as the header Allow says them.
+        """
+        heads = ("HEAD",) if "GET" in self.methods else ()
+        return tuple(sorted({*self.methods, *heads, "OPTIONS"}))
+
+
+@frozen
+class Match:
+    """
+    Where a request leads.
+
+    @ivar route: C{None} for C{*}, which is the server as a whole.
+    @ivar allow: The methods of the path.
+    """
+
+    route: Route | None
+    arguments: Mapping[str, str]
+    allow: tuple[str, ...]
+    takes_body: bool
+
+
+class Routes:
+    """
+    The table.
+    """
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        """
+        @param families: Where the routes come from; no two may share a path.
+        """
+        self._map = Map(merge_slashes=False)
+        self._routes: list[Route] = []
+        for family in families:
+            app = family.app
+            resource = app.resource()
+            for rule in app.url_map.iter_rules():
+                route = _route(app, resource, rule)
+                self._routes.append(route)
+                self._map.add(Rule(rule.rule, methods=route.methods, endpoint=route))
+        self._adapter = self._map.bind("localhost")
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def match(self, method: bytes, path: bytes) -> Match:
+        """
+        Where a request leads.
+
+        @param path: As it was sent.
+        @raise Problem: not-found, method-not-allowed.
+        """
+        if path == b"*" and method == b"OPTIONS":
+            return Match(None, {}, ("GET", "HEAD", "OPTIONS", "POST"), takes_body=False)
+        verb = method.decode("ascii")
+        try:
+            text = unquote_to_bytes(path).decode("utf-8")
+            if not path.startswith(b"/") or path.startswith(b"//"):
+                raise not_found()  # werkzeug takes any number of slashes for one
+            route, arguments = self._adapter.match(text, method=verb)
+        except MethodNotAllowed as error:
+            allow = tuple(sorted({*(error.valid_methods or ()), "OPTIONS"}))
+            if verb == "OPTIONS":
+                return Match(None, {}, allow, takes_body=False)
+            raise Problem(
+                "method-not-allowed",
+                f"{verb} is not allowed here, only {', '.join(allow)}",
+                headers={b"Allow": ", ".join(allow).encode()},
+            ) from None
+        except (NotFound, RequestRedirect, UnicodeDecodeError):
+            raise not_found() from None
+        return Match(route, arguments, route.allow, takes_body=verb == "POST")
+
+
+def not_found() -> Problem:
+    """
+    No route has that path.
+    """
+    return Problem("not-found", "there is nothing at this path; GET / says what there is")
+
+
+def _route(app: Klein, resource: KleinResource, rule: Any) -> Route:
+    function = app.endpoints[rule.endpoint]
+    summary = " ".join((function.__doc__ or "").split()).split(". ")[0].rstrip(".")
+    methods = tuple(sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"}))
+    return Route(rule.rule, methods, rule.endpoint, summary, resource)

@@ -1,0 +1,236 @@
+"""
+The HTTP server: every request passes the gate at the end of its head, and
+every answer, also to what is no HTTP, has the shape that is promised.
+
+Twisted calls L{Request.process} when the whole body is there; by then the body
+of a request that is refused would have been read and kept, and the client told
+to send it (C{Expect: 100-continue}).  So the work is done when the head has
+ended (L{Channel.allHeadersReceived}).
+"""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from secrets import token_hex
+from typing import cast
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http, server
+from twisted.web.resource import IResource
+
+from smartmob.refusals import Refusal
+from smartmob.web.bodies import BODY_BYTES
+from smartmob.web.channel import Channel
+from smartmob.web.gate import Gate, Head, too_large
+from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
+from smartmob.web.routing import Match
+
+_log = Logger()
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class Request(server.Request):
+    """
+    One request, from the end of its head on.
+
+    @ivar match: Where it leads, once it was admitted.
+    @ivar request_id: What it is called in the log, and in the answer.
+    """
+
+    defaultContentType = None
+    channel: Channel
+    match: Match
+    request_id: str
+    started_at: float
+
+    def begin(self, method: bytes, uri: bytes, version: bytes, length: int | None) -> None:
+        """
+        The head is complete.
+
+        @raise Problem: The request is not admitted.
+        @raise Refusal: It is about what does not exist.
+        """
+        self.method, self.uri, self.clientproto = method, uri, version
+        self.path = uri.partition(b"?")[0]
+        site = self.channel.site
+        self.started_at = site.reactor.seconds()
+        self.request_id = request_id_of(self)
+        self.setHeader(b"X-Request-Id", self.request_id.encode())
+        self.setHeader(b"Date", http.datetimeToString())
+        self.match = site.gate.admit(
+            Head(
+                method=method,
+                path=self.path,
+                headers=self.requestHeaders,
+                length=length,
+                secure=self.isSecure(),
+                local=isinstance(self.getHost(), UNIXAddress),
+            )
+        )
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        The body is about to come: it is kept in memory, since it is bounded.
+        """
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        A part of the body.  One that was not announced may be too long.
+        """
+        if self.content is None or self.channel.closing:
+            return
+        if self.content.tell() + len(data) > BODY_BYTES:
+            self.channel.refuse(self, Failure(too_large()))
+        else:
+            self.content.write(data)
+
+    def process(self) -> None:
+        """
+        The request is complete.
+        """
+        self.site = self.channel.site
+        self.prepath = []
+        self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
+        if self.method == b"OPTIONS" or self.match.route is None:
+            self.setResponseCode(http.NO_CONTENT)
+            self.setHeader(b"Allow", ", ".join(self.match.allow).encode())
+            self.finish()
+            return
+        try:
+            self.render(self.match.route.resource)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """
+        A route raised something: a refusal is answered as such, all else is a
+        failure of the agent, which the log tells all about and the client nothing.
+        """
+        match reason.value:
+            case Problem() as problem:
+                self.answer(problem)
+            case Refusal() as refusal:
+                self.answer(problem_of(refusal))
+            case _:
+                _log.failure(
+                    "{method} {path} ({request_id})",
+                    reason,
+                    method=self.method.decode("ascii"),
+                    path=shown_path(self),
+                    request_id=self.request_id,
+                )
+                self.answer(
+                    Problem(
+                        "internal-error",
+                        f"the agent's log says more, under {self.request_id}",
+                    )
+                )
+        return reason
+
+    def answer(self, problem: Problem) -> None:
+        """
+        Answer with an error, and nothing else.
+        """
+        if self.startedWriting:  # half an answer can only be cut
+            self.channel.transport.abortConnection()
+            return
+        body = problem.encode()
+        self.setResponseCode(problem.status)
+        self.setHeader(b"Content-Type", CONTENT_TYPE)
+        self.setHeader(b"Content-Length", b"%d" % len(body))
+        for name, value in problem.headers.items():
+            self.setHeader(name, value)
+        self.write(body)
+        self.finish()
+
+    def getRequestHostname(self) -> bytes:
+        """
+        What Klein gives to its URL map, whose rules have no hosts: werkzeug
+        refuses names that are fine on a unix socket.
+        """
+        return b"localhost"
+
+    @property
+    def base_url(self) -> bytes:
+        """
+        The scheme and Host that the client used, without a slash at the end.
+        """
+        host = self.getHeader(b"host") or b"localhost"
+        return (b"https://" if self.isSecure() else b"http://") + host
+
+
+def request_id_of(request: http.Request) -> str:
+    """
+    The caller's own id of a request, where it may be repeated, else a new one.
+    """
+    given = request.requestHeaders.getRawHeaders(b"X-Request-Id", [])
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0].decode("ascii")
+    return token_hex(8)
+
+
+def shown_path(request: http.Request) -> str:
+    """
+    A path as it can stand in a log; never the query, which may have a secret.
+    """
+    return (request.path or b"").decode("ascii", "backslashreplace")
+
+
+class Site(server.Site):
+    """
+    Makes a L{Channel} for each connection.
+    """
+
+    requestFactory = Request
+    protocol = Channel  # type: ignore[assignment] # Twisted's is a proxy that may switch to HTTP/2
+    noisy = False
+
+    def __init__(self, gate: Gate, reactor: IReactorTime) -> None:
+        """
+        @param gate: What every request has to pass.
+        @param reactor: For the bounds on time.
+        """
+        super().__init__(
+            cast(IResource, None),  # the gate's match has the resource
+            timeout=None,  # the channel's own bounds are the better ones
+            reactor=reactor,
+            parsePOSTFormSubmission=False,
+        )
+        self.gate = gate
+
+    def startFactory(self) -> None:
+        """
+        Twisted's would wake up each second to format the time for an access log.
+        """
+
+    def stopFactory(self) -> None:
+        """
+        Nothing was started.
+        """
+
+    def log(self, request: http.Request) -> None:
+        """
+        A request was answered.
+        """
+        if isinstance(request, Request):
+            _log.info(
+                "{method} {path} {status} in {seconds:.3f} s ({request_id})",
+                method=request.method.decode("ascii"),
+                path=shown_path(request),
+                status=request.code,
+                seconds=self.reactor.seconds() - request.started_at,
+                request_id=request.request_id,
+            )
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        HTTP/1.1 alone: the bounds and the gate are those of its channel.
+        """
+        return [b"http/1.1"]

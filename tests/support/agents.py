@@ -1,0 +1,159 @@
+"""
+An agent whose processes do nothing but remember what they were asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+
+from smartmob.documents import CreateRequest, LastExit, State
+from smartmob.lines.console import Console
+from smartmob.lines.consoles import Consoles
+from smartmob.refusals import Refusal, SlugInUse, UnknownApp, UnknownProcess
+from smartmob.waiting import Waiters, all_of
+
+if TYPE_CHECKING:
+    from smartmob.agent import Agent
+
+
+@define(eq=False)
+class FakeProcess:
+    """
+    A process that waits for the test.
+
+    @ivar asked: The verbs that were called, in order.
+    @ivar refuses: Raised by every verb.
+    @ivar done: Fired by the test, when a verb is done.
+    """
+
+    request: CreateRequest
+    console: Console
+    state: State = State.PENDING
+    reason: str | None = None
+    pid: int | None = None
+    restarts: int = 0
+    created_at: float = 1_700_000_000.25
+    started_at: float | None = None
+    last_exit: LastExit | None = None
+    port: int | None = 20_000
+    blocked: bool = False
+    version: int = 0
+    asked: list[object] = field(factory=list)
+    refuses: Refusal | None = None
+    done: Waiters = field(factory=Waiters)
+    waits: bool = False
+
+    @property
+    def slug(self) -> str:
+        """As the real one's."""
+        return self.request.slug
+
+    @property
+    def takes_input(self) -> bool:
+        """As the real one's."""
+        return self.request.redirect_input
+
+    def _ask(self, *what: object) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        self.asked.append(what[0] if len(what) == 1 else what)
+
+    def _under_way(self) -> Deferred[None]:
+        return self.done.wait() if self.waits else succeed(None)
+
+    def start(self) -> None:
+        """Remember it."""
+        self._ask("start")
+
+    def stop(self) -> Deferred[None]:
+        """Remember it."""
+        self._ask("stop")
+        return self._under_way()
+
+    def restart(self) -> Deferred[None]:
+        """Remember it."""
+        self._ask("restart")
+        return self._under_way()
+
+    def delete(self) -> Deferred[None]:
+        """Remember it."""
+        self._ask("delete")
+        return self._under_way()
+
+    def signal(self, number: int) -> None:
+        """Remember it."""
+        self._ask("signal", number)
+
+    def write(self, data: bytes, eof: bool = False) -> None:
+        """Remember it."""
+        self._ask("write", data, eof)
+
+    def whenWritable(self) -> Deferred[None]:
+        """At once."""
+        return succeed(None)
+
+
+@define(eq=False)
+class FakeAgent:
+    """
+    A registry of fake processes.
+
+    @ivar request_ids: What creates were called, in order.
+    @ivar refuses: Raised by create.
+    """
+
+    consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
+    request_ids: list[str] = field(factory=list)
+    refuses: Exception | None = None
+    by_slug: dict[str, FakeProcess] = field(factory=dict)
+
+    @property
+    def real(self) -> Agent:
+        """
+        This, as far as a type checker needs to know.
+        """
+        return cast("Agent", self)
+
+    def add(self, app: str = "myapp", node: str = "web.0", **more: object) -> FakeProcess:
+        """
+        A process, as if it had been created.
+        """
+        request = CreateRequest(
+            app=app,
+            node=node,
+            process_type="web",
+            source_url="http://127.0.0.1/a.tar.gz",
+            **more,  # type: ignore[arg-type] # tests pass what fits
+        )
+        return self.create(request, "")
+
+    def processes(self) -> list[FakeProcess]:
+        """As the real one's."""
+        return list(self.by_slug.values())
+
+    def process(self, slug: str) -> FakeProcess:
+        """As the real one's."""
+        if slug not in self.by_slug:
+            raise UnknownProcess(f"there is no process {slug!r}")
+        return self.by_slug[slug]
+
+    def create(self, request: CreateRequest, request_id: str) -> FakeProcess:
+        """As the real one's."""
+        if self.refuses is not None:
+            raise self.refuses
+        if request.slug in self.by_slug:
+            raise SlugInUse("there is one")
+        self.request_ids.append(request_id)
+        console = self.consoles.open(request.slug, State.PENDING)
+        process = self.by_slug[request.slug] = FakeProcess(request, console)
+        return process
+
+    def delete_app(self, app: str) -> Deferred[None]:
+        """As the real one's."""
+        mine = [process for process in self.processes() if process.request.app == app]
+        if not mine:
+            raise UnknownApp(f"there is no process of app {app!r}")
+        return all_of(process.delete() for process in mine)
