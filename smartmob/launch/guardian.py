@@ -1,0 +1,238 @@
+"""
+The one process below the agent that outlives it, for as long as it takes to end
+everything that the agent started.
+
+Run as a program: C{python -I -S guardian.py SOFT HARD}, with a SOCK_SEQPACKET
+socket to the agent as descriptor 3.  SOFT and HARD are the bounds of open files
+(RLIMIT_NOFILE) with which the agent was started, for the programs.
+
+Each order makes a reaper (L{smartmob.launch.reaper}).  The agent's end, however it
+comes, closes the socket.  What a reaper that was killed leaves behind becomes the
+guardian's, since it is the next reaper up the tree (PR_SET_CHILD_SUBREAPER).
+"""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import os
+import resource
+import sys
+from fcntl import F_SETFD, FD_CLOEXEC, fcntl
+from signal import (
+    SIG_BLOCK,
+    SIG_DFL,
+    SIGCHLD,
+    SIGIO,
+    SIGKILL,
+    SIGTERM,
+    getsignal,
+    pthread_sigmask,
+    signal,
+    sigtimedwait,
+    sigwaitinfo,
+    valid_signals,
+)
+from time import monotonic
+
+if __name__ == "__main__":  # run by its path, and without site-packages
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+
+from smartmob.launch import wire
+from smartmob.launch.execution import (
+    NOT_EXECUTABLE,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_NAME,
+    PR_SET_PDEATHSIG,
+    prctl,
+    restore_internal_signals,
+)
+from smartmob.launch.reaper import become_reaper, listen, receive
+from smartmob.launch.tree import PATIENCE, children, fell, strike
+
+TYPE_CHECKING = False  # importing typing costs each program memory
+if TYPE_CHECKING:
+    from signal import struct_siginfo
+    from typing import NoReturn
+
+AGENT = 3
+_WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
+
+
+class Guardian:
+    """
+    @ivar reapers: Those that live.
+    @ivar spared: Orphans that can't be ended.
+    @ivar until: How long orphans are hunted (monotonic); C{None}: there are none.
+    """
+
+    def __init__(self, connection: _socket.socket) -> None:
+        self.connection = connection
+        self.me = os.getpid()
+        self.agent = os.getppid()
+        self.reapers: set[int] = set()
+        self.spared: set[int] = set()
+        self.until: float | None = None
+
+    def live(self) -> NoReturn:
+        """
+        Stay until the agent is gone.
+        """
+        listen(self.connection)
+        self.connection.send(wire.READY)
+        self.hear()
+        while True:
+            woken: struct_siginfo | None
+            if self.until is None:
+                woken = sigwaitinfo(_WOKEN_BY)
+            else:
+                woken = sigtimedwait(_WOKEN_BY, 0.002)
+                self.hunt(self.until)
+            if woken is None:
+                continue
+            if woken.si_signo == SIGCHLD:
+                self.reap()
+            elif woken.si_signo == SIGIO:
+                self.hear()
+            elif os.getppid() != self.agent:
+                self.leave()
+
+    def hear(self) -> None:
+        """
+        Make a reaper of each order.
+        """
+        while True:
+            try:
+                packet, descriptors = receive(self.connection)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet, descriptors = b"", []
+            if not packet:
+                self.leave()
+            self.delegate(packet, descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def delegate(self, packet: bytes, descriptors: list[int]) -> None:
+        """
+        Make a reaper.
+        """
+        if len(descriptors) < 3:
+            self.refuse(descriptors, "its helper has no descriptors left")
+            return
+        try:
+            pid = os.fork()
+        except OSError as e:
+            self.refuse(descriptors, f"no process can be made for it: {e.strerror}")
+            return
+        if pid:
+            self.reapers.add(pid)
+            return
+        self.connection.close()
+        try:
+            become_reaper(packet, descriptors, self.me)
+        except BaseException as e:  # whatever it is, this copy of the guardian has to end
+            os.write(descriptors[0], wire.pack(wire.BROKEN, repr(e).encode()))
+        finally:
+            os._exit(1)
+
+    def refuse(self, descriptors: list[int], why: str) -> None:
+        """
+        Say that a program can't be executed.
+        """
+        if descriptors:  # control comes first, so that it is the last to be missed
+            os.write(
+                descriptors[0],
+                wire.pack(wire.REFUSED, b"%d" % NOT_EXECUTABLE, why.encode()),
+            )
+
+    def reap(self) -> bool:
+        """
+        @return: There is no child left.
+        """
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if not pid:
+                return False
+            self.spared.discard(pid)
+            if pid in self.reapers:
+                self.reapers.remove(pid)
+                if status and self.until is None:
+                    self.until = monotonic() + PATIENCE
+
+    def hunt(self, until: float) -> None:
+        """
+        KILL what a reaper left behind: all our children that are no reapers.
+        """
+        strike(self.me, {}, self.reapers | self.spared)
+        self.reap()
+        orphans = set(children(self.me)) - self.reapers - self.spared
+        if orphans and monotonic() >= until:
+            self.spared |= orphans
+        elif orphans:
+            return
+        self.until = None
+
+    def leave(self) -> NoReturn:
+        """
+        The agent is gone: KILL everything.
+        """
+        for reaper in self.reapers:  # their leaders die with them: one sweep for most
+            os.kill(reaper, SIGKILL)
+        fell(self.me, self.reap, {})
+        os._exit(0)
+
+
+def settle() -> None:
+    """
+    Leave the agent's world: its session, its signals, its folder, its descriptors.
+
+    All signals are blocked: those that we wait for, and those that a terminal or
+    somebody else sends.  None is ignored or caught, so that the programs have
+    nothing to undo but the mask.
+    """
+    pthread_sigmask(SIG_BLOCK, valid_signals())
+    for number in valid_signals():
+        if getsignal(number) not in (SIG_DFL, None):
+            signal(number, SIG_DFL)
+    restore_internal_signals()
+    os.setsid()
+    os.chdir("/")
+    fcntl(AGENT, F_SETFD, FD_CLOEXEC)
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > AGENT:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue  # that by which they were listed
+    bounds = (int(sys.argv[1]), int(sys.argv[2]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, SIGTERM)
+    prctl(PR_SET_NAME, b"smartmob-guard")
+
+
+def main() -> NoReturn:
+    """
+    Be the guardian.
+    """
+    settle()
+    connection = _socket.socket(fileno=AGENT)
+    guardian = Guardian(connection)
+    # No collection may touch, and so copy, the memory that all reapers share.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        guardian.live()
+    except BaseException as e:  # the agent has to know, and everything has to end
+        connection.send(wire.pack(wire.BROKEN, repr(e).encode()))
+        guardian.leave()
+
+
+if __name__ == "__main__":
+    main()

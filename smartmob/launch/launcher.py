@@ -1,0 +1,335 @@
+"""
+The service that starts programs.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from smartmob.launch import wire
+from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
+from smartmob.launch.pipes import Packets, Reactor, packet_pair
+from smartmob.launch.program import Program
+
+_log = Logger()
+
+WINDOW = 8
+"""
+Starts that are under way at once.  A thousand forks at the same moment would starve
+the agent.
+"""
+
+PATIENCE = 10.0
+"""
+Seconds that the guardian has for its end before it is killed: it needs 5 where
+something can't be ended.
+"""
+
+SLOWEST = 5.0
+"""
+Seconds between two attempts to start a guardian, at most.
+"""
+
+
+class Helper:
+    """
+    A guardian that was started.
+    """
+
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        """
+        @param connection: The agent's end, of packets.
+        """
+        self.connection = connection
+        self.pid = pid
+
+    def kill(self) -> None:
+        """
+        End it, if it has not ended.  Its reapers find out, and kill their trees.
+        """
+        os.kill(self.pid, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """
+        Forget it, after its end of the connection was closed: so it has ended, or is
+        about to.
+        """
+        self.kill()
+        os.waitpid(self.pid, 0)
+
+
+def start_guardian(bounds: tuple[int, int]) -> Helper:
+    """
+    Start one.
+
+    It gets nothing of the agent: neither its environment nor its descriptors.
+
+    @param bounds: RLIMIT_NOFILE for the programs.
+    @raise OSError: It can't be started.
+    """
+    ours, theirs = packet_pair()
+    try:
+        with theirs:
+            # Above those that are about to be replaced in the child.
+            high = fcntl(theirs.fileno(), F_DUPFD_CLOEXEC, 10)
+        try:
+            pid = _spawn(high, bounds)
+        finally:
+            os.close(high)
+    except OSError:
+        ours.close()
+        raise
+    return Helper(ours, pid)
+
+
+def _spawn(connection: int, bounds: tuple[int, int]) -> int:
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guardian.py")
+    kept = ("LD_LIBRARY_PATH",)  # without which some interpreters do not start
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", program, *map(str, bounds)],
+        {name: os.environ[name] for name in kept if name in os.environ},
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, connection, 3),
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ],
+        # A terminal's Ctrl-C is for the agent, from the first moment on.
+        setsigmask=signal.valid_signals(),
+    )
+
+
+@implementer(ILauncher)
+class Launcher(Service):
+    """
+    Keeps a guardian, and starts programs through it.
+
+    Start it after the process was daemonised: the guardian looks at its parent.  The
+    number of files that the agent may open is raised while it runs.
+    """
+
+    name = "launcher"
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        *,
+        start: Callable[[tuple[int, int]], Helper] = start_guardian,
+    ) -> None:
+        """
+        @param start: Starts a guardian.
+        """
+        self.reactor = reactor
+        self._start = start
+        self._bounds = (0, 0)
+        self._helper: Helper | None = None
+        self._guardian: Packets | None = None
+        self._ready = False
+        self._failures = 0
+        self._again: IDelayedCall | None = None
+        self._waiting_for_ready: list[Deferred[None]] = []
+        self._queue: deque[Program] = deque()
+        self._flying: set[Program] = set()
+        self._active: set[Program] = set()
+        self._holding: set[Program] = set()
+        self._stopping: Deferred[None] | None = None
+        self._stop_timer: IDelayedCall | None = None
+
+    def program(self, command: Command) -> Program:
+        """
+        A program, not yet running.
+        """
+        return Program(self, command)
+
+    def startService(self) -> None:
+        """
+        Start the guardian.
+
+        @raise OSError: It can't be started.
+        """
+        self._bounds = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._connect()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._bounds[1], self._bounds[1]))
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Kill everything that was started.
+
+        @return: Fires when no program, no reaper and no guardian is left.
+        """
+        if self._stopping is None:
+            if not self.running:
+                return succeed(None)
+            super().stopService()
+            stopping = self._stopping = Deferred()
+            self._tell_ready(LauncherLost("the launcher was stopped"))
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._bounds)
+            if self._again is not None:
+                self._again.cancel()
+                self._again = None
+            queue, self._queue = self._queue, deque()
+            for program in queue:
+                program.refuse("the agent is about to end")
+            if self._guardian is not None:
+                self._guardian.hang_up()
+                self._stop_timer = self.reactor.callLater(PATIENCE, self._lose_patience)
+            self._check()
+            return stopping
+        return self._stopping
+
+    def whenReady(self) -> Deferred[None]:
+        """
+        Fires when the guardian has answered; fails with L{LauncherLost} where it
+        ended before it did.
+        """
+        if self._ready:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._waiting_for_ready.remove)
+        self._waiting_for_ready.append(waiting)
+        return waiting
+
+    # What programs ask for.
+
+    def enter(self, program: Program) -> None:
+        """
+        A run begins.
+        """
+        if not self.running:
+            raise RuntimeError("the launcher does not run")
+        self._active.add(program)
+        self._queue.append(program)
+        self._depart()
+
+    def withdraw(self, program: Program) -> None:
+        """
+        A run is not to begin.
+        """
+        self._queue.remove(program)
+
+    def landed(self, program: Program) -> None:
+        """
+        A start is over.
+        """
+        self._flying.discard(program)
+        self._depart()
+
+    def ended(self, program: Program) -> None:
+        """
+        A run is over.
+        """
+        self._active.discard(program)
+        self._check()
+
+    def holds(self, program: Program, something: bool) -> None:
+        """
+        A program has descriptors, or has them no more.
+        """
+        if something:
+            self._holding.add(program)
+        else:
+            self._holding.discard(program)
+
+    def order(
+        self,
+        packet: bytes,
+        descriptors: tuple[int, ...],
+        undelivered: Callable[[OSError], None],
+    ) -> None:
+        """
+        Have the guardian make a reaper.
+        """
+        assert self._guardian is not None
+        self._guardian.send(packet, descriptors, undelivered)
+
+    def _depart(self) -> None:
+        while self._guardian is not None and self._queue and len(self._flying) < WINDOW:
+            program = self._queue.popleft()
+            self._flying.add(program)
+            program.depart()
+
+    # The guardian.
+
+    def _connect(self) -> None:
+        self._ready = False
+        self._helper = self._start(self._bounds)
+        self._guardian = Packets(self.reactor, self._helper.connection, self._said, self._lost)
+
+    def _said(self, packet: bytes) -> None:
+        words = wire.unpack(packet)
+        if words[0] == wire.READY:
+            self._ready = True
+            self._failures = 0
+            self._tell_ready(None)
+        else:
+            _log.error(
+                "guardian broke: {why}", why=b" ".join(words[1:]).decode("utf-8", "replace")
+            )
+
+    def _lost(self) -> None:
+        assert self._helper is not None
+        self._helper.reap()
+        self._helper = None
+        self._guardian = None
+        was_ready, self._ready = self._ready, False
+        if self._stopping is not None:
+            self._check()
+            return
+        _log.error("the guardian has ended; starting another")
+        if not was_ready:
+            self._tell_ready(LauncherLost("the guardian ended before it could work"))
+        self._reconnect(at_once=was_ready)
+
+    def _reconnect(self, *, at_once: bool) -> None:
+        self._again = None
+        if at_once:
+            try:
+                self._connect()
+            except OSError as e:
+                _log.error("no guardian can be started: {why}", why=e.strerror)
+            else:
+                self._depart()
+                return
+        self._failures += 1
+        delay = min(SLOWEST, 0.05 * 2**self._failures)
+        self._again = self.reactor.callLater(delay, lambda: self._reconnect(at_once=True))
+
+    def _tell_ready(self, failure: LauncherLost | None) -> None:
+        waiting, self._waiting_for_ready = self._waiting_for_ready, []
+        for deferred in waiting:
+            if failure is None:
+                deferred.callback(None)
+            else:
+                deferred.errback(failure)
+
+    # The end.
+
+    def _lose_patience(self) -> None:
+        self._stop_timer = None
+        if self._helper is not None:
+            self._helper.kill()
+
+    def _check(self) -> None:
+        if self._stopping is None or self._guardian is not None or self._active:
+            return
+        for program in list(self._holding):
+            program.abandon()
+        if self._stop_timer is not None:
+            self._stop_timer.cancel()
+            self._stop_timer = None
+        stopping, self._stopping = self._stopping, None
+        stopping.callback(None)

@@ -1,0 +1,142 @@
+"""
+What the agent holds of one reaper, for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+
+from smartmob.launch.pipes import Packets, Reactor, Reader, Writer, packet_pair
+
+
+class Link:
+    """
+    Control, and the reading ends of the program's stdout and stderr.
+
+    These stay the same over the runs of a program; its stdin is new in each.
+
+    @ivar lost: The reaper is gone.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        owner: tuple[int, int] | None,
+        said: Callable[[bytes], None],
+        output: Callable[[int, bytes], None],
+        emptied: Callable[[], None],
+    ) -> None:
+        """
+        Make the pipes.
+
+        @param owner: The uid and gid of the program, where not the agent's: what
+            opens /dev/stdout needs a right to it.
+        @param said: Called with the reaper's packets, and with C{b""} when it is gone.
+        @param output: Called with 1 or 2, and what was read.
+        @param emptied: Called once the reaper is gone and both pipes are at their end.
+        @raise OSError: There are no descriptors left; none was kept.
+        """
+        self.lost = False
+        self._said = said
+        self._emptied = emptied
+        self._open = 2
+        with ExitStack() as undo:
+            stdout, their_stdout = pipe(undo, owner)
+            stderr, their_stderr = pipe(undo, owner)
+            ours, theirs = packet_pair()
+            undo.pop_all()
+        self._theirs = (theirs.detach(), their_stdout, their_stderr)
+        self.readers = (
+            Reader(reactor, stdout, lambda data: output(1, data), self._ended),
+            Reader(reactor, stderr, lambda data: output(2, data), self._ended),
+        )
+        self.control = Packets(reactor, ours, said, self._lost)
+
+    def hand_over(self) -> tuple[int, ...]:
+        """
+        The reaper's ends, once; whoever asks for them has to close them.
+        """
+        theirs, self._theirs = self._theirs, ()  # type: ignore[assignment] # only once
+        return theirs
+
+    def read(self, reading: bool) -> None:
+        """
+        Read output, or let it wait.
+        """
+        for reader in self.readers:
+            if reading:
+                reader.resume()
+            else:
+                reader.pause()
+
+    def drain(self) -> None:
+        """
+        Deliver what is in the pipes at this moment.
+        """
+        for reader in self.readers:
+            reader.drain()
+
+    def close(self) -> None:
+        """
+        Let go of everything; the reaper kills what there is, and ends.
+        """
+        for descriptor in self.hand_over():
+            os.close(descriptor)
+        self._said = _ignore
+        self._emptied = _nothing
+        self.lost = True
+        self.control.close()
+        for reader in self.readers:
+            reader.close()
+
+    def _lost(self) -> None:
+        self.lost = True
+        self._said(b"")
+        self._check()
+
+    def _ended(self) -> None:
+        self._open -= 1
+        self._check()
+
+    def _check(self) -> None:
+        if self.lost and not self._open:
+            self._emptied()
+
+
+def _ignore(packet: bytes) -> None:
+    pass
+
+
+def _nothing() -> None:
+    pass
+
+
+def pipe(undo: ExitStack, owner: tuple[int, int] | None) -> tuple[int, int]:
+    """
+    Both ends of a pipe.
+
+    @param undo: Closes them.
+    @param owner: Whose it is, where not the agent's.
+    @raise OSError: There are no descriptors left.
+    """
+    reading, writing = os.pipe()
+    undo.callback(os.close, reading)
+    undo.callback(os.close, writing)
+    if owner is not None:
+        with suppress(PermissionError):  # then it can't become that user either
+            os.fchown(writing, *owner)
+    return reading, writing
+
+
+def input_pipe(reactor: Reactor, owner: tuple[int, int] | None) -> tuple[Writer, int]:
+    """
+    A program's stdin: our end, and its.
+
+    @raise OSError: There are no descriptors left.
+    """
+    with ExitStack() as undo:
+        reading, writing = pipe(undo, owner)
+        undo.pop_all()
+    return Writer(reactor, writing), reading

@@ -1,0 +1,280 @@
+"""
+The parent of one program: it executes it, stops it, and reaps all that came of it.
+
+One process a program, forked from the guardian.  It waits for three signals, all
+of them blocked, so that there is no moment in which one gets lost, and sleeps
+until one of them comes:
+
+  - SIGCHLD: something of the tree has ended;
+  - SIGIO: there is a packet on control, or its end: the agent let go, or is dead;
+  - SIGTERM: the guardian is dead (PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+from fcntl import F_SETFL, F_SETOWN, fcntl
+from signal import SIGCHLD, SIGIO, SIGTERM, sigtimedwait, sigwaitinfo
+from time import monotonic
+
+from smartmob.launch import wire
+from smartmob.launch.execution import (
+    NOT_EXECUTABLE,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_NAME,
+    PR_SET_PDEATHSIG,
+    execute,
+    prctl,
+)
+from smartmob.launch.tree import ask, fell
+
+TYPE_CHECKING = False  # importing typing costs each program memory
+if TYPE_CHECKING:
+    from signal import struct_siginfo
+    from typing import NoReturn
+
+LEFT = 3
+"""
+Exit code of a reaper that could not end its tree.
+"""
+
+_WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
+
+
+def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
+    """
+    A packet with its descriptors, which close on exec.
+
+    C{socket.recv_fds} is not for us: it drops its flags (Python 3.11), and then
+    every program would inherit its neighbours' pipes.
+
+    @raise OSError: There is nothing, or no connection.
+    """
+    data, ancillary, _, _ = connection.recvmsg(
+        wire.LARGEST, _socket.CMSG_SPACE(16), _socket.MSG_CMSG_CLOEXEC
+    )
+    descriptors: list[int] = []
+    for level, kind, value in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            descriptors += memoryview(value[: len(value) // 4 * 4]).cast("i").tolist()
+    return data, descriptors
+
+
+def listen(connection: _socket.socket) -> None:
+    """
+    Have SIGIO sent to this process whenever there is something to receive.
+    """
+    fcntl(connection.fileno(), F_SETOWN, os.getpid())
+    fcntl(connection.fileno(), F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+
+
+class Reaper:
+    """
+    @ivar pid: The leader's; 0 while the program does not run.
+    @ivar ended: The leader was reaped.
+    @ivar deadline: When what is left of the tree gets KILL (monotonic); C{None}:
+        nobody asked it to end.
+    @ivar left: Something of the last run could not be ended.
+    """
+
+    def __init__(
+        self, order: wire.Order, control: _socket.socket, stdout: int, stderr: int
+    ) -> None:
+        self.order = order
+        self.control = control
+        self.stdout = stdout
+        self.stderr = stderr
+        self.me = os.getpid()
+        self.pid = 0
+        self.ended = False
+        self.deadline: float | None = None
+        self.left = False
+
+    def live(self, stdin: int) -> NoReturn:
+        """
+        Execute the program, and stay until nobody can ask for it again.
+        """
+        listen(self.control)
+        self.launch(stdin)
+        self.hear()
+        while True:
+            woken: struct_siginfo | None
+            if self.deadline is None:
+                woken = sigwaitinfo(_WOKEN_BY)
+            else:
+                woken = sigtimedwait(_WOKEN_BY, max(0.0, self.deadline - monotonic()))
+                if self.deadline <= monotonic():
+                    self.force()
+            if woken is None:
+                continue
+            if woken.si_signo == SIGTERM:
+                self.leave()
+            elif woken.si_signo == SIGIO:
+                self.hear()
+            else:
+                self.settle(self.reap())
+
+    def launch(self, stdin: int) -> None:
+        """
+        Run the program.  Waits until it is executed, or can't be.
+        """
+        self.ended = False
+        self.deadline = None
+        self.left = False
+        try:
+            told, tell = os.pipe()
+        except OSError as e:
+            self.refuse(f"there is no descriptor to execute it with: {e.strerror}")
+            return
+        try:
+            pid = os.fork()
+        except OSError as e:
+            self.refuse(f"no process can be made for it: {e.strerror}")
+            os.close(told)
+            os.close(tell)
+            return
+        if not pid:
+            execute(self.order, (stdin, self.stdout, self.stderr), tell, self.me)
+        os.close(tell)
+        if stdin:
+            os.close(stdin)
+        refused = os.read(told, 4096)
+        os.close(told)
+        if refused:
+            os.waitpid(pid, 0)
+            self.say(wire.REFUSED + b"\0" + refused)
+        else:
+            self.pid = pid
+            self.say(b"%b\0%d" % (wire.EXECUTED, pid))
+
+    def refuse(self, why: str) -> None:
+        """
+        Say that the program can't be executed.
+        """
+        self.say(wire.pack(wire.REFUSED, b"%d" % NOT_EXECUTABLE, why.encode()))
+
+    def say(self, packet: bytes) -> None:
+        """
+        Tell the agent.  Where it is gone, L{hear} will find out.
+        """
+        try:
+            self.control.send(packet)
+        except OSError:
+            return
+
+    def hear(self) -> None:
+        """
+        Do what the agent asks for.
+        """
+        while True:
+            try:
+                packet, descriptors = receive(self.control)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self.leave()
+            self.obey(wire.unpack(packet), descriptors)
+
+    def obey(self, words: list[bytes], descriptors: list[int]) -> None:
+        """
+        @param words: Of a packet of the agent.
+        """
+        word = words[0]
+        if word == wire.RUN:
+            if not self.pid:
+                self.launch(descriptors[0] if descriptors else 0)
+        elif word == wire.KILL:
+            if self.pid or self.left:
+                self.force()
+        elif not self.pid:
+            return  # the run that was meant is over
+        elif word == wire.STOP:
+            self.stop(float(words[1]))
+        elif word == wire.SIGNAL and not self.ended:
+            try:
+                os.killpg(self.pid, int(words[1]))
+            except OSError:
+                return  # of a group that became another user's
+
+    def stop(self, grace: float) -> None:
+        """
+        Ask the tree to end, unless that was done; KILL it after C{grace} seconds,
+        or when it was to be, whatever is earlier.
+        """
+        deadline = monotonic() + grace
+        if self.deadline is None:
+            self.deadline = deadline
+            ask(self.me, self.order.stop_signal)
+        else:
+            self.deadline = min(self.deadline, deadline)
+
+    def reap(self) -> bool:
+        """
+        @return: Nothing is left of the tree.
+        """
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if not pid:
+                return False
+            if pid == self.pid:
+                self.ended = True
+                self.say(b"%b\0%d" % (wire.EXITED, status))
+
+    def settle(self, empty: bool) -> None:
+        """
+        Something has ended: was it the last, or the leader?
+        """
+        if not self.pid:
+            return
+        if empty:
+            self.over([], [])
+        elif self.ended and self.deadline is None:
+            self.stop(self.order.grace)
+
+    def force(self) -> None:
+        """
+        KILL the tree.
+        """
+        struck: dict[int, bytes] = {}
+        left = fell(self.me, self.reap, struck)
+        self.over(list(struck.values()), left)
+
+    def over(self, killed: list[bytes], left: list[tuple[int, bytes]]) -> None:
+        """
+        The run has ended.
+        """
+        self.pid = 0
+        self.deadline = None
+        self.left = bool(left)
+        self.say(wire.pack_gone(killed, left))
+
+    def leave(self) -> NoReturn:
+        """
+        Nobody is there to ask for the program again.
+        """
+        os._exit(LEFT if fell(self.me, self.reap, {}) else 0)
+
+
+def become_reaper(packet: bytes, descriptors: list[int], guardian: int) -> NoReturn:
+    """
+    What the guardian's child does.
+
+    @param packet: The order.
+    @param descriptors: That came with it.
+    @param guardian: The pid of the guardian.
+    """
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, SIGTERM)
+    if os.getppid() != guardian:
+        os._exit(0)
+    prctl(PR_SET_NAME, b"smartmob-reaper")
+    os.setsid()
+    control, stdout, stderr, *stdin = descriptors
+    order = wire.Order.unpack(packet)
+    Reaper(order, _socket.socket(fileno=control), stdout, stderr).live(*stdin or (0,))

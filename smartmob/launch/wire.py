@@ -1,0 +1,197 @@
+"""
+What agent, guardian and reapers say to each other: packets of words.
+
+A packet is one message of a SOCK_SEQPACKET socket: words of bytes, with a NUL
+between them.  Nothing that can be executed has a NUL in it, so no word needs an
+escape, and a packet is no longer than what it carries.
+
+  - agent to guardian: an L{Order}, with the descriptors C{control, stdout,
+    stderr} and, where the input is a pipe, C{stdin};
+  - guardian to agent: C{ready}, once;
+  - agent to reaper, over control: C{run} (with C{stdin} where it is a pipe),
+    C{stop SECONDS}, C{kill}, C{signal NUMBER};
+  - reaper to agent, over control: C{executed PID}, C{refused CODE WHY},
+    C{exited WAIT-STATUS}, C{gone COUNT KILLED... [PID NAME]...};
+  - either helper to the agent, as its last packet: C{broken WHY}.
+
+This module, L{smartmob.launch.tree}, L{smartmob.launch.execution} and the two
+helpers are imported by programs that run without site-packages, and each page of
+memory they touch is paid for once a program: they import as little as they can.
+"""
+
+from __future__ import annotations
+
+READY = b"ready"
+RUN = b"run"
+STOP = b"stop"
+KILL = b"kill"
+SIGNAL = b"signal"
+EXECUTED = b"executed"
+REFUSED = b"refused"
+EXITED = b"exited"
+GONE = b"gone"
+BROKEN = b"broken"
+
+LARGEST = 1 << 22
+"""
+Bytes of the largest packet that is received: more than the kernel lets anyone send
+(net.core.wmem_max, doubled) unless it was told to.
+"""
+
+
+def pack(*words: bytes) -> bytes:
+    """
+    @raise ValueError: There is a NUL in a word.
+    """
+    packet = b"\0".join(words)
+    if packet.count(b"\0") != len(words) - 1:
+        raise ValueError("a NUL byte can't be passed to a program")
+    return packet
+
+
+def unpack(packet: bytes) -> list[bytes]:
+    """
+    The words of a packet.
+    """
+    return packet.split(b"\0")
+
+
+class Order:
+    """
+    What to execute, and as whom.
+
+    @ivar argv: At least one word.
+    @ivar env: Pairs of name and value.
+    @ivar stop_signal: A number.
+    @ivar grace: Seconds.
+    @ivar limits: Names as in L{resource}, soft and hard bounds.
+    @ivar identity: uid, gid and supplementary groups; empty: as the agent.
+    """
+
+    __slots__ = (
+        "argv",
+        "cwd",
+        "env",
+        "grace",
+        "identity",
+        "limits",
+        "nice",
+        "no_new_privileges",
+        "stop_signal",
+        "umask",
+    )
+
+    def __init__(
+        self,
+        argv: list[bytes],
+        env: list[tuple[bytes, bytes]],
+        cwd: bytes,
+        stop_signal: int,
+        grace: float,
+        umask: int,
+        nice: int,
+        no_new_privileges: bool,
+        limits: list[tuple[bytes, int, int]],
+        identity: list[int],
+    ) -> None:
+        self.argv = argv
+        self.env = env
+        self.cwd = cwd
+        self.stop_signal = stop_signal
+        self.grace = grace
+        self.umask = umask
+        self.nice = nice
+        self.no_new_privileges = no_new_privileges
+        self.limits = limits
+        self.identity = identity
+
+    def pack(self) -> bytes:
+        """
+        @raise ValueError: There is a NUL in a word.
+        """
+        numbers = (
+            self.stop_signal,
+            self.grace,
+            self.umask,
+            self.nice,
+            int(self.no_new_privileges),
+            len(self.limits),
+            len(self.identity),
+            len(self.argv),
+        )
+        words = [str(number).encode("ascii") for number in numbers]
+        for name, soft, hard in self.limits:
+            words += [name, b"%d" % soft, b"%d" % hard]
+        words += [b"%d" % number for number in self.identity]
+        words += self.argv
+        words.append(self.cwd)
+        for pair in self.env:
+            words += pair
+        return pack(*words)
+
+    @classmethod
+    def unpack(cls, packet: bytes) -> Order:
+        """
+        @raise ValueError: This is no order.
+        """
+        words = iter(unpack(packet))
+        try:
+            stop_signal = int(next(words))
+            grace = float(next(words))
+            umask = int(next(words))
+            nice = int(next(words))
+            no_new_privileges = next(words) == b"1"
+            limits_count = int(next(words))
+            identity_count = int(next(words))
+            argv_count = int(next(words))
+            limits = [
+                (next(words), int(next(words)), int(next(words))) for _ in range(limits_count)
+            ]
+            identity = [int(next(words)) for _ in range(identity_count)]
+            argv = [next(words) for _ in range(argv_count)]
+            cwd = next(words)
+            env = list(zip(words, words, strict=True))
+        except (StopIteration, RuntimeError) as e:
+            raise ValueError("the order is cut short") from e
+        return cls(
+            argv,
+            env,
+            cwd,
+            stop_signal,
+            grace,
+            umask,
+            nice,
+            no_new_privileges,
+            limits,
+            identity,
+        )
+
+
+NAMED = 50
+"""
+Names and pids that the packet at the end of a run has of each kind, at most.
+"""
+
+
+def pack_gone(killed: list[bytes], left: list[tuple[int, bytes]]) -> bytes:
+    """
+    The packet that ends a run.
+
+    @param killed: Names of what needed KILL.
+    @param left: What could not be ended.
+    """
+    killed = killed[:NAMED]
+    words = [GONE, b"%d" % len(killed), *killed]
+    for pid, name in left[:NAMED]:
+        words += [b"%d" % pid, name]
+    return pack(*words)
+
+
+def unpack_gone(words: list[bytes]) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+    """
+    @param words: Those of a packet from L{pack_gone}.
+    """
+    count = int(words[1])
+    rest = iter(words[2 + count :])
+    left = [(int(pid), name) for pid, name in zip(rest, rest, strict=True)]
+    return words[2 : 2 + count], left
