@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from smartmob.logical_lines import LineError, logical_lines
-from smartmob.shell_words import NotClosed, take_word
+from smartmob.shell_words import NotClosed, plain_words, take_word
+
+__all__ = ["ProcessType", "ProcfileError", "parse", "plain_words"]
 
 _TYPE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,99}):[ \t]*(.*)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")

@@ -1,0 +1,270 @@
+"""
+One guarded connection to a server that a source is read from.
+
+It looks at the address that was really connected to, not at what a name was said
+to stand for, bounds the head of the response, and ends when no byte comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol as Shape
+from typing import cast
+
+from attrs import define, field
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
+from zope.interface import implementer
+
+from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
+from smartmob.source.limits import SourceLimits
+from smartmob.source.location import Location, forbidden
+
+
+class _Abortable(Shape):
+    """
+    A transport whose connection can be ended at once.
+    """
+
+    def abortConnection(self) -> None:
+        """
+        End it.
+        """
+
+
+@implementer(IAgentEndpointFactory)
+@define(eq=False)
+class Connection:
+    """
+    The way to one server, for one request.
+
+    @ivar failed: Why it was cut, if it was.
+    """
+
+    reactor: IReactorTime
+    location: Location
+    limits: SourceLimits
+    policy: IPolicyForHTTPS
+    failed: SourceError | None = None
+    _guard: _Guard | None = field(default=None, init=False)
+    _head: int = field(default=0, init=False)
+    _in_head: bool = field(default=True, init=False)
+    _held: bool = field(default=False, init=False)
+    _silence: IDelayedCall | None = field(default=None, init=False)
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """
+        Where the HTTP client is to connect to: what C{location} says.
+        """
+        location = self.location
+        endpoint: IStreamClientEndpoint = _Checked(
+            self,
+            HostnameEndpoint(
+                self.reactor,
+                location.host.encode("ascii"),
+                location.port,
+                timeout=self.limits.idle_seconds,
+            ),
+        )
+        if location.scheme == "https":
+            host = location.host.encode("ascii")
+            creator = self.policy.creatorForNetloc(host, location.port)
+            endpoint = wrapClientTLS(creator, endpoint)
+        return _Guarded(self, endpoint)
+
+    def body_begins(self) -> None:
+        """
+        The head of the response is over.
+        """
+        self._in_head = False
+
+    def hold(self, held: bool) -> None:
+        """
+        While it is C{held}, it is not read from: silence is not the server's then.
+        """
+        self._held = held
+        self._restart_silence()
+
+    def cut(self, why: SourceError | None = None) -> None:
+        """
+        End the connection at once; with C{why}, that is what failed.
+        """
+        if self.failed is None:
+            self.failed = why
+        if self._guard is not None:
+            self._guard.abort()
+
+    def connected(self, guard: _Guard) -> None:
+        """
+        There is a connection.
+        """
+        self._guard = guard
+        self._restart_silence()
+
+    def received(self, count: int) -> bool:
+        """
+        Bytes came.
+
+        @return: Whether the client is to have them.
+        """
+        self._restart_silence()
+        if self._in_head:
+            self._head += count
+            # The first piece of a body may have come with the head: a read is 64 KiB.
+            if self._head > self.limits.head_bytes + (64 << 10):
+                self.cut(
+                    SourceRefused(
+                        f"the head of the answer from {self.location.shown} is too large"
+                    )
+                )
+                return False
+        return self.failed is None
+
+    def lost(self) -> None:
+        """
+        There is no connection any more.
+        """
+        self._guard = None
+        self._restart_silence()
+
+    def _restart_silence(self) -> None:
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
+        if self._guard is not None and not self._held:
+            self._silence = self.reactor.callLater(self.limits.idle_seconds, self._too_silent)
+
+    def _too_silent(self) -> None:
+        seconds = f"{self.limits.idle_seconds:g}"
+        self.cut(SourceUnavailable(f"{self.location.shown} sent nothing for {seconds} seconds"))
+
+
+class _Guard(Protocol):
+    """
+    Between the transport and the HTTP client.
+    """
+
+    def __init__(self, connection: Connection, client: IProtocol) -> None:
+        self._connection = connection
+        self.client = client
+
+    def connectionMade(self) -> None:
+        """
+        The client writes to the transport itself, it only reads by way of us.
+        """
+        assert self.transport is not None
+        self.client.makeConnection(self.transport)
+        self._connection.connected(self)
+
+    def abort(self) -> None:
+        """
+        End the connection, without waiting for anything.
+        """
+        # TCP's and TLS's transports have it, but no interface says so for both.
+        cast(_Abortable, self.transport).abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{Connection.received}.
+        """
+        if self._connection.received(len(data)):
+            self.client.dataReceived(data)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """
+        See L{Connection.lost}.
+        """
+        self._connection.lost()
+        assert reason is not None
+        self.client.connectionLost(reason)
+
+
+@implementer(IProtocolFactory)
+class _Making:
+    """
+    A protocol factory that is no more than a function.
+    """
+
+    def __init__(self, make: Callable[[IAddress], IProtocol | None]) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """
+        Call the function.
+        """
+        return self._make(addr)
+
+    def doStart(self) -> None:
+        """
+        Nothing to be done.
+        """
+
+    def doStop(self) -> None:
+        """
+        Nothing to be done.
+        """
+
+
+@implementer(IStreamClientEndpoint)
+class _Guarded:
+    """
+    An endpoint whose connections are guarded, above TLS.
+    """
+
+    def __init__(self, connection: Connection, endpoint: IStreamClientEndpoint) -> None:
+        self._connection = connection
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Connect; what comes out is the protocol that C{protocolFactory} made.
+        """
+
+        def guard(addr: IAddress) -> IProtocol | None:
+            client = protocolFactory.buildProtocol(addr)
+            return None if client is None else _Guard(self._connection, client)
+
+        def client_of(protocol: IProtocol) -> IProtocol:
+            assert isinstance(protocol, _Guard)
+            return protocol.client
+
+        return self._endpoint.connect(_Making(guard)).addCallback(client_of)
+
+
+@implementer(IStreamClientEndpoint)
+class _Checked:
+    """
+    An endpoint that looks at addresses, below TLS.
+    """
+
+    def __init__(self, connection: Connection, endpoint: IStreamClientEndpoint) -> None:
+        self._connection = connection
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Connect, unless the address of the other side is a forbidden one.
+        """
+
+        def check(addr: IAddress) -> IProtocol | None:
+            assert isinstance(addr, (IPv4Address, IPv6Address))
+            kind = forbidden(addr.host)
+            if kind is not None:
+                shown = self._connection.location.shown
+                raise SourceRefused(f"{shown} leads to {addr.host}, a {kind} address")
+            return protocolFactory.buildProtocol(addr)
+
+        return self._endpoint.connect(_Making(check))

@@ -1,0 +1,212 @@
+"""
+Downloading an archive to a file.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from OpenSSL import SSL
+from service_identity.exceptions import VerificationError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+from twisted.web.http import stringToDatetime
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IPolicyForHTTPS, IResponse
+
+from smartmob import __version__
+from smartmob.source.body import BodyToFile, disk_error, too_large
+from smartmob.source.connection import Connection
+from smartmob.source.disk import NewFile, Worker
+from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
+from smartmob.source.limits import SourceLimits
+from smartmob.source.location import Location
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_LATER = (408, 429)
+
+
+@frozen(eq=False)
+class Fetcher:
+    """
+    Downloads archives.
+
+    @ivar policy: How the certificates of https servers are checked.
+    """
+
+    reactor: IReactorTime
+    disk: Worker
+    limits: SourceLimits = field(factory=SourceLimits)
+    policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
+
+    async def fetch(self, url: str, path: str, request_id: str) -> str:
+        """
+        Download to a new file C{path}.  Whoever calls removes it, also after a
+        failure; when this is over, nothing writes to it any more.
+
+        @return: The sha256 of its bytes, in hexadecimal digits.
+        @raise SourceUnavailable: If it may succeed later.
+        @raise SourceRefused: If it won't.
+        """
+        location = Location.parse(url)
+        for _ in range(self.limits.redirects + 1):
+            connection = Connection(self.reactor, location, self.limits, self.policy)
+            try:
+                response = await self._ask(connection, request_id)
+                if response.code not in _REDIRECTS:
+                    return await self._store(connection, response, path)
+            finally:
+                # Nothing is asked a second time, and no body of an error is read.
+                connection.cut()
+            to = response.headers.getRawHeaders(b"location")
+            if not to:
+                raise SourceRefused(f"{location.shown} redirects without saying where to")
+            location = location.redirected(to[0].decode("utf-8", "replace"))
+        raise SourceRefused(f"more than {self.limits.redirects} redirects")
+
+    async def _ask(self, connection: Connection, request_id: str) -> IResponse:
+        """
+        Send the request, and wait for the head of the answer.
+        """
+        agent = Agent.usingEndpointFactory(self.reactor, connection)
+        headers = Headers(
+            {
+                b"User-Agent": [b"smartmob/" + __version__.encode("ascii")],
+                # What is sent compressed on the way would have to be inflated, without
+                # a bound on it.
+                b"Accept-Encoding": [b"identity"],
+                b"X-Request-Id": [request_id.encode("ascii", "replace")],
+            }
+        )
+        asked: Deferred[IResponse] = agent.request(b"GET", connection.location.url, headers)
+        late = self.reactor.callLater(
+            self.limits.answer_seconds, self._too_late, connection, asked
+        )
+        try:
+            response = await asked
+        except Exception as error:
+            raise _why(error, connection) from error
+        finally:
+            if late.active():
+                late.cancel()
+        connection.body_begins()
+        return response
+
+    def _too_late(self, connection: Connection, asked: Deferred[IResponse]) -> None:
+        seconds = f"{self.limits.answer_seconds:g}"
+        shown = connection.location.shown
+        connection.failed = SourceUnavailable(
+            f"{shown} did not answer within {seconds} seconds"
+        )
+        asked.cancel()
+
+    async def _store(self, connection: Connection, response: IResponse, path: str) -> str:
+        """
+        Write the body of an answer to a file.
+        """
+        self._check(connection, response)
+        file = NewFile(path)
+        try:
+            await self.disk.run(file.open)
+        except OSError:
+            raise disk_error(Failure()) from None
+        body = BodyToFile(self.disk, file, connection, self.limits)
+        try:
+            response.deliverBody(body)
+            await body.finished
+        finally:
+            await body.settled
+            digest = await self.disk.run(file.close)
+        return digest
+
+    def _check(self, connection: Connection, response: IResponse) -> None:
+        """
+        Refuse an answer that is no archive.
+        """
+        shown = connection.location.shown
+        code = response.code
+        if code in _LATER or code >= 500:
+            raise SourceUnavailable(f"{shown} answered {code}", self._retry_after(response))
+        if code != 200:
+            raise SourceRefused(f"{shown} answered {code}")
+        if isinstance(response.length, int) and response.length > self.limits.download_bytes:
+            raise too_large(connection, self.limits)
+
+    def _retry_after(self, response: IResponse) -> float | None:
+        """
+        What C{Retry-After} says, seconds or a date (RFC 9110, 10.2.3).
+        """
+        values = response.headers.getRawHeaders(b"retry-after")
+        if not values:
+            return None
+        value = values[0].strip()
+        if value.isdigit():
+            return float(value[:9])
+        try:
+            at: int = stringToDatetime(value)
+        except ValueError:
+            return None
+        return max(0.0, at - self.reactor.seconds())
+
+
+def _why(error: Exception, connection: Connection) -> Exception:
+    """
+    What a failure to get an answer means: later, never, or nobody wants it any more.
+    """
+    if connection.failed is not None:
+        return connection.failed
+    location = connection.location
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, DNSLookupError):
+        return SourceUnavailable(f"{location.host} was not found")
+    if isinstance(error, ConnectTimeout):
+        return SourceUnavailable(f"{location.host} port {location.port} did not answer in time")
+    if isinstance(error, ConnectError):
+        what = error.osError.strerror if isinstance(error.osError, OSError) else str(error)
+        return SourceUnavailable(
+            f"no connection to {location.host} port {location.port}: {what}"
+        )
+    if isinstance(error, (ResponseNeverReceived, ResponseFailed, RequestTransmissionFailed)):
+        return _why_broken([reason.value for reason in error.reasons], location)
+    if isinstance(error, CancelledError):
+        return error
+    return SourceRefused(f"{location.shown} can't be read: {type(error).__name__}")
+
+
+def _why_broken(reasons: list[BaseException], location: Location) -> Exception:
+    """
+    What it means that a connection was made, and ended without an answer.
+    """
+    for reason in reasons:
+        if isinstance(reason, (ResponseNeverReceived, ResponseFailed)):
+            return _why_broken([inner.value for inner in reason.reasons], location)
+        if isinstance(reason, CancelledError):
+            return reason
+        if isinstance(reason, VerificationError):
+            return SourceRefused(f"the certificate of {location.host} is for another name")
+        if isinstance(reason, SSL.Error) and not isinstance(reason, SSL.SysCallError):
+            return SourceRefused(
+                f"no trusted TLS connection to {location.host}: {_tls(reason)}"
+            )
+        if isinstance(reason, ValueError):
+            # twisted.web's ParseError and its kin.
+            return SourceRefused(f"{location.shown} answered, but not as HTTP does")
+    return SourceUnavailable(f"{location.shown} broke off before it answered")
+
+
+def _tls(error: SSL.Error) -> str:
+    """
+    OpenSSL's own words.
+    """
+    words = [entry[-1] for entry in error.args[0]] if error.args else []
+    return ", ".join(word for word in words if word) or "unknown reason"

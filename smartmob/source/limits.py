@@ -1,0 +1,35 @@
+"""
+How much a source may cost.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class SourceLimits:
+    """
+    Bounds on one source.
+
+    @ivar download_bytes: Size of an archive.
+    @ivar unpacked_bytes: Size of all its files.
+    @ivar entries: How many files, folders and links it may have.
+    @ivar unpack_seconds: How long unpacking may take.
+    @ivar unpack_memory_bytes: Address space of the unpacker.
+    @ivar idle_seconds: How long a server may send nothing.
+    @ivar answer_seconds: How long it may take until it has begun to answer: to find,
+        to connect, to send the head of its response.
+    @ivar head_bytes: Size of that head.
+    @ivar redirects: How many may be followed.
+    """
+
+    download_bytes: int = 512 << 20
+    unpacked_bytes: int = 2 << 30
+    entries: int = 100_000
+    unpack_seconds: float = 60.0
+    unpack_memory_bytes: int = 768 << 20
+    idle_seconds: float = 30.0
+    answer_seconds: float = 60.0
+    head_bytes: int = 64 << 10
+    redirects: int = 5

@@ -1,0 +1,105 @@
+"""
+Removing what programs may have made, whatever it is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove_tree(path: str) -> None:
+    """
+    Remove a file or a folder with all that is in it; it need not be there.
+
+    Unlike C{shutil.rmtree} it manages folders without permissions, and folders in
+    folders of any depth, whose paths no system call would take: it never goes down
+    more than one level, but lifts what lies deeper to the top first.
+
+    @raise OSError: The first that happened, after all that can be removed was.
+    """
+    try:
+        root = _open(path, None)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        os.unlink(path)
+        return
+    try:
+        failures = _empty(root)
+    finally:
+        os.close(root)
+    if failures:
+        raise failures[0]
+    os.rmdir(path)
+
+
+def _empty(root: int) -> list[OSError]:
+    """
+    Remove all that is in a folder.
+
+    @return: What could not be.
+    """
+    failures: list[OSError] = []
+    # Nobody who made names in there can know it.
+    prefix = secrets.token_hex(16)
+    lifted = 0
+    folders: list[str] = []
+    for name in os.listdir(root):
+        _unlink(name, root, folders, failures)
+    while folders:
+        name = folders.pop()
+        try:
+            folder = _open(name, root)
+        except OSError as error:
+            failures.append(error)
+            continue
+        try:
+            below: list[str] = []
+            for inner in os.listdir(folder):
+                _unlink(inner, folder, below, failures)
+            for inner in below:
+                lifted += 1
+                top = f"{prefix}-{lifted}"
+                # Moving a folder writes to it: to its "..".
+                os.chmod(inner, 0o700, dir_fd=folder)
+                os.rename(inner, top, src_dir_fd=folder, dst_dir_fd=root)
+                folders.append(top)
+            os.rmdir(name, dir_fd=root)
+        except OSError as error:
+            failures.append(error)
+        finally:
+            os.close(folder)
+    return failures
+
+
+def _unlink(name: str, at: int, folders: list[str], failures: list[OSError]) -> None:
+    """
+    Remove what is no folder, else note it.
+    """
+    try:
+        if stat.S_ISDIR(os.lstat(name, dir_fd=at).st_mode):
+            folders.append(name)
+        else:
+            os.unlink(name, dir_fd=at)
+    except FileNotFoundError:
+        # A straggler of a program was faster.
+        pass
+    except OSError as error:
+        failures.append(error)
+
+
+def _open(name: str, at: int | None) -> int:
+    """
+    Open a folder so that what is in it can be listed and removed.
+    """
+    try:
+        folder = os.open(name, _FOLDER, dir_fd=at)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=at)
+        return os.open(name, _FOLDER, dir_fd=at)
+    os.fchmod(folder, 0o700)
+    return folder

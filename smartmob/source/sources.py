@@ -1,0 +1,401 @@
+"""
+From a URL to a folder with a Procfile, and back to nothing.
+
+One call of L{Sources.release} goes this way::
+
+    URL --download--> downloads/N --sha256--> --unpack--> releases/APP/SHA256
+
+Two things on it are shared, each by a L{Shared}:
+
+  - a download, by all who ask for the same URL while it is under way; its file is
+    there until the last of them, or an unpacker, needs it no longer;
+  - a L{_Folder}, by all releases of one app whose archives have the same bytes.
+
+A folder's life is a line: B{unpacking}, B{ready}, B{closing}, gone.  It closes when
+nobody waits for it or uses it any more, in whichever of the first two it is, and it
+is forgotten only when nothing of it is left; a release that needs it while it closes
+waits, and begins anew.  Abandoning is closing: the unpacker is killed, and what it
+made is removed, before the Deferred that was cancelled fires.
+
+Everything below C{releases} and C{downloads} belongs to one run of the agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.filepath import FilePath
+
+from smartmob.documents import State
+from smartmob.launch.interfaces import ILauncher
+from smartmob.source.disk import Disk, Worker
+from smartmob.source.errors import SourceRefused
+from smartmob.source.fetch import Fetcher
+from smartmob.source.limits import SourceLimits
+from smartmob.source.removal import remove_tree
+from smartmob.source.shared import Shared
+from smartmob.source.unpacking import Unpacked, Unpacker
+
+_log = Logger()
+
+#: Unpackers at the same time: they are as busy as a machine lets them be.
+_UNPACKERS = 2
+
+
+class IFetch(Protocol):
+    """
+    What downloads, see L{Fetcher.fetch}.
+    """
+
+    async def fetch(self, url: str, path: str, request_id: str) -> str:
+        """
+        Download to C{path}.
+        """
+
+
+@define(eq=False)
+class _Download:
+    """
+    A file that is or was downloaded.
+
+    @ivar holders: How many need it.
+    """
+
+    path: str
+    work: Shared[str]
+    holders: int = 0
+
+
+@define(eq=False)
+class _Folder:
+    """
+    The folder of a release.
+
+    @ivar holders: Who waits for it or uses it.
+    @ivar closing: Set while it is removed.
+    """
+
+    app: str
+    sha256: str
+    path: str
+    work: Shared[Unpacked]
+    holders: set[object] = field(factory=set)
+    closing: Shared[None] | None = None
+
+
+@frozen(eq=False, kw_only=True)
+class Release:
+    """
+    An unpacked source, as one process uses it.
+
+    @ivar sha256: Of the archive's bytes, in hexadecimal digits.
+    @ivar path: The folder of the Procfile.
+    @ivar procfile: What the Procfile says.
+    @ivar dotenv: What the C{.env} beside it says, if there is one.
+    """
+
+    app: str
+    sha256: str
+    path: Path
+    procfile: bytes = field(repr=False)
+    dotenv: bytes | None = field(repr=False)
+    _root: _Folder = field(repr=False)
+
+    def folder(self, cwd: str | None) -> str:
+        """
+        The working directory for a process.  It need not exist: that shows when the
+        program is executed.  One look-up of names, so it may wait for a disk, as
+        executing a program may.
+
+        @param cwd: Relative to C{path}.
+        @raise SourceRefused: If it leads out of the release, also by links.
+        """
+        if not cwd:
+            return str(self.path)
+        folder = self.path / cwd
+        root = os.path.realpath(self._root.path)
+        try:
+            inside = os.path.commonpath((root, os.path.realpath(folder))) == root
+        except ValueError:
+            # A NUL character.
+            inside = False
+        if not inside:
+            raise SourceRefused(f"cwd {cwd!r} leads out of the source")
+        return str(folder)
+
+
+class Sources(Service):
+    """
+    The releases of an agent, and how it comes by them.
+    """
+
+    name = "sources"
+
+    def __init__(
+        self,
+        reactor: Any,
+        launcher: ILauncher,
+        folder: FilePath[str],
+        limits: SourceLimits | None = None,
+        *,
+        disk: Worker | None = None,
+        fetcher: IFetch | None = None,
+    ) -> None:
+        """
+        @param reactor: Tells the time, connects, and takes calls from threads.
+        @param folder: The agent's state folder.
+        @param disk: Does what may wait for a disk, if not threads of our own.
+        @param fetcher: Downloads, if not by HTTP.
+        """
+        limits = limits or SourceLimits()
+        self._own_disk = Disk(IReactorFromThreads(reactor)) if disk is None else None
+        self._disk: Worker = disk or self._own_disk  # type: ignore[assignment]  # one is set
+        self._fetcher: IFetch = fetcher or Fetcher(reactor, self._disk, limits)
+        self._unpacker = Unpacker(IReactorTime(reactor), launcher, limits)
+        self._unpackers = DeferredSemaphore(_UNPACKERS)
+        self._downloads_path = os.path.abspath(folder.child("downloads").path)
+        self._releases_path = os.path.abspath(folder.child("releases").path)
+        self._numbers = count(1)
+        self._downloads: dict[str, _Download] = {}
+        self._folders: dict[tuple[str, str], _Folder] = {}
+        self._asked: set[Deferred[Release]] = set()
+        self._prepared: Shared[None] | None = None
+
+    def startService(self) -> None:
+        """
+        Begin, by removing what a crash left.
+        """
+        super().startService()
+        if self._own_disk is not None:
+            self._own_disk.start()
+        self._prepared = Shared(self._disk.run(self._prepare))
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Abandon what is under way.  Releases stay as they are.
+        """
+        super().stopService()
+        for asked in list(self._asked):
+            asked.cancel()
+        waiting = [download.work.when_ended() for download in self._downloads.values()]
+        for folder in self._folders.values():
+            closing = folder.closing
+            waiting.append((folder.work if closing is None else closing).when_ended())
+        if self._prepared is not None:
+            waiting.append(self._prepared.when_ended())
+        return DeferredList(waiting).addCallback(lambda _: self._stop_disk())
+
+    def release(
+        self,
+        app: str,
+        slug: str,
+        url: str,
+        sha256: str | None,
+        request_id: str,
+        progress: Callable[[State], None],
+    ) -> Deferred[Release]:
+        """
+        Download and unpack a source, or share what is there.
+
+        Cancelling abandons it: the Deferred fires when no file is left that only this
+        call needed.
+
+        @param slug: Whom it is for, for the log.
+        @param sha256: What the archive's bytes must have, in hexadecimal digits.
+        @param request_id: Sent on with the request, where this call makes one.
+        @param progress: Told C{DOWNLOADING} and C{UNPACKING}.
+        @return: Fails with L{SourceUnavailable<smartmob.source.errors.SourceUnavailable>}
+            or L{SourceRefused}.
+        """
+        asked = Deferred.fromCoroutine(self._release(app, url, sha256, request_id, progress))
+        if not asked.called:
+            self._asked.add(asked)
+            asked.addBoth(self._answered, asked)
+        asked.addCallback(self._log_release, slug)
+        return asked
+
+    def drop(self, release: Release, slug: str) -> Deferred[None]:
+        """
+        C{release} is not used any more.
+
+        @return: Fires when no file is left that only it needed.  Never fails; what
+            could not be removed is logged.
+        """
+        _log.debug("{slug} uses release {sha256} no longer", slug=slug, sha256=release.sha256)
+        return Deferred.fromCoroutine(self._leave(release._root, release))
+
+    async def _release(
+        self,
+        app: str,
+        url: str,
+        sha256: str | None,
+        request_id: str,
+        progress: Callable[[State], None],
+    ) -> Release:
+        if self._prepared is None or not self.running:
+            raise RuntimeError("the sources are not running")
+        progress(State.DOWNLOADING)
+        await self._prepared.join()
+        download = self._download(url, request_id)
+        download.holders += 1
+        try:
+            found = await download.work.join()
+            if sha256 is not None and not hmac.compare_digest(found, sha256.lower()):
+                raise SourceRefused(f"the archive's sha256 is {found}, not {sha256.lower()}")
+            release = await self._unpacked(app, found, download, progress)
+        except BaseException:
+            await self._let_go(download)
+            raise
+        try:
+            await self._let_go(download)
+        except CancelledError:
+            await self._leave(release._root, release)
+            raise
+        return release
+
+    def _download(self, url: str, request_id: str) -> _Download:
+        """
+        The download of a URL: the one that is under way, or a new one.
+        """
+        download = self._downloads.get(url)
+        if download is None or download.work.ended or not download.work.open:
+            path = os.path.join(self._downloads_path, str(next(self._numbers)))
+            fetched = Deferred.fromCoroutine(self._fetcher.fetch(url, path, request_id))
+            download = _Download(path, Shared(fetched))
+            if not download.work.ended:
+                self._downloads[url] = download
+                download.work.when_ended().addCallback(self._downloaded, url, download)
+        return download
+
+    def _downloaded(self, _: None, url: str, download: _Download) -> None:
+        if self._downloads.get(url) is download:
+            del self._downloads[url]
+
+    async def _let_go(self, download: _Download) -> None:
+        """
+        C{download} is needed by one less; the last one removes its file.
+        """
+        download.holders -= 1
+        if not download.holders:
+            await download.work.when_ended()
+            await self._removed(download.path)
+
+    async def _unpacked(
+        self, app: str, sha256: str, download: _Download, progress: Callable[[State], None]
+    ) -> Release:
+        """
+        The release of C{app} made from the bytes of C{download}.
+        """
+        key = (app, sha256)
+        while (folder := self._folders.get(key)) is not None and folder.closing is not None:
+            await folder.closing.when_ended()
+        if folder is None:
+            path = os.path.join(self._releases_path, app, sha256)
+            # Held for the unpacker, which may outlive the call that started it.
+            download.holders += 1
+            work = Deferred.fromCoroutine(self._unpack(download, path))
+            folder = self._folders[key] = _Folder(app, sha256, path, Shared(work))
+        if not folder.work.ended:
+            progress(State.UNPACKING)
+        waiter = object()
+        folder.holders.add(waiter)
+        try:
+            unpacked = await folder.work.join()
+            assert unpacked.procfile is not None, "_unpack refuses that"
+            release = Release(
+                app=app,
+                sha256=sha256,
+                path=Path(folder.path, unpacked.home),
+                procfile=unpacked.procfile,
+                dotenv=unpacked.dotenv,
+                root=folder,
+            )
+            folder.holders.add(release)
+            return release
+        finally:
+            await self._leave(folder, waiter)
+
+    async def _unpack(self, download: _Download, path: str) -> Unpacked:
+        """
+        Unpack C{download} to C{path}.
+        """
+        try:
+            async with self._unpackers:
+                unpacked = await self._unpacker.unpack(download.path, path)
+        finally:
+            await self._let_go(download)
+        if unpacked.procfile is None:
+            raise SourceRefused("the archive has no Procfile in its root or its one top folder")
+        return unpacked
+
+    async def _leave(self, folder: _Folder, holder: object) -> None:
+        """
+        C{holder} needs a folder no longer; the last one has it removed.
+        """
+        folder.holders.discard(holder)
+        if folder.holders:
+            return
+        if folder.closing is None:
+            folder.closing = Shared(Deferred.fromCoroutine(self._close(folder)))
+        await folder.closing.when_ended()
+
+    async def _close(self, folder: _Folder) -> None:
+        """
+        Remove a folder, with what an unpacker may have left beside it.
+        """
+        try:
+            await folder.work.when_ended()
+            await self._removed(folder.path + ".tmp")
+            await self._removed(folder.path)
+        finally:
+            del self._folders[folder.app, folder.sha256]
+        if not any(other.app == folder.app for other in self._folders.values()):
+            await self._disk.run(_remove_empty, os.path.dirname(folder.path))
+
+    async def _removed(self, path: str) -> None:
+        """
+        Remove something; if that can't be done, say so.
+        """
+        try:
+            await self._disk.run(remove_tree, path)
+        except OSError:
+            _log.failure("What is left of a source can't be removed: {path}", path=path)
+
+    def _prepare(self) -> None:
+        """
+        Make the folders, empty.  Not in the reactor's thread.
+        """
+        for path in (self._downloads_path, self._releases_path):
+            remove_tree(path)
+            os.makedirs(path, 0o700)
+
+    def _answered(self, result: Release | Failure, asked: Deferred[Release]) -> Any:
+        self._asked.discard(asked)
+        return result
+
+    def _log_release(self, release: Release, slug: str) -> Release:
+        _log.debug("{slug} uses release {sha256}", slug=slug, sha256=release.sha256)
+        return release
+
+    def _stop_disk(self) -> Deferred[None] | None:
+        return None if self._own_disk is None else self._own_disk.stop()
+
+
+def _remove_empty(path: str) -> None:
+    """
+    Remove an app's folder, unless another release of it is there by now.
+    """
+    with contextlib.suppress(OSError):
+        os.rmdir(path)

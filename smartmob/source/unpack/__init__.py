@@ -1,0 +1,13 @@
+"""
+The unpacker: a program of its own, which needs nothing but Python's library.
+
+It is the one place where bytes of strangers meet a parser, so it runs apart from
+the agent, bounded in memory, time and bytes, and can be killed at any moment.
+
+No library does it: C{tarfile}'s C{data} filter has written outside its folder
+(CVE-2025-4517) and bounds nothing.  Here every name is opened relative to an open
+folder, never following a link, never opening what exists; links are made last.
+
+C{python -I -S .../unpack/__main__.py ARCHIVE FOLDER BYTES ENTRIES} says how it
+went in one line of JSON on stdout.
+"""

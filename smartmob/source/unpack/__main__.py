@@ -1,0 +1,213 @@
+"""
+The unpacker's own process: arguments in, one line of JSON out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+import sys
+import zlib
+from pathlib import Path
+from typing import IO
+
+if __name__ == "__main__":
+    # Started with -I and -S, nothing else says where this package is.  Behind the
+    # library's own places, so that it can't shadow them.
+    sys.path.append(str(Path(__file__).absolute().parents[3]))
+
+from smartmob.source.unpack.destination import Destination, Refused, shown
+
+TEXT_LIMIT = 1 << 20
+"""How many bytes a Procfile or an .env may have."""
+
+_HEAD = 512
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# What archivers leave in an archive's root beside the one folder: macOS's, and pax
+# headers written out as files by tars that don't know them.
+_NOT_COUNTED = ("__MACOSX", ".DS_Store", "._", "pax_global_header", "PaxHeader")
+_PAGE = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
+
+
+def unpack(archive: str, folder: str, max_bytes: int, max_entries: int) -> dict[str, object]:
+    """
+    Unpack C{archive} to C{folder}, which is there only when all of it is.
+
+    @return: C{home} (the part of C{folder} that holds the Procfile), C{procfile}
+        and C{dotenv} (base64, or L{None} where there is none), C{bytes}, C{entries}.
+    @raise Refused: If it won't be unpacked.
+    """
+    partly = folder + ".tmp"
+    _make(partly)
+    root = os.open(partly, _FOLDER)
+    destination = Destination(root, max_bytes, max_entries)
+    with open(archive, "rb") as source:
+        _unpack_any(source, destination)
+    destination.finish()
+    home = _home(root)
+    at = os.open(home or ".", _FOLDER, dir_fd=root)
+    report: dict[str, object] = {
+        "home": home,
+        "procfile": _text(at, "Procfile"),
+        "dotenv": _text(at, ".env"),
+        "bytes": max_bytes - destination.bytes,
+        "entries": max_entries - destination.entries,
+    }
+    os.rename(partly, folder)
+    return report
+
+
+def _make(folder: str) -> None:
+    """
+    Make a folder, and those it lies in, one of which may go away meanwhile: the app's
+    last release is removed while another comes.
+    """
+    for _ in range(100):
+        try:
+            return os.makedirs(folder, 0o755)
+        except FileNotFoundError:
+            continue
+    raise Refused(f"could not be unpacked: the folder {shown(folder)} keeps going away")
+
+
+def _unpack_any(source: IO[bytes], destination: Destination) -> None:
+    """
+    Unpack an archive of whatever kind, told by its content.
+    """
+    head = source.read(_HEAD)
+    source.seek(0)
+    if head[:4] in (b"PK\3\4", b"PK\5\6"):
+        from smartmob.source.unpack import zipped
+
+        return zipped.unpack(source, destination)
+    from smartmob.source.unpack import tarball
+
+    opened = _decompressed(head, source)
+    if opened is None:
+        _refuse_unless_tar(head, "")
+        return tarball.unpack(source, destination)
+    with opened:
+        _refuse_unless_tar(opened.read(_HEAD), " inside its compression")
+        opened.seek(0)
+        return tarball.unpack(opened, destination)
+
+
+def _decompressed(head: bytes, source: IO[bytes]) -> IO[bytes] | None:
+    """
+    The decompressed stream, if it is a compressed one.
+    """
+    if head[:2] == b"\x1f\x8b":
+        import gzip
+
+        return gzip.GzipFile(fileobj=source)  # type: ignore[return-value]  # as good as IO
+    if head[:3] == b"BZh":
+        import bz2
+
+        return bz2.BZ2File(source)
+    if head[:6] == b"\xfd7zXZ\0":
+        import lzma
+
+        return lzma.LZMAFile(source)
+    if head[:4] == b"\x28\xb5\x2f\xfd":
+        try:
+            # Python 3.14 and later.
+            from compression import zstd  # type: ignore[import-not-found]
+        except ImportError:
+            raise Refused("zstd archives need Python 3.14 on the agent's machine") from None
+        opened: IO[bytes] = zstd.ZstdFile(source)
+        return opened
+    return None
+
+
+def _refuse_unless_tar(head: bytes, where: str) -> None:
+    """
+    Refuse what does not begin as a tar does, in words that help.
+    """
+    from smartmob.source.unpack.tarball import is_header
+
+    if is_header(head):
+        return
+    if not head:
+        raise Refused(f"not an archive: it is empty{where}")
+    if not head.strip(b"\0"):
+        raise Refused("an empty archive")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGE):
+        raise Refused(f"not an archive: it looks like an HTML page{where}")
+    raise Refused(f"not an archive: neither tar nor zip{where}")
+
+
+def _home(root: int) -> str:
+    """
+    The folder of the Procfile: the root (an empty string), or the one top folder.
+    """
+    names = os.listdir(root)
+    if "Procfile" in names:
+        return ""
+    counted = [name for name in names if not name.startswith(_NOT_COUNTED)]
+    if len(counted) == 1:
+        mode = os.stat(counted[0], dir_fd=root, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            return counted[0]
+    return ""
+
+
+def _text(folder: int, name: str) -> str | None:
+    """
+    The bytes of a small file, in base64.
+    """
+    try:
+        # Links stay inside, that was seen to.
+        opened = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        raise Refused(f"{name} is not a file")
+    with os.fdopen(opened, "rb") as file:
+        data = file.read(TEXT_LIMIT + 1)
+    if len(data) > TEXT_LIMIT:
+        raise Refused(f"{name} is larger than {TEXT_LIMIT} bytes")
+    return base64.b64encode(data).decode("ascii")
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Unpack, and say how it went.
+
+    @return: The exit code.
+    """
+    import lzma
+    import tarfile
+    import zipfile
+
+    archive, folder, max_bytes, max_entries = arguments
+    os.umask(0o022)
+    report: dict[str, object]
+    try:
+        report = unpack(archive, folder, int(max_bytes), int(max_entries))
+    except Refused as error:
+        report = {"error": str(error)}
+    except MemoryError:
+        report = {"error": "it needs too much memory to unpack"}
+    except OSError as error:
+        # Decompressors raise plain OSErrors, without a number, for bad data.
+        what = (
+            f"could not be unpacked: {error.strerror}"
+            if error.errno
+            else f"damaged archive: {error}"
+        )
+        report = {"error": what}
+    except (
+        *(tarfile.TarError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+        *(lzma.LZMAError, EOFError, NotImplementedError, ValueError, KeyError),
+        *(RuntimeError, OverflowError, IndexError),
+    ) as error:
+        report = {"error": f"damaged archive: {error or type(error).__name__}"}
+    sys.stdout.write(json.dumps(report) + "\n")
+    sys.stdout.flush()
+    return 1 if "error" in report else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

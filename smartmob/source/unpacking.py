@@ -1,0 +1,175 @@
+"""
+Running the unpacker: the agent's side of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import sys
+from pathlib import Path
+
+from attrs import field, frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smartmob.launch.interfaces import Command, ILauncher, IProgram, LauncherLost, NotExecuted
+from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
+from smartmob.source.limits import SourceLimits
+
+_PROGRAM = str(Path(__file__).with_name("unpack") / "__main__.py")
+# Two files of 1 MiB in base64, and then some.
+_MAX_REPORT = 4 << 20
+
+_log = Logger()
+
+
+@frozen
+class Unpacked:
+    """
+    What an archive turned out to be.
+
+    @ivar home: The folder of the Procfile, relative to the release's.
+    @ivar procfile: Its Procfile, where there is one.
+    @ivar dotenv: The C{.env} beside it, where there is one.
+    """
+
+    home: str
+    procfile: bytes | None
+    dotenv: bytes | None
+
+
+@frozen(eq=False)
+class Unpacker:
+    """
+    Unpacks archives, each in a process of its own.
+    """
+
+    clock: IReactorTime
+    launcher: ILauncher
+    limits: SourceLimits = field(factory=SourceLimits)
+
+    async def unpack(self, archive: str, folder: str) -> Unpacked:
+        """
+        Unpack to C{folder}, which is there afterwards only if this succeeds; else
+        C{folder.tmp} may be.  Cancelling kills the unpacker, and is over when it is.
+
+        @raise SourceError: If it can't be.
+        """
+        program = self.launcher.program(self._command(archive, folder))
+        run = _Run(self.clock, program, self.limits.unpack_seconds)
+        program.run(run)
+        try:
+            return await run.finished
+        except CancelledError:
+            program.kill()
+            await run.ended
+            raise
+        finally:
+            program.dismiss()
+
+    def _command(self, archive: str, folder: str) -> Command:
+        limits = self.limits
+        seconds = max(1, round(limits.unpack_seconds))
+        return Command(
+            argv=(
+                *(sys.executable, "-I", "-S", "-X", "utf8", _PROGRAM, archive, folder),
+                *(str(limits.unpacked_bytes), str(limits.entries)),
+            ),
+            env={},
+            rlimits={
+                "RLIMIT_AS": (limits.unpack_memory_bytes, limits.unpack_memory_bytes),
+                "RLIMIT_CPU": (seconds, seconds + 1),
+                "RLIMIT_FSIZE": (limits.unpacked_bytes, limits.unpacked_bytes),
+                "RLIMIT_CORE": (0, 0),
+            },
+        )
+
+
+class _Run(ProcessProtocol):
+    """
+    One run of the unpacker.
+
+    @ivar finished: Fires with what it says.  Cancelling it only stops the waiting.
+    @ivar ended: Fires when nothing is left of it.
+    """
+
+    def __init__(self, clock: IReactorTime, program: IProgram, seconds: float) -> None:
+        self.finished: Deferred[Unpacked] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+        self._clock = clock
+        self._program = program
+        self._seconds = seconds
+        self._report = bytearray()
+        self._said = bytearray()
+        self._late: IDelayedCall | None = None
+        self._too_late = False
+
+    def makeConnection(self, process: IProcessTransport) -> None:
+        """
+        It runs: its time begins.
+        """
+        super().makeConnection(process)
+        self._late = self._clock.callLater(self._seconds, self._kill)
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """
+        Keep what it says, within bounds.
+        """
+        kept = self._report if childFD == 1 else self._said
+        kept += data[: max(0, _MAX_REPORT - len(kept))]
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        Say what came of it.
+        """
+        if self._late is not None and self._late.active():
+            self._late.cancel()
+        try:
+            unpacked = self._outcome(reason.value)
+        except SourceError:
+            self.finished.errback()
+        else:
+            self.finished.callback(unpacked)
+        self.ended.callback(None)
+
+    def _kill(self) -> None:
+        self._too_late = True
+        self._program.kill()
+
+    def _outcome(self, ending: BaseException | None) -> Unpacked:
+        """
+        What it reported, or what it means that it did not.
+        """
+        if isinstance(ending, NotExecuted):
+            raise SourceUnavailable(f"the unpacker could not be started: {ending.why}")
+        if isinstance(ending, LauncherLost):
+            raise SourceUnavailable("the unpacker was lost, with the helper that started it")
+        by = ending.signal if isinstance(ending, ProcessTerminated) else None
+        if self._too_late or by == signal.SIGXCPU:
+            raise SourceRefused(f"the archive takes longer than {self._seconds:g} s to unpack")
+        if by is not None:
+            raise SourceUnavailable(f"the unpacker was killed by signal {by}")
+        try:
+            report = json.loads(self._report)
+        except ValueError:
+            _log.error(
+                "The unpacker failed: {said}", said=self._said.decode("utf-8", "replace")
+            )
+            raise SourceRefused("the archive made the unpacker fail") from None
+        if not isinstance(ending, ProcessDone):
+            raise SourceRefused(f"the archive was refused: {report['error']}")
+        return Unpacked(
+            home=report["home"],
+            procfile=_bytes(report["procfile"]),
+            dotenv=_bytes(report["dotenv"]),
+        )
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
