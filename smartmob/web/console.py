@@ -179,6 +179,23 @@ class Upgrade(Resource):
         )
 
 
+class _ClientFaults:
+    """
+    What Autobahn logs: that a client broke the protocol is no warning to an operator.
+    """
+
+    def debug(self, *_: object, **__: object) -> None:
+        """Each step: of no use here."""
+
+    trace = info = debug
+
+    def warn(self, text: str, **values: object) -> None:
+        """A client did something wrong."""
+        _log.debug(text, **values)
+
+    error = warn
+
+
 class ConsoleProtocol(WebSocketServerProtocol):
     """
     Autobahn's view of an attached client: translates, and decides nothing.
@@ -186,6 +203,7 @@ class ConsoleProtocol(WebSocketServerProtocol):
     @ivar attachment: What decides.
     """
 
+    log = _ClientFaults()
     attachment: Attachment
 
     def __init__(self, request_id: str) -> None:

@@ -24,8 +24,8 @@ class Pulse:
     """
     Looks at a client now and then, and cuts it when it shows no sign of life.
 
-    A client that is behind but takes bytes lives, also when the answers to its
-    pings are stuck behind what it has not read yet.
+    A client that is behind is not sent pings, since it would find them only behind
+    what it has not read yet: that it takes bytes is sign enough.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Pulse:
             return
         if self._silent_since is None:
             self._silent_since = now
-        if self._ask is not None:
+        if self._ask is not None and not self._outlet.waiting():
             self._ask()
 
     def _look_again(self) -> None:
