@@ -4,6 +4,8 @@ What the papers say is what the programs do.
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
+
 from attrs import fields_dict
 from docutils import nodes
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,8 +14,10 @@ from smartmob.client.cli import command_line
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.main import AgentOptions
 from smartmob.web.problems import CATALOGUE
-from tests.support.papers import TREE, first_cells, options, papers, read, section, terms
+from tests.support.modules import modules, room_of
+from tests.support.papers import TREE, complaints, first_cells, options, papers, read, section, terms
 
+ARCHITECTURE = TREE / "ARCHITECTURE.rst"
 REST = TREE / "docs" / "rest.rst"
 RUNNING = TREE / "docs" / "running.rst"
 
@@ -29,8 +33,7 @@ class FormTests(SynchronousTestCase):
         """
         self.assertIn(TREE / "README.rst", papers())
         for page in papers():
-            messages = [each.astext() for each in read(page).findall(nodes.system_message)]
-            self.assertEqual(messages, [], page)
+            self.assertEqual(complaints(page), [], page)
 
     def test_links(self) -> None:
         """
@@ -68,6 +71,19 @@ class RestTests(SynchronousTestCase):
     docs/rest.rst.
     """
 
+    def test_routes(self) -> None:
+        """
+        It lists every route, with its methods, and no other.
+        """
+        listed = set(first_cells(section(REST, "What there is")))
+        routes = make_routes(cast(Agent, None), MemoryReactorClock(), unused)
+        there = {
+            f"{method} {re.sub('<([a-z]+)>', lambda name: name[1].upper(), route.path)}"
+            for route in routes
+            for method in route.methods
+        }
+        self.assertEqual(listed, there)
+
     def test_codes(self) -> None:
         """
         It explains every error of the catalogue, with its status, and no other.
@@ -100,3 +116,44 @@ class RestTests(SynchronousTestCase):
         It explains every state, and no other.
         """
         self.assertEqual(set(first_cells(section(REST, "States"))), set(State))
+
+
+class ArchitectureTests(SynchronousTestCase):
+    """
+    ARCHITECTURE.rst.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read the floors.
+        """
+        self.floors: dict[str, int] = {}
+        for row in section(ARCHITECTURE, "The ways").findall(nodes.row):
+            floor, rooms = row
+            if floor.astext().isdigit():
+                for room in rooms.findall(nodes.literal):
+                    self.floors[room.astext()] = int(floor.astext())
+
+    def test_rooms(self) -> None:
+        """
+        Every module and package of smartmob has its floor.
+        """
+        self.assertEqual(set(self.floors), {room_of(module) for module in modules()} - {""})
+
+    def test_down(self) -> None:
+        """
+        Imports point down, or stay on the floor.
+        """
+        for module, imported in modules().items():
+            for other in imported:
+                room, below = room_of(module), room_of(other)
+                if room and below:
+                    self.assertGreaterEqual(
+                        self.floors[room], self.floors[below], f"{module} imports {other}"
+                    )
+
+    def test_noCircle(self) -> None:
+        """
+        No module imports itself through others.
+        """
+        TopologicalSorter(modules()).prepare()

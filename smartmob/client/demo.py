@@ -6,8 +6,7 @@ documents by REST, lines over WebSockets.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, signal
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ import treq
 from attrs import define, field
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFromThreads,
@@ -27,15 +25,13 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent
-from twisted.web.resource import Resource
-from twisted.web.server import Site
-from twisted.web.static import Data
 
 from smartmob.client.api import connected
 from smartmob.client.archive import pack
 from smartmob.client.console import Detached, attach
 from smartmob.client.own import AgentEnded, OwnAgent, start
 from smartmob.client.paper import Paper
+from smartmob.client.shelf import shelf
 
 HELLO = Path(__file__).parent.parent / "hello"
 """The application that is deployed."""
@@ -138,7 +134,7 @@ class Demo:
         """
         url = await self._within(self._agent.listening, "the agent does not listen")
         async with (
-            _served(self._reactor, "hello.tar.gz", pack(HELLO)) as source_url,
+            shelf(self._reactor, "hello.tar.gz", pack(HELLO)) as source_url,
             connected(self._reactor, url) as remote,
         ):
             index = await remote.get(f"{url}/")
@@ -224,21 +220,6 @@ async def _started(reactor: IReactorCore) -> None:
     running: Deferred[None] = Deferred()
     reactor.callWhenRunning(running.callback, None)
     await running
-
-
-@asynccontextmanager
-async def _served(reactor: IReactorTCP, name: str, content: bytes) -> AsyncIterator[str]:
-    """
-    The URL at which C{content} lies, on a web server of its own.
-    """
-    root = Resource()
-    root.putChild(name.encode(), Data(content, "application/gzip"))
-    endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-    port = await endpoint.listen(Site(root))
-    try:
-        yield f"http://127.0.0.1:{port.getHost().port}/{name}"
-    finally:
-        await port.stopListening()
 
 
 def _request(process_type: str, source_url: str) -> dict[str, str]:

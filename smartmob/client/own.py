@@ -116,6 +116,7 @@ def start(
     agent = OwnAgent(say)
     options = ["--bind", f"127.0.0.1:{port}", "--state-dir", str(state)]
     leash = [sys.executable, "-m", "smartmob.client.leash", str(os.getpid())]
+    program = [sys.executable, "-c", "from smartmob.main import main; raise SystemExit(main())"]
     # The programs it starts find the Python that runs all this, also where no
     # other is in the PATH under the name python3.
     path = os.pathsep.join(
@@ -124,7 +125,7 @@ def start(
     reactor.spawnProcess(
         agent,
         sys.executable,
-        [*leash, *options],
+        [*leash, *program, *options],
         env={**os.environ, "PATH": path},
         childFDs={0: 0, 1: 1, 2: "r"},
     )

@@ -26,10 +26,9 @@ def papers() -> list[Path]:
 
 def read(page: Path) -> nodes.document:
     """
-    A page, parsed.  What is wrong with it is in it as C{system_message} nodes.
+    A page, parsed.
     """
     settings = {
-        "report_level": Reporter.WARNING_LEVEL,
         "halt_level": Reporter.SEVERE_LEVEL + 1,
         "warning_stream": False,
         "syntax_highlight": "none",
@@ -38,6 +37,14 @@ def read(page: Path) -> nodes.document:
     return publish_doctree(
         page.read_text(encoding="utf-8"), str(page), settings_overrides=settings
     )
+
+
+def complaints(page: Path) -> list[str]:
+    """
+    What docutils warns of in a page.
+    """
+    found = read(page).findall(nodes.system_message)
+    return [each.astext() for each in found if each["level"] >= Reporter.WARNING_LEVEL]
 
 
 def commands(page: Path) -> list[str]:

@@ -1,0 +1,85 @@
+"""
+The wheel of this checkout, built and installed where nothing else is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from tests.support.papers import TREE
+
+_FILES = ("setup.py", "pyproject.toml", "README.rst", "LICENSE")
+_FOLDERS = ("smartmob", "twisted", "examples")
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    """
+    What a command writes.
+
+    @raise AssertionError: It failed.
+    """
+    done = subprocess.run(
+        words,
+        cwd=cwd,
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def build(folder: Path) -> Path:
+    """
+    The wheel of this checkout, built of a copy: a build leaves things where it runs.
+    """
+    tree = folder / "tree"
+    ignored = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.egg-info")
+    for name in _FOLDERS:
+        shutil.copytree(TREE / name, tree / name, symlinks=True, ignore=ignored)
+    for name in _FILES:
+        shutil.copy(TREE / name, tree)
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet")
+    run(*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, tree, cwd=folder)
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+def install(folder: Path, wheel: Path) -> Path:
+    """
+    A new environment with nothing of its own but the wheel.  What that depends on is
+    taken from the environment that the tests run in, which costs no download.
+
+    @return: The folder of its programs.
+    """
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "env", cwd=folder)
+    python = folder / "env" / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--quiet", "--python")
+    run(*pip, python, "install", "--no-deps", "--no-index", wheel, cwd=folder)
+    own = run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=folder).strip()
+    # Only the folder itself: what is installed there as a link to a checkout is not seen.
+    (Path(own) / "others.pth").write_text(f"{Path(psutil.__file__).parent.parent}\n")
+    return python.parent
+
+
+@cache
+def installed() -> tuple[Path, Path]:
+    """
+    The wheel, and the folder of the programs that it installs: built once for all
+    tests of a run, in the folder that trial runs them in.
+    """
+    folder = Path("wheel").absolute()
+    folder.mkdir()
+    wheel = build(folder)
+    return wheel, install(folder, wheel)

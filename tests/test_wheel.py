@@ -1,0 +1,150 @@
+"""
+The wheel, as somebody gets it who has nothing of the checkout: built, installed
+into an environment of its own, and used from there from beginning to end.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import tarfile
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+from twisted.internet import reactor
+from twisted.internet.defer import DeferredQueue
+from twisted.internet.interfaces import IReactorTCP
+from twisted.trial.unittest import SkipTest, TestCase
+
+from smartmob.client.api import connected
+from smartmob.client.console import attach
+from smartmob.client.own import OwnAgent
+from smartmob.client.shelf import shelf
+from tests.support.papers import TREE
+from tests.support.wheels import installed, run
+
+
+class WheelTests(TestCase):
+    """
+    One wheel, in one environment, for all tests.
+    """
+
+    timeout = 240
+
+    def setUp(self) -> None:
+        """
+        Build and install it, unless a test before has.
+        """
+        if tuple(map(int, version("setuptools").split(".")[:2])) < (70, 1):
+            raise SkipTest("building a wheel here needs setuptools 70.1 or newer")
+        self.wheel, self.bin = installed()
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def test_contents(self) -> None:
+        """
+        It has all modules, the marker for type checkers, the example and the
+        plugin; no tests, nothing of Twisted's, nothing of the checkout besides.
+        """
+        with zipfile.ZipFile(self.wheel) as archive:
+            names = set(archive.namelist())
+        modules = {
+            str(path.relative_to(TREE))
+            for path in (TREE / "smartmob").rglob("*.py")
+            if not path.is_relative_to(TREE / "smartmob" / "hello")
+        }
+        self.assertEqual(modules - names, set())
+        for name in ("py.typed", "hello/Procfile", "hello/web.py", "hello/clock.py"):
+            self.assertIn(f"smartmob/{name}", names)
+        self.assertEqual(
+            [name for name in names if name.startswith("twisted/")],
+            ["twisted/plugins/smartmob_plugin.py"],
+        )
+        tops = {name.partition("/")[0] for name in names}
+        [info] = tops - {"smartmob", "twisted"}
+        self.assertTrue(info.endswith(".dist-info"), info)
+
+    def test_programs(self) -> None:
+        """
+        Its programs are there, say the same version, and are those of the wheel.
+        """
+        where = "import smartmob; print(smartmob.__file__)"
+        found = Path(run(self.bin / "python", "-c", where, cwd=self.folder).strip())
+        self.assertTrue(found.is_relative_to(self.bin.parent), found)
+        for program in ("smartmob-agent", "smartmob"):
+            said = run(self.bin / program, "--version", cwd=self.folder)
+            self.assertEqual(said, f"smartmob {version('smartmob')}\n")
+
+    def test_plugin(self) -> None:
+        """
+        twistd and twist have found the agent.
+        """
+        for module in ("twisted.scripts.twistd", "twisted.application.twist"):
+            code = f"from {module} import run; run()"
+            if module.endswith("twist"):
+                code = "from twisted.application.twist._twist import Twist; Twist.main()"
+            listed = run(self.bin / "python", "-c", code, "--help", cwd=self.folder)
+            self.assertIn("smartmob ", listed)
+
+    async def test_endToEnd(self) -> None:
+        """
+        A program comes from an archive, its lines arrive, it comes back when it is
+        killed, and after it is deleted and the agent has ended nothing is left.
+        """
+        said: list[str] = []
+        agent = OwnAgent(said.append)
+        state = self.folder / "state"
+        options = ["--bind", "127.0.0.1:0", "--state-dir", str(state)]
+        transport = reactor.spawnProcess(
+            agent,
+            str(self.bin / "smartmob-agent"),
+            ["smartmob-agent", *options],
+            env={"PATH": os.defpath},
+            path="/",
+        )
+        self.addCleanup(agent.signal, "KILL")
+        url = await agent.listening
+        lines: DeferredQueue[str] = DeferredQueue()
+        async with (
+            shelf(IReactorTCP(reactor), "app.tar", application()) as source_url,
+            connected(reactor, url) as remote,
+        ):
+            index = await remote.get(f"{url}/")
+            request = {"app": "x", "node": "web.0", "process_type": "web"}
+            process = await remote.post(index["create"], {**request, "source_url": source_url})
+            closed = await attach(reactor, process["attach"] + "?tail=10", lines.put)
+            first = int((await lines.get()).removeprefix("I am "))
+            os.kill(first, signal.SIGKILL)
+            second = int((await lines.get()).removeprefix("I am "))
+            self.assertNotEqual(first, second)
+            status = await remote.get(process["status"])
+            self.assertEqual((status["state"], status["pid"]), ("running", second))
+            self.assertEqual(status["restarts"], 1)
+            self.assertEqual(status["last_exit"]["signal"], "KILL")
+            self.assertEqual(await remote.post(process["delete"], {}), {})
+            self.assertEqual(str(await closed), "process deleted")
+            self.assertEqual(await remote.get(index["list"]), {"processes": []})
+        for pid in (first, second):
+            self.assertFalse(psutil.pid_exists(pid))
+        self.assertEqual(list((state / "releases").glob("*")), [])
+        helpers = psutil.Process(transport.pid).children(recursive=True)
+        agent.signal("INT")
+        self.assertEqual(await agent.ended, 0)
+        self.assertEqual([each for each in helpers if each.is_running()], [])
+        self.assertEqual(said, [])
+
+
+def application() -> bytes:
+    """
+    An archive of a program that says its pid, and stays.
+    """
+    procfile = b"web: echo I am $$; exec sleep 1000\n"
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w") as archive:
+        entry = tarfile.TarInfo("Procfile")
+        entry.size = len(procfile)
+        archive.addfile(entry, io.BytesIO(procfile))
+    return memory.getvalue()
