@@ -9,7 +9,7 @@ Two things on it are shared, each by a L{Shared}:
 
   - a download, by all who ask for the same URL while it is under way; its file is
     there until the last of them, or an unpacker, needs it no longer;
-  - a L{_Folder}, by all releases of one app whose archives have the same bytes.
+  - a L{Folder<smartmob.source.release.Folder>}, by all releases of one app whose archives have the same bytes.
 
 A folder's life is a line: B{unpacking}, B{ready}, B{closing}, gone.  It closes when
 nobody waits for it or uses it any more, in whichever of the first two it is, and it
@@ -30,7 +30,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
@@ -44,9 +43,12 @@ from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceRefused
 from smartmob.source.fetch import Fetcher
 from smartmob.source.limits import SourceLimits
+from smartmob.source.release import Download, Folder, Release
 from smartmob.source.removal import remove_tree
 from smartmob.source.shared import Shared
 from smartmob.source.unpacking import Unpacked, Unpacker
+
+__all__ = ["Release", "Sources"]
 
 _log = Logger()
 
@@ -63,77 +65,6 @@ class IFetch(Protocol):
         """
         Download to C{path}.
         """
-
-
-@define(eq=False)
-class _Download:
-    """
-    A file that is or was downloaded.
-
-    @ivar holders: How many need it.
-    """
-
-    path: str
-    work: Shared[str]
-    holders: int = 0
-
-
-@define(eq=False)
-class _Folder:
-    """
-    The folder of a release.
-
-    @ivar holders: Who waits for it or uses it.
-    @ivar closing: Set while it is removed.
-    """
-
-    app: str
-    sha256: str
-    path: str
-    work: Shared[Unpacked]
-    holders: set[object] = field(factory=set)
-    closing: Shared[None] | None = None
-
-
-@frozen(eq=False, kw_only=True)
-class Release:
-    """
-    An unpacked source, as one process uses it.
-
-    @ivar sha256: Of the archive's bytes, in hexadecimal digits.
-    @ivar path: The folder of the Procfile.
-    @ivar procfile: What the Procfile says.
-    @ivar dotenv: What the C{.env} beside it says, if there is one.
-    """
-
-    app: str
-    sha256: str
-    path: Path
-    procfile: bytes = field(repr=False)
-    dotenv: bytes | None = field(repr=False)
-    _root: _Folder = field(repr=False)
-
-    def folder(self, cwd: str | None) -> str:
-        """
-        The working directory for a process.  It need not exist: that shows when the
-        program is executed.  One look-up of names, so it may wait for a disk, as
-        executing a program may.
-
-        @param cwd: Relative to C{path}.
-        @raise SourceRefused: If it leads out of the release, also by links.
-        """
-        if not cwd:
-            return str(self.path)
-        folder = self.path / cwd
-        root = os.path.realpath(self._root.path)
-        try:
-            inside = os.path.commonpath((root, os.path.realpath(folder))) == root
-        except ValueError:
-            # A NUL character.
-            inside = False
-        if not inside:
-            raise SourceRefused(f"cwd {cwd!r} leads out of the source")
-        return str(folder)
 
 
 class Sources(Service):
@@ -168,8 +99,8 @@ class Sources(Service):
         self._downloads_path = os.path.abspath(folder.child("downloads").path)
         self._releases_path = os.path.abspath(folder.child("releases").path)
         self._numbers = count(1)
-        self._downloads: dict[str, _Download] = {}
-        self._folders: dict[tuple[str, str], _Folder] = {}
+        self._downloads: dict[str, Download] = {}
+        self._folders: dict[tuple[str, str], Folder] = {}
         self._asked: set[Deferred[Release]] = set()
         self._prepared: Shared[None] | None = None
 
@@ -234,7 +165,7 @@ class Sources(Service):
             could not be removed is logged.
         """
         _log.debug("{slug} uses release {sha256} no longer", slug=slug, sha256=release.sha256)
-        return Deferred.fromCoroutine(self._leave(release._root, release))
+        return Deferred.fromCoroutine(self._leave(release.source, release))
 
     async def _release(
         self,
@@ -261,11 +192,11 @@ class Sources(Service):
         try:
             await self._let_go(download)
         except CancelledError:
-            await self._leave(release._root, release)
+            await self._leave(release.source, release)
             raise
         return release
 
-    def _download(self, url: str, request_id: str) -> _Download:
+    def _download(self, url: str, request_id: str) -> Download:
         """
         The download of a URL: the one that is under way, or a new one.
         """
@@ -273,17 +204,17 @@ class Sources(Service):
         if download is None or download.work.ended or not download.work.open:
             path = os.path.join(self._downloads_path, str(next(self._numbers)))
             fetched = Deferred.fromCoroutine(self._fetcher.fetch(url, path, request_id))
-            download = _Download(path, Shared(fetched))
+            download = Download(path, Shared(fetched))
             if not download.work.ended:
                 self._downloads[url] = download
                 download.work.when_ended().addCallback(self._downloaded, url, download)
         return download
 
-    def _downloaded(self, _: None, url: str, download: _Download) -> None:
+    def _downloaded(self, _: None, url: str, download: Download) -> None:
         if self._downloads.get(url) is download:
             del self._downloads[url]
 
-    async def _let_go(self, download: _Download) -> None:
+    async def _let_go(self, download: Download) -> None:
         """
         C{download} is needed by one less; the last one removes its file.
         """
@@ -293,7 +224,7 @@ class Sources(Service):
             await self._removed(download.path)
 
     async def _unpacked(
-        self, app: str, sha256: str, download: _Download, progress: Callable[[State], None]
+        self, app: str, sha256: str, download: Download, progress: Callable[[State], None]
     ) -> Release:
         """
         The release of C{app} made from the bytes of C{download}.
@@ -306,7 +237,7 @@ class Sources(Service):
             # Held for the unpacker, which may outlive the call that started it.
             download.holders += 1
             work = Deferred.fromCoroutine(self._unpack(download, path))
-            folder = self._folders[key] = _Folder(app, sha256, path, Shared(work))
+            folder = self._folders[key] = Folder(app, sha256, path, Shared(work))
         if not folder.work.ended:
             progress(State.UNPACKING)
         waiter = object()
@@ -327,7 +258,7 @@ class Sources(Service):
         finally:
             await self._leave(folder, waiter)
 
-    async def _unpack(self, download: _Download, path: str) -> Unpacked:
+    async def _unpack(self, download: Download, path: str) -> Unpacked:
         """
         Unpack C{download} to C{path}.
         """
@@ -340,7 +271,7 @@ class Sources(Service):
             raise SourceRefused("the archive has no Procfile in its root or its one top folder")
         return unpacked
 
-    async def _leave(self, folder: _Folder, holder: object) -> None:
+    async def _leave(self, folder: Folder, holder: object) -> None:
         """
         C{holder} needs a folder no longer; the last one has it removed.
         """
@@ -351,7 +282,7 @@ class Sources(Service):
             folder.closing = Shared(Deferred.fromCoroutine(self._close(folder)))
         await folder.closing.when_ended()
 
-    async def _close(self, folder: _Folder) -> None:
+    async def _close(self, folder: Folder) -> None:
         """
         Remove a folder, with what an unpacker may have left beside it.
         """

@@ -1,0 +1,86 @@
+"""
+What L{Sources<smartmob.source.sources.Sources>} keeps: downloads, folders, releases.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+from smartmob.source.errors import SourceRefused
+from smartmob.source.shared import Shared
+from smartmob.source.unpacking import Unpacked
+
+
+@define(eq=False)
+class Download:
+    """
+    A file that is or was downloaded.
+
+    @ivar holders: How many need it.
+    """
+
+    path: str
+    work: Shared[str]
+    holders: int = 0
+
+
+@define(eq=False)
+class Folder:
+    """
+    The folder of a release.
+
+    @ivar holders: Who waits for it or uses it.
+    @ivar closing: Set while it is removed.
+    """
+
+    app: str
+    sha256: str
+    path: str
+    work: Shared[Unpacked]
+    holders: set[object] = field(factory=set)
+    closing: Shared[None] | None = None
+
+
+@frozen(eq=False, kw_only=True)
+class Release:
+    """
+    An unpacked source, as one process uses it.
+
+    @ivar sha256: Of the archive's bytes, in hexadecimal digits.
+    @ivar path: The folder of the Procfile.
+    @ivar source: What it shares with other processes of the app.
+    @ivar procfile: What the Procfile says.
+    @ivar dotenv: What the C{.env} beside it says, if there is one.
+    """
+
+    app: str
+    sha256: str
+    path: Path
+    procfile: bytes = field(repr=False)
+    dotenv: bytes | None = field(repr=False)
+    source: Folder = field(repr=False)
+
+    def folder(self, cwd: str | None) -> str:
+        """
+        The working directory for a process.  It need not exist: that shows when the
+        program is executed.  One look-up of names, so it may wait for a disk, as
+        executing a program may.
+
+        @param cwd: Relative to C{path}.
+        @raise SourceRefused: If it leads out of the release, also by links.
+        """
+        if not cwd:
+            return str(self.path)
+        folder = self.path / cwd
+        root = os.path.realpath(self.source.path)
+        try:
+            inside = os.path.commonpath((root, os.path.realpath(folder))) == root
+        except ValueError:
+            # A NUL character.
+            inside = False
+        if not inside:
+            raise SourceRefused(f"cwd {cwd!r} leads out of the source")
+        return str(folder)

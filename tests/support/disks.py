@@ -1,0 +1,49 @@
+"""
+Disks for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class InlineDisk:
+    """
+    Does everything at once.
+    """
+
+    def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """
+        Do it.
+        """
+        return maybeDeferred(work, *args, **kwargs)
+
+
+class SlowDisk:
+    """
+    Does what it was asked when the test says so.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+
+    def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """
+        Note it.
+        """
+        done: Deferred[T] = Deferred()
+        self.asked.append((done, lambda: work(*args, **kwargs)))
+        return done
+
+    def work(self) -> None:
+        """
+        Do the oldest of it.
+        """
+        done, work = self.asked.pop(0)
+        maybeDeferred(work).addBoth(done.callback)
