@@ -31,6 +31,9 @@ from zope.interface import implementer
 FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>[0-9]{1,5})")
+_ENDPOINTS = frozenset(["haproxy", "ssl", "systemd", "tcp", "tcp6"])
+"""What begins an endpoint string of Twisted's that looks like C{HOST:PORT}."""
+
 _UNIX = re.compile(r"unix:(?P<path>/[^:]*|[^:/][^:]*)(?::mode=(?P<mode>[0-7]{3,4}))?")
 
 
@@ -85,15 +88,16 @@ def parse(reactor: IReactorUNIX, text: str, backlog: int) -> Address:
 
     @raise BadAddress: It is none.
     """
-    if match := _HOST_PORT.fullmatch(text):
-        return _tcp(reactor, text, match, backlog)
-    if text.startswith("unix:") and (match := _UNIX.fullmatch(text)):
+    kind, _, rest = text.partition(":")
+    if match := _UNIX.fullmatch(text):
         path = os.path.abspath(match["path"])
         mode = int(match["mode"] or "600", 8)
         return Address(text, None, UnixEndpoint(reactor, path, backlog, mode))
     if match := re.fullmatch(r"fd:([0-9]+)", text):
         return _inherited(reactor, text, int(match[1]))
-    if re.match(r"[a-z0-9]+:", text) is None or text.startswith("fd:"):
+    if kind not in _ENDPOINTS and (match := _HOST_PORT.fullmatch(text)):
+        return _tcp(reactor, text, match, backlog)
+    if re.fullmatch(r"[a-z0-9]+", kind) is None or kind == "fd" or not rest:
         raise BadAddress(f"{text!r} is no address; use {FORMS}")
     try:
         return Address(text, None, serverFromString(reactor, text))

@@ -80,7 +80,7 @@ class House(Service):
             self._fail(f"{error}")
         self._listen()
         try:
-            self.sources.start()
+            self.sources.startService()
             self.launcher.startService()
         except OSError as error:
             self._fail(f"can't start: {error}")
@@ -104,7 +104,7 @@ class House(Service):
         if self._hurried is not None and self._hurried.active():
             self._hurried.cancel()
         await self.launcher.stopService()
-        await self.sources.stop()
+        await self.sources.stopService()
         self.folder.close()
         _log.info("stopped")
 

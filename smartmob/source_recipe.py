@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
-from attrs import define
-from twisted.internet.defer import Deferred, succeed
+from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smartmob import dotenv, procfile
@@ -17,6 +17,7 @@ from smartmob.launch.interfaces import Command
 from smartmob.recipe import STREAMS
 from smartmob.source.errors import SourceRefused
 from smartmob.source.sources import Release, Sources
+from smartmob.waiting import Waiters
 
 PRIVATE = (
     "NOTIFY_SOCKET",
@@ -58,13 +59,28 @@ class SourceRecipe:
     request_id: str
     streams: tuple[str | None, str | None] = STREAMS
     _release: Release | None = None
+    _underway: set[Deferred[Command]] = field(factory=set)
+    _idle: Waiters = field(factory=Waiters)
 
     def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
         """
         See L{Recipe.prepare}.
         """
+        prepared = Deferred.fromCoroutine(self._prepare(progress))
+        if not prepared.called:
+            self._underway.add(prepared)
+            prepared.addBoth(self._ended, prepared)
+        return prepared
+
+    def discard(self) -> Deferred[None]:
+        """
+        See L{Recipe.discard}.
+        """
+        return Deferred.fromCoroutine(self._discard())
+
+    async def _prepare(self, progress: Callable[[State], None]) -> Command:
         request = self.request
-        fetched = self.sources.release(
+        release = await self.sources.release(
             request.app,
             request.slug,
             request.source_url,
@@ -72,30 +88,30 @@ class SourceRecipe:
             self.request_id,
             progress,
         )
-        fetched.addCallback(self._hold)
-        return fetched.addCallback(self._command).addErrback(self._undo)
-
-    def discard(self) -> Deferred[None]:
-        """
-        See L{Recipe.discard}.
-        """
-        return self._drop()
-
-    def _drop(self) -> Deferred[None]:
-        release, self._release = self._release, None
-        if release is None:
-            return succeed(None)
-        return self.sources.drop(release, self.request.slug)
-
-    def _undo(self, failure: Failure) -> Deferred[Command]:
-        # What can't be run is not kept: a later start downloads anew.
-        failed: Deferred[Command] = Deferred()
-        self._drop().addBoth(lambda _: failed.errback(failure))
-        return failed
-
-    def _hold(self, release: Release) -> Release:
+        try:
+            command = self._command(release)
+        except SourceRefused:
+            # What can't be run is not kept: a later start downloads anew.
+            await self.sources.drop(release, request.slug)
+            raise
         self._release = release
-        return release
+        return command
+
+    async def _discard(self) -> None:
+        # What was abandoned is still being cleaned up, perhaps.
+        while self._underway:
+            await self._idle.wait()
+        release, self._release = self._release, None
+        if release is not None:
+            await self.sources.drop(release, self.request.slug)
+
+    def _ended(
+        self, result: Command | Failure, prepared: Deferred[Command]
+    ) -> Command | Failure:
+        self._underway.discard(prepared)
+        if not self._underway:
+            self._idle.fire()
+        return result
 
     def _command(self, release: Release) -> Command:
         request = self.request

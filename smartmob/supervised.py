@@ -91,6 +91,13 @@ class Supervised:
                 reason=reason,
             )
 
+    def arrived(self) -> None:
+        """
+        Nothing of it runs, and nothing will at once: who waited for either is told.
+        """
+        self.gone.fire()
+        self.settled.fire()
+
     def equip(self, command: Command) -> None:
         """
         What to execute is known.

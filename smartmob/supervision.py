@@ -46,6 +46,7 @@ def build() -> Callable[[Supervised], Supervision]:
 
     def source(k: Supervision, core: Supervised) -> Cancel:
         core.show(State.PENDING)
+        core.gone.fire()
         work = core.recipe.prepare(core.show)
 
         def failed(failure: Failure) -> None:
@@ -59,7 +60,7 @@ def build() -> Callable[[Supervised], Supervision]:
 
     def wait(k: Supervision, core: Supervised, delay: float, reason: str) -> Cancel:
         core.show(State.BACKOFF, f"{reason}; trying again in {delay:.3g} s")
-        core.settled.fire()
+        core.arrived()
         cancel: Cancel = core.clock.callLater(delay, k._elapsed).cancel
         return cancel
 
@@ -94,25 +95,25 @@ def build() -> Callable[[Supervised], Supervision]:
             assert core.command is not None
             core.program = core.launcher.program(core.command)
         core.program.run(Run(k, core.console, core.recipe.streams))
+        core.gone.fire()
 
     @poised.upon(Supervision._go_rest).to(stopped)
     def rest(k: Supervision, core: Supervised) -> None:
         core.dismiss()
         core.show(State.STOPPED)
-        core.settled.fire()
+        core.arrived()
 
     @poised.upon(Supervision._go_fail).to(failed)
     def fail(k: Supervision, core: Supervised, reason: str) -> None:
         core.dismiss()
         core.show(State.FAILED, reason)
         core.console.say(reason)
-        core.settled.fire()
+        core.arrived()
 
     @poised.upon(Supervision._go_discard).to(discarding)
     def discard(k: Supervision, core: Supervised) -> None:
         core.show(State.STOPPING)
-        core.settled.fire()
-        core.gone.fire()
+        core.arrived()
         core.dismiss()
         work = core.recipe.discard()
         # What could not be removed was logged where it was tried: the process
@@ -164,7 +165,6 @@ def build() -> Callable[[Supervised], Supervision]:
 
     def unplanned(k: Supervision, core: Supervised, ending: Ending) -> None:
         ran = core.over(ending)
-        core.gone.fire()
         left = core.tree_left()
         if left is not None:
             k._go_fail(str(left))
@@ -202,7 +202,6 @@ def build() -> Callable[[Supervised], Supervision]:
         def stop_waiting(k: Supervision, core: Supervised, cancel: Cancel) -> None:
             core.forget()
             cancel()
-            core.gone.fire()
             k._go_rest()
 
         @pending.upon(Supervision.delete).to(poised)
@@ -230,7 +229,6 @@ def build() -> Callable[[Supervised], Supervision]:
         @down.upon(Supervision.stop).to(poised)
         def stop_down(k: Supervision, core: Supervised) -> None:
             if core.tree_left() is None:
-                core.gone.fire()
                 k._go_rest()
             else:
                 k._go_stop_left()
@@ -304,7 +302,6 @@ def build() -> Callable[[Supervised], Supervision]:
         core.concluded(ending)
         left = core.tree_left()
         if left is None:
-            core.gone.fire()
             return True
         core.gone.fail(left)
         core.deleted.fail(left)

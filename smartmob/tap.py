@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import sys
 import uuid
+from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import reactor as installed_reactor
+from twisted.python.filepath import FilePath
 
 from smartmob import address
 from smartmob.agent import Agent
@@ -29,6 +31,8 @@ def makeService(options: Options) -> House:
 
     @raise SystemExit: An address is none; why was said on standard error.
     """
+    # Its interfaces are known at run time only: it is chosen by --reactor.
+    reactor: Any = installed_reactor
     try:
         addresses = [
             address.parse(reactor, text, options["backlog"]) for text in options["bind"]
@@ -37,7 +41,7 @@ def makeService(options: Options) -> House:
         raise wrong(str(error)) from None
     folder = StateFolder(options["state-dir"])
     launcher = Launcher(reactor)
-    sources = Sources(reactor, launcher, folder.path)
+    sources = Sources(reactor, launcher, FilePath(str(folder.path)))
     consoles = Consoles(epoch=uuid.uuid4().hex)
     agent = Agent(reactor, launcher, consoles, sources)
     if options["verbosity"] > 1:

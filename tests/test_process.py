@@ -295,6 +295,26 @@ class VerbTests(SynchronousTestCase):
             self.assertEqual(stage.clock.getDelayedCalls(), [], state)
             self.successResultOf(stage.process.stop())
 
+    def test_answersWithNewState(self) -> None:
+        """When a verb answers, the state is the one that it asked for."""
+        for state, stage in states().items():
+            if state in (State.STARTING, State.STOPPING):
+                continue
+            seen: list[State] = []
+            stage.process.stop().addCallback(
+                lambda _, seen=seen, stage=stage: seen.append(stage.process.state)
+            )
+            if state is State.RUNNING:
+                stage.program.end()
+            self.assertEqual(seen, [State.STOPPED], state)
+            stage.process.restart().addCallback(
+                lambda _, seen=seen, stage=stage: seen.append(stage.process.state)
+            )
+            if stage.process.state is State.PENDING:
+                stage.source()
+            stage.program.execute()
+            self.assertEqual(seen, [State.STOPPED, State.RUNNING], state)
+
     def test_stopNeverExecuted(self) -> None:
         """A program that was stopped before it was executed has no exit to show."""
         stage = states()[State.STARTING]

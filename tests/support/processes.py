@@ -5,6 +5,7 @@ A process whose source, launcher and clock do what a test tells them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
@@ -129,7 +130,7 @@ class Stage:
         self.recipe.discarding.callback(None)
 
 
-def staged(**changes: object) -> Stage:
+def staged(**changes: Any) -> Stage:
     """
     A stage for a request with these differences.
     """

@@ -1,0 +1,167 @@
+"""
+Tests of L{smartmob.address}.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import TestCase
+
+from smartmob.address import BadAddress, is_local, parse
+
+reactor: Any = installed_reactor
+
+
+class AddressTests(TestCase):
+    """
+    What an operator may write, and what listens then.
+    """
+
+    def listen(self, text: str) -> tuple[str, IListeningPort]:
+        """
+        The URL of the address, and what listens there until the test ends.
+        """
+        found = parse(reactor, text, 10)
+        port: IListeningPort = self.successResultOf(
+            found.endpoint.listen(Factory.forProtocol(Protocol))
+        )
+        self.addCleanup(port.stopListening)
+        return found.url(port), port
+
+    def test_v4(self) -> None:
+        """The host given is the host listened on, and port 0 a free one."""
+        url, port = self.listen("127.0.0.1:0")
+        self.assertEqual(url, f"http://127.0.0.1:{port.getHost().port}")
+        self.assertEqual(port.getHost().host, "127.0.0.1")
+        self.assertTrue(is_local(port))
+
+    def test_v6(self) -> None:
+        """An IPv6 address stands in brackets, in the URL too."""
+        try:
+            url, port = self.listen("[::1]:0")
+        except self.failureException:
+            self.skipTest("THIS MACHINE HAS NO IPv6 LOOPBACK")
+        self.assertEqual(url, f"http://[::1]:{port.getHost().port}")
+        self.assertTrue(is_local(port))
+
+    def test_name(self) -> None:
+        """A name is looked up, and stands in the URL as it was given."""
+        url, port = self.listen("localhost:0")
+        self.assertEqual(url, f"http://localhost:{port.getHost().port}")
+        self.assertEqual(port.getHost().host, "127.0.0.1")
+
+    def test_everywhere(self) -> None:
+        """What other machines can reach is known as such."""
+        _, port = self.listen("0.0.0.0:0")
+        self.assertFalse(is_local(port))
+        _, port = self.listen("tcp:0")
+        self.assertFalse(is_local(port))
+
+    def test_endpointString(self) -> None:
+        """A Twisted endpoint string works as it is."""
+        url, port = self.listen("tcp:0:interface=127.0.0.1")
+        self.assertEqual(url, f"http://127.0.0.1:{port.getHost().port}")
+
+    def test_inherited(self) -> None:
+        """A socket that was handed down is listened on."""
+        with socket.socket() as handed:
+            handed.bind(("127.0.0.1", 0))
+            handed.listen()
+            # What is handed down belongs to who listens on it.
+            number = handed.getsockname()[1]
+            url, _ = self.listen(f"fd:{os.dup(handed.fileno())}")
+            self.assertEqual(url, f"http://127.0.0.1:{number}")
+
+    def test_notInherited(self) -> None:
+        """A descriptor that is no listening socket is refused."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.close, write)
+        with socket.socket() as idle:
+            for number in (read, idle.fileno(), 9999):
+                with self.assertRaises(BadAddress):
+                    parse(reactor, f"fd:{number}", 10)
+
+    def test_wrong(self) -> None:
+        """What is no address is an error that shows the forms."""
+        for text in (
+            "127.0.0.1",
+            "8080",
+            ":8080",
+            "127.0.0.1:",
+            "127.0.0.1:http",
+            "127.0.0.1:65536",
+            "[127.0.0.1]:80",
+            "::1:80",
+            "",
+            "fd:x",
+            "unix:",
+            "tcp:",
+            "no.such.host.invalid:80",
+        ):
+            with self.assertRaises(BadAddress, msg=text) as caught:
+                parse(reactor, text, 10)
+            if text != "no.such.host.invalid:80":
+                self.assertIn("HOST:PORT", str(caught.exception), text)
+
+
+class UnixTests(TestCase):
+    """
+    Unix sockets.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        # The name of a socket is at most 107 bytes long: unix(7).
+        self.addCleanup(os.chdir, Path.cwd())
+        os.chdir(self.folder)
+
+    def listen(self, text: str) -> Deferred[IListeningPort]:
+        """
+        Listen there.
+        """
+        return parse(reactor, text, 10).endpoint.listen(Factory.forProtocol(Protocol))
+
+    async def test_mode(self) -> None:
+        """The socket is its owner's alone, unless a mode is given."""
+        for text, mode in (("unix:a.sock", 0o600), ("unix:b.sock:mode=660", 0o660)):
+            port = await self.listen(text)
+            name = text.split(":")[1]
+            self.assertEqual(stat.S_IMODE(os.stat(name).st_mode), mode)
+            self.assertTrue(is_local(port))
+            self.assertEqual(
+                parse(reactor, text, 10).url(port), f"unix:{Path(name).absolute()}"
+            )
+            await port.stopListening()
+            self.assertFalse(os.path.exists(name))
+
+    async def test_dead(self) -> None:
+        """The socket of an agent that was killed is replaced."""
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind("a.sock")
+        port = await self.listen("unix:a.sock")
+        await port.stopListening()
+
+    async def test_alive(self) -> None:
+        """A socket that somebody listens on is left alone."""
+        port = await self.listen("unix:a.sock")
+        failure = self.failureResultOf(self.listen("unix:a.sock"), OSError)
+        self.assertIn("somebody listens", str(failure.value))
+        self.assertTrue(os.path.exists("a.sock"))
+        await port.stopListening()
+
+    def test_noSocket(self) -> None:
+        """A file that is no socket is left alone."""
+        Path("a.sock").write_text("precious")
+        self.failureResultOf(self.listen("unix:a.sock"), OSError)
+        self.assertEqual(Path("a.sock").read_text(), "precious")

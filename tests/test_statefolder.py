@@ -1,0 +1,49 @@
+"""
+Tests of L{smartmob.statefolder}.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.statefolder import FolderTaken, StateFolder
+
+
+class StateFolderTests(SynchronousTestCase):
+    """
+    One folder for one agent.
+    """
+
+    def test_private(self) -> None:
+        """The folder is made, and is its owner's alone, also where it was there."""
+        path = Path(self.mktemp())
+        path.mkdir(0o755)
+        for each in (path, path / "new" / "one"):
+            folder = StateFolder(each)
+            folder.open()
+            self.addCleanup(folder.close)
+            self.assertEqual(stat.S_IMODE(each.stat().st_mode), 0o700)
+
+    def test_taken(self) -> None:
+        """A second agent is told who has the folder, and has it when that is gone."""
+        path = Path(self.mktemp())
+        first, second = StateFolder(path), StateFolder(path)
+        first.open()
+        with self.assertRaises(FolderTaken) as caught:
+            second.open()
+        self.assertIn(str(os.getpid()), str(caught.exception))
+        self.assertIn("--state-dir", str(caught.exception))
+        first.close()
+        first.close()
+        second.open()
+        second.close()
+
+    def test_unusable(self) -> None:
+        """A folder that can't be made is an error of the operating system."""
+        path = Path(self.mktemp())
+        path.write_text("a file")
+        self.assertRaises(OSError, StateFolder(path / "x").open)
