@@ -9,7 +9,8 @@ Two things on it are shared, each by a L{Shared}:
 
   - a download, by all who ask for the same URL while it is under way; its file is
     there until the last of them, or an unpacker, needs it no longer;
-  - a L{Folder<smartmob.source.release.Folder>}, by all releases of one app whose archives have the same bytes.
+  - a L{Folder<smartmob.source.release.Folder>}, by all releases of one app whose
+    archives have the same bytes.
 
 A folder's life is a line: B{unpacking}, B{ready}, B{closing}, gone.  It closes when
 nobody waits for it or uses it any more, in whichever of the first two it is, and it
@@ -251,7 +252,7 @@ class Sources(Service):
                 path=Path(folder.path, unpacked.home),
                 procfile=unpacked.procfile,
                 dotenv=unpacked.dotenv,
-                root=folder,
+                source=folder,
             )
             folder.holders.add(release)
             return release

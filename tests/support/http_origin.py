@@ -135,7 +135,11 @@ class Origin:
         self.exchanges: set[Exchange] = set()
         self._waiting: list[Deferred[Exchange]] = []
         self.factory = OriginFactory(self)
-        self._port: IListeningPort = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
+        self._port: IListeningPort = reactor.listenTCP(
+            0,
+            self.factory,  # type: ignore[arg-type]  # of its own kind of protocol
+            interface="127.0.0.1",
+        )
 
     @property
     def port(self) -> int:
