@@ -4,18 +4,33 @@ What the papers say is what the programs do.
 
 from __future__ import annotations
 
+import re
 from graphlib import TopologicalSorter
+from typing import cast
 
 from attrs import fields_dict
 from docutils import nodes
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.agent import Agent
 from smartmob.client.cli import command_line
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.main import AgentOptions
 from smartmob.web.problems import CATALOGUE
+from smartmob.web.root import make_routes
 from tests.support.modules import modules, room_of
-from tests.support.papers import TREE, complaints, first_cells, options, papers, read, section, terms
+from tests.support.papers import (
+    TREE,
+    complaints,
+    first_cells,
+    options,
+    papers,
+    read,
+    section,
+    terms,
+)
 
 ARCHITECTURE = TREE / "ARCHITECTURE.rst"
 REST = TREE / "docs" / "rest.rst"
@@ -76,7 +91,9 @@ class RestTests(SynchronousTestCase):
         It lists every route, with its methods, and no other.
         """
         listed = set(first_cells(section(REST, "What there is")))
-        routes = make_routes(cast(Agent, None), MemoryReactorClock(), unused)
+        # Nothing is asked of them, so there is no agent behind them.
+        nobody = cast(Agent, None)
+        routes = make_routes(nobody, Clock(), lambda measure: succeed(measure()))
         there = {
             f"{method} {re.sub('<([a-z]+)>', lambda name: name[1].upper(), route.path)}"
             for route in routes

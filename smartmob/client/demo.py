@@ -114,7 +114,7 @@ class Demo:
         agent is told to hurry.
         """
         if self._over:
-            self._agent.signal("INT")
+            self._agent.signal("TERM")
         else:
             self._over = self._interrupted = True
             self._showing.cancel()
@@ -202,15 +202,16 @@ class Demo:
 
         @return: Whether it ended as it should, and when it should.
         """
-        self._agent.signal("INT")
+        self._agent.signal("TERM")
         too_long = self._reactor.callLater(_GRACE, self._agent.signal, "KILL")
         code = await self._agent.ended
         if too_long.active():
             too_long.cancel()
-        if code != 0:
+        if code != 0 and self._agent.listened:
             how = "killed" if code is None else f"with exit code {code}"
             self._complain(f"smartmob: the agent ended badly, {how}")
-        return code == 0
+        # One that had not come to listen has nothing to end, and may not know how yet.
+        return code == 0 or not self._agent.listened
 
 
 async def _started(reactor: IReactorCore) -> None:

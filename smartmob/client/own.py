@@ -38,12 +38,14 @@ class OwnAgent(ProcessProtocol):
     The agent as a child process.
 
     @ivar listening: Fires with the URL once it listens; fails with L{AgentEnded}.
+    @ivar listened: It has come to listen.
     @ivar ended: Fires with its exit code (None: a signal) when it is gone.
     """
 
     _say: Callable[[str], None]
     listening: Deferred[str] = field(init=False, factory=Deferred)
     ended: Deferred[int | None] = field(init=False, factory=Deferred)
+    listened: bool = field(init=False, default=False)
     _transport: IProcessTransport | None = field(init=False, default=None)
     _rest: bytes = field(init=False, default=b"")
 
@@ -68,7 +70,9 @@ class OwnAgent(ProcessProtocol):
         listening = _LISTENING.search(line)
         if listening is None:
             self._say(line)
-        elif not self.listening.called:
+            return
+        self.listened = True
+        if not self.listening.called:
             self.listening.callback(listening[1])
 
     def processEnded(self, reason: Failure) -> None:
@@ -85,7 +89,7 @@ class OwnAgent(ProcessProtocol):
 
     def signal(self, name: str) -> None:
         """
-        Send it a signal, C{"INT"} or C{"KILL"}; one that is gone gets none.
+        Send it a signal, C{"TERM"} or C{"KILL"}; one that is gone gets none.
         """
         if self._transport is not None:
             try:
