@@ -13,7 +13,6 @@ guardian's, since it is the next reaper up the tree (PR_SET_CHILD_SUBREAPER).
 
 from __future__ import annotations
 
-import _socket
 import gc
 import os
 import resource
@@ -47,7 +46,7 @@ from smartmob.launch.execution import (
     prctl,
     restore_internal_signals,
 )
-from smartmob.launch.reaper import become_reaper, listen, receive
+from smartmob.launch.reaper import PEER, Mailbox, become_reaper
 from smartmob.launch.tree import PATIENCE, children, fell, strike
 
 TYPE_CHECKING = False  # importing typing costs each program memory
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
     from typing import NoReturn
 
-AGENT = 3
 _WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
 
 
@@ -66,8 +64,8 @@ class Guardian:
     @ivar until: How long orphans are hunted (monotonic); C{None}: there are none.
     """
 
-    def __init__(self, connection: _socket.socket) -> None:
-        self.connection = connection
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
         self.me = os.getpid()
         self.agent = os.getppid()
         self.reapers: set[int] = set()
@@ -78,8 +76,8 @@ class Guardian:
         """
         Stay until the agent is gone.
         """
-        listen(self.connection)
-        self.connection.send(wire.READY)
+        self.mailbox.listen()
+        self.mailbox.send(wire.READY)
         self.hear()
         while True:
             woken: struct_siginfo | None
@@ -101,13 +99,8 @@ class Guardian:
         """
         Make a reaper of each order.
         """
-        while True:
-            try:
-                packet, descriptors = receive(self.connection)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet, descriptors = b"", []
+        while self.mailbox.waiting():
+            packet, descriptors = self.mailbox.receive()
             if not packet:
                 self.leave()
             self.delegate(packet, descriptors)
@@ -129,11 +122,10 @@ class Guardian:
         if pid:
             self.reapers.add(pid)
             return
-        self.connection.close()
         try:
-            become_reaper(packet, descriptors, self.me)
+            become_reaper(packet, descriptors, self.mailbox, self.me)
         except BaseException as e:  # whatever it is, this copy of the guardian has to end
-            os.write(descriptors[0], wire.pack(wire.BROKEN, repr(e).encode()))
+            self.mailbox.send(wire.pack(wire.BROKEN, repr(e).encode()))
         finally:
             os._exit(1)
 
@@ -202,9 +194,9 @@ def settle() -> None:
     restore_internal_signals()
     os.setsid()
     os.chdir("/")
-    fcntl(AGENT, F_SETFD, FD_CLOEXEC)
+    fcntl(PEER, F_SETFD, FD_CLOEXEC)
     for descriptor in map(int, os.listdir("/proc/self/fd")):
-        if descriptor > AGENT:
+        if descriptor > PEER:
             try:
                 os.close(descriptor)
             except OSError:
@@ -221,8 +213,8 @@ def main() -> NoReturn:
     Be the guardian.
     """
     settle()
-    connection = _socket.socket(fileno=AGENT)
-    guardian = Guardian(connection)
+    mailbox = Mailbox()
+    guardian = Guardian(mailbox)
     # No collection may touch, and so copy, the memory that all reapers share.
     gc.collect()
     gc.freeze()
@@ -230,7 +222,7 @@ def main() -> NoReturn:
     try:
         guardian.live()
     except BaseException as e:  # the agent has to know, and everything has to end
-        connection.send(wire.pack(wire.BROKEN, repr(e).encode()))
+        mailbox.send(wire.pack(wire.BROKEN, repr(e).encode()))
         guardian.leave()
 
 

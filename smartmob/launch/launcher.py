@@ -21,7 +21,8 @@ from zope.interface import implementer
 
 from smartmob.launch import wire
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
-from smartmob.launch.pipes import Packets, Reactor, packet_pair
+from smartmob.launch.packets import Packets, packet_pair
+from smartmob.launch.pipes import Reactor
 from smartmob.launch.program import Program
 
 _log = Logger()

@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from smartmob.launch.pipes import Packets, Reactor, Reader, Writer, packet_pair
+from smartmob.launch.packets import Packets, packet_pair
+from smartmob.launch.pipes import Reactor, Reader, Writer
 
 
 class Link:

@@ -6,18 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
-import signal as signals
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import (
-    ConnectionDone,
-    ProcessDone,
-    ProcessExitedAlready,
-    ProcessTerminated,
-)
+from twisted.internet.error import ConnectionDone, ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,6 +22,7 @@ from smartmob.launch import wire
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
 from smartmob.launch.link import Link, input_pipe
 from smartmob.launch.pipes import Reactor, Writer
+from smartmob.launch.terms import ending, order, signal_number, text
 from smartmob.launch.transport import StandardStreams
 from smartmob.launch.tree import name
 
@@ -187,7 +182,7 @@ class Program(StandardStreams):
         """
         Send a signal to the leader's group.
         """
-        number = _number(signalID)
+        number = signal_number(signalID)
         if self._phase is not Phase.RUNNING or self._link is None:
             raise ProcessExitedAlready
         self._link.control.send(wire.pack(wire.SIGNAL, b"%d" % number))
@@ -301,13 +296,13 @@ class Program(StandardStreams):
         if word == wire.EXECUTED:
             self._executed(int(words[1]))
         elif word == wire.REFUSED:
-            self._refused(int(words[1]), _text(words[2]))
+            self._refused(int(words[1]), text(words[2]))
         elif word == wire.EXITED:
             self._exited(int(words[1]))
         elif word == wire.GONE:
             self._gone(words)
         elif word == wire.BROKEN:
-            _log.error("reaper broke: {why}", why=_text(words[1]))
+            _log.error("reaper broke: {why}", why=text(words[1]))
         else:
             self._lost()
 
@@ -338,13 +333,13 @@ class Program(StandardStreams):
 
     def _gone(self, words: list[bytes]) -> None:
         killed, left = wire.unpack_gone(words)
-        self.left = tuple(Left(pid, _text(called)) for pid, called in left)
+        self.left = tuple(Left(pid, text(called)) for pid, called in left)
         if self._phase is Phase.IDLE:
             self._tried()
             return
         assert self._link is not None
         self._link.drain()
-        self.killed = tuple(map(_text, killed))
+        self.killed = tuple(map(text, killed))
         unknown = LauncherLost("there is no right to end it, so how it will end is not known")
         self._finish(self._reason or Failure(unknown))
 
@@ -443,60 +438,6 @@ class Program(StandardStreams):
 _STOPPABLE = (Phase.ASKED, Phase.RUNNING, Phase.EXITED)
 
 
-def ending(status: int) -> Failure:
-    """
-    How a leader ended, as a protocol is told.
-
-    @param status: As from waitpid(2).
-    """
-    if status == 0:
-        return Failure(ProcessDone(status))
-    if os.WIFSIGNALED(status):
-        return Failure(ProcessTerminated(None, os.WTERMSIG(status), status))
-    return Failure(ProcessTerminated(os.WEXITSTATUS(status), None, status))
-
-
-def order(command: Command) -> wire.Order:
-    """
-    A command as the guardian takes it.
-
-    @raise ValueError: It has characters that no program can be given.
-    """
-    identity: list[int] = []
-    if command.uid is not None and command.gid is not None:
-        identity = [command.uid, command.gid, *command.groups]
-    return wire.Order(
-        argv=[os.fsencode(word) for word in command.argv],
-        env=[(os.fsencode(name), os.fsencode(value)) for name, value in command.env.items()],
-        cwd=os.fsencode(command.cwd),
-        stop_signal=command.stop_signal,
-        grace=command.grace,
-        umask=command.umask,
-        nice=command.nice,
-        no_new_privileges=command.no_new_privileges,
-        limits=[
-            (name.encode("ascii"), soft, hard) for name, (soft, hard) in command.rlimits.items()
-        ],
-        identity=identity,
-    )
-
-
-def _number(signal: str | int) -> int:
-    """
-    @raise ValueError: There is no such signal.
-    """
-    if isinstance(signal, int):
-        return signals.Signals(signal).value
-    try:
-        return signals.Signals[f"SIG{signal.removeprefix('SIG')}"].value
-    except KeyError:
-        raise ValueError(f"there is no signal {signal!r}") from None
-
-
 def _called(pid: int) -> str | None:
     called = name(pid)
-    return None if called is None else _text(called)
-
-
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "replace")
+    return None if called is None else text(called)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import _socket
 import os
 from fcntl import F_SETFL, F_SETOWN, fcntl
+from select import POLLIN, poll
 from signal import SIGCHLD, SIGIO, SIGTERM, sigtimedwait, sigwaitinfo
 from time import monotonic
 
@@ -39,34 +40,72 @@ LEFT = 3
 Exit code of a reaper that could not end its tree.
 """
 
+PEER = 3
+"""
+The descriptor of the connection to the agent, in the guardian as in a reaper.
+"""
+
+_ROOM = _socket.CMSG_SPACE(4 * wire.DESCRIPTORS)
 _WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
 
 
-def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
+class Mailbox:
     """
-    A packet with its descriptors, which close on exec.
+    The other side's packets, on the descriptor L{PEER}.
 
-    C{socket.recv_fds} is not for us: it drops its flags (Python 3.11), and then
-    every program would inherit its neighbours' pipes.
-
-    @raise OSError: There is nothing, or no connection.
+    Made once, by the guardian.  A reaper gets control as the same descriptor, and so
+    takes over the objects around it: to make them anew would cost it 200 KB.
     """
-    data, ancillary, _, _ = connection.recvmsg(
-        wire.LARGEST, _socket.CMSG_SPACE(16), _socket.MSG_CMSG_CLOEXEC
-    )
-    descriptors: list[int] = []
-    for level, kind, value in ancillary:
-        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            descriptors += memoryview(value[: len(value) // 4 * 4]).cast("i").tolist()
-    return data, descriptors
 
+    __slots__ = ("_connection", "_poll")
 
-def listen(connection: _socket.socket) -> None:
-    """
-    Have SIGIO sent to this process whenever there is something to receive.
-    """
-    fcntl(connection.fileno(), F_SETOWN, os.getpid())
-    fcntl(connection.fileno(), F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    def __init__(self) -> None:
+        self._connection = _socket.socket(fileno=PEER)
+        self._poll = poll()
+        self._poll.register(PEER, POLLIN)
+
+    def listen(self) -> None:
+        """
+        Have SIGIO sent to this process whenever there is something to receive.
+        """
+        fcntl(PEER, F_SETOWN, os.getpid())
+        fcntl(PEER, F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+
+    def waiting(self) -> bool:
+        """
+        Whether there is a packet, or the connection's end.
+        """
+        return bool(self._poll.poll(0))
+
+    def receive(self) -> tuple[bytes, list[int]]:
+        """
+        A packet with its descriptors, which close on exec.  The packet is empty when
+        the other side is gone.
+
+        C{socket.recv_fds} is not for us: it drops its flags (Python 3.11), and then
+        every program would inherit its neighbours' pipes.
+        """
+        descriptors: list[int] = []
+        try:
+            packet, ancillary, _, _ = self._connection.recvmsg(
+                wire.LARGEST, _ROOM, _socket.MSG_CMSG_CLOEXEC
+            )
+        except OSError:
+            return b"", descriptors
+        for level, kind, value in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                whole = value[: len(value) // 4 * 4]
+                descriptors += memoryview(whole).cast("i").tolist()
+        return packet, descriptors
+
+    def send(self, packet: bytes) -> None:
+        """
+        Tell the other side.  Where it is gone, L{receive} will find out.
+        """
+        try:
+            self._connection.send(packet)
+        except OSError:
+            return
 
 
 class Reaper:
@@ -78,9 +117,22 @@ class Reaper:
     @ivar left: Something of the last run could not be ended.
     """
 
-    def __init__(
-        self, order: wire.Order, control: _socket.socket, stdout: int, stderr: int
-    ) -> None:
+    __slots__ = (
+        "control",
+        "deadline",
+        "ended",
+        "left",
+        "me",
+        "order",
+        "pid",
+        "stderr",
+        "stdout",
+    )
+
+    def __init__(self, order: bytes, control: Mailbox, stdout: int, stderr: int) -> None:
+        """
+        @param order: What to execute, as it came.
+        """
         self.order = order
         self.control = control
         self.stdout = stdout
@@ -95,7 +147,7 @@ class Reaper:
         """
         Execute the program, and stay until nobody can ask for it again.
         """
-        listen(self.control)
+        self.control.listen()
         self.launch(stdin)
         self.hear()
         while True:
@@ -143,37 +195,23 @@ class Reaper:
         os.close(told)
         if refused:
             os.waitpid(pid, 0)
-            self.say(wire.REFUSED + b"\0" + refused)
+            self.control.send(wire.REFUSED + b"\0" + refused)
         else:
             self.pid = pid
-            self.say(b"%b\0%d" % (wire.EXECUTED, pid))
+            self.control.send(b"%b\0%d" % (wire.EXECUTED, pid))
 
     def refuse(self, why: str) -> None:
         """
         Say that the program can't be executed.
         """
-        self.say(wire.pack(wire.REFUSED, b"%d" % NOT_EXECUTABLE, why.encode()))
-
-    def say(self, packet: bytes) -> None:
-        """
-        Tell the agent.  Where it is gone, L{hear} will find out.
-        """
-        try:
-            self.control.send(packet)
-        except OSError:
-            return
+        self.control.send(wire.pack(wire.REFUSED, b"%d" % NOT_EXECUTABLE, why.encode()))
 
     def hear(self) -> None:
         """
         Do what the agent asks for.
         """
-        while True:
-            try:
-                packet, descriptors = receive(self.control)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
+        while self.control.waiting():
+            packet, descriptors = self.control.receive()
             if not packet:
                 self.leave()
             self.obey(wire.unpack(packet), descriptors)
@@ -207,7 +245,7 @@ class Reaper:
         deadline = monotonic() + grace
         if self.deadline is None:
             self.deadline = deadline
-            ask(self.me, self.order.stop_signal)
+            ask(self.me, wire.Order.ending(self.order)[0])
         else:
             self.deadline = min(self.deadline, deadline)
 
@@ -224,7 +262,7 @@ class Reaper:
                 return False
             if pid == self.pid:
                 self.ended = True
-                self.say(b"%b\0%d" % (wire.EXITED, status))
+                self.control.send(b"%b\0%d" % (wire.EXITED, status))
 
     def settle(self, empty: bool) -> None:
         """
@@ -235,7 +273,7 @@ class Reaper:
         if empty:
             self.over([], [])
         elif self.ended and self.deadline is None:
-            self.stop(self.order.grace)
+            self.stop(wire.Order.ending(self.order)[1])
 
     def force(self) -> None:
         """
@@ -252,7 +290,7 @@ class Reaper:
         self.pid = 0
         self.deadline = None
         self.left = bool(left)
-        self.say(wire.pack_gone(killed, left))
+        self.control.send(wire.pack_gone(killed, left))
 
     def leave(self) -> NoReturn:
         """
@@ -261,20 +299,23 @@ class Reaper:
         os._exit(LEFT if fell(self.me, self.reap, {}) else 0)
 
 
-def become_reaper(packet: bytes, descriptors: list[int], guardian: int) -> NoReturn:
+def become_reaper(
+    order: bytes, descriptors: list[int], mailbox: Mailbox, guardian: int
+) -> NoReturn:
     """
     What the guardian's child does.
 
-    @param packet: The order.
-    @param descriptors: That came with it.
+    @param descriptors: Those that came with the order.
+    @param mailbox: The guardian's.
     @param guardian: The pid of the guardian.
     """
+    control, stdout, stderr, *stdin = descriptors
+    os.dup2(control, PEER, inheritable=False)
+    os.close(control)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_PDEATHSIG, SIGTERM)
     if os.getppid() != guardian:
         os._exit(0)
     prctl(PR_SET_NAME, b"smartmob-reaper")
     os.setsid()
-    control, stdout, stderr, *stdin = descriptors
-    order = wire.Order.unpack(packet)
-    Reaper(order, _socket.socket(fileno=control), stdout, stderr).live(*stdin or (0,))
+    Reaper(order, mailbox, stdout, stderr).live(*stdin or (0,))

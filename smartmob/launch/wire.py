@@ -32,6 +32,11 @@ EXITED = b"exited"
 GONE = b"gone"
 BROKEN = b"broken"
 
+DESCRIPTORS = 4
+"""
+That come with a packet, at most.
+"""
+
 LARGEST = 1 << 22
 """
 Bytes of the largest packet that is received: more than the kernel lets anyone send
@@ -128,6 +133,15 @@ class Order:
         for pair in self.env:
             words += pair
         return pack(*words)
+
+    @staticmethod
+    def ending(packet: bytes) -> tuple[int, float]:
+        """
+        C{stop_signal} and C{grace} of a packet.  The reaper keeps its order packed,
+        and needs no more of it.
+        """
+        stop_signal, grace, _ = packet.split(b"\0", 2)
+        return int(stop_signal), float(grace)
 
     @classmethod
     def unpack(cls, packet: bytes) -> Order:

@@ -1,0 +1,71 @@
+"""
+Between Twisted's terms for programs and those of the helpers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.python.failure import Failure
+
+from smartmob.launch.interfaces import Command
+from smartmob.launch.wire import Order
+
+
+def ending(status: int) -> Failure:
+    """
+    How a leader ended, as a protocol is told.
+
+    @param status: As from waitpid(2).
+    """
+    if status == 0:
+        return Failure(ProcessDone(status))
+    if os.WIFSIGNALED(status):
+        return Failure(ProcessTerminated(None, os.WTERMSIG(status), status))
+    return Failure(ProcessTerminated(os.WEXITSTATUS(status), None, status))
+
+
+def order(command: Command) -> Order:
+    """
+    A command as the guardian takes it.
+
+    @raise ValueError: It has characters that no program can be given.
+    """
+    identity: list[int] = []
+    if command.uid is not None and command.gid is not None:
+        identity = [command.uid, command.gid, *command.groups]
+    return Order(
+        argv=[os.fsencode(word) for word in command.argv],
+        env=[(os.fsencode(name), os.fsencode(value)) for name, value in command.env.items()],
+        cwd=os.fsencode(command.cwd),
+        stop_signal=command.stop_signal,
+        grace=command.grace,
+        umask=command.umask,
+        nice=command.nice,
+        no_new_privileges=command.no_new_privileges,
+        limits=[
+            (name.encode("ascii"), soft, hard) for name, (soft, hard) in command.rlimits.items()
+        ],
+        identity=identity,
+    )
+
+
+def signal_number(signal: str | int) -> int:
+    """
+    @raise ValueError: There is no such signal.
+    """
+    if isinstance(signal, int):
+        return signals.Signals(signal).value
+    try:
+        return signals.Signals[f"SIG{signal.removeprefix('SIG')}"].value
+    except KeyError:
+        raise ValueError(f"there is no signal {signal!r}") from None
+
+
+def text(word: bytes) -> str:
+    """
+    A word of a helper, for people.
+    """
+    return word.decode("utf-8", "replace")
