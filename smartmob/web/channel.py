@@ -64,6 +64,8 @@ class Channel(http.HTTPChannel):
             return
         self._begin()
         LineReceiver.dataReceived(self, data)
+        if self._buffer and not self.closing:
+            self._begin()  # what is left is the beginning of another request
 
     def lineReceived(self, line: bytes) -> None:
         """
@@ -141,6 +143,7 @@ class Channel(http.HTTPChannel):
         if not self.closing:
             super().loseConnection()
             return
+        self._wait(LINGER_SECONDS)
         transport = self.transport
         transport.resumeProducing()  # type: ignore[attr-defined] # every transport of a socket is a producer
         transport.unregisterProducer()  # type: ignore[attr-defined] # and a consumer
@@ -148,12 +151,12 @@ class Channel(http.HTTPChannel):
             transport.loseWriteConnection()
         else:
             transport.loseConnection()
-        self._wait(LINGER_SECONDS)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The client is gone.
         """
+        self.closing = True
         self._cancel()
         super().connectionLost(reason)
 

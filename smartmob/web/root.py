@@ -16,7 +16,9 @@ from twisted.internet.threads import deferToThreadPool
 from smartmob.refusals import UnknownApp
 from smartmob.web.api import Index, Processes, Verbs
 from smartmob.web.connections import Connections
+from smartmob.web.console import ConsoleSockets
 from smartmob.web.gate import Gate
+from smartmob.web.lines import Lines
 from smartmob.web.openapi import OpenApi
 from smartmob.web.render import Documents
 from smartmob.web.routing import Routes
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from smartmob.agent import Agent
 
 
-def make_routes(agent: Agent, in_thread: InThread) -> Routes:
+def make_routes(agent: Agent, reactor: IReactorTime, in_thread: InThread) -> Routes:
     """
     Every route that there is.
 
@@ -40,6 +42,7 @@ def make_routes(agent: Agent, in_thread: InThread) -> Routes:
             Index(),
             Processes(agent, documents),
             Verbs(agent, documents),
+            Lines(agent, reactor, ConsoleSockets(reactor)),
             Stats(agent, in_thread),
             description,
         ]
@@ -61,7 +64,7 @@ def make_site(
     @param hosts: The names that the agent is bound to; this machine's own is added.
     @param in_thread: Calls what blocks; in a thread of the reactor's, unless given.
     """
-    routes = make_routes(agent, in_thread or partial(_in_thread, reactor))
+    routes = make_routes(agent, reactor, in_thread or partial(_in_thread, reactor))
     names = {name.lower() for name in (*hosts, socket.gethostname())}
     gate = Gate(routes, frozenset(names), partial(_find, agent))
     return Connections(Site(gate, reactor))

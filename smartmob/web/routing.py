@@ -118,7 +118,9 @@ class Routes:
             text = unquote_to_bytes(path).decode("utf-8")
             if not path.startswith(b"/") or path.startswith(b"//"):
                 raise not_found()  # werkzeug takes any number of slashes for one
-            route, arguments = self._adapter.match(text, method=verb)
+            # werkzeug takes "get" for "GET", which is another method (RFC 9110, 9.1).
+            known = verb if verb == verb.upper() else "?"
+            route, arguments = self._adapter.match(text, method=known)
         except MethodNotAllowed as error:
             allow = tuple(sorted({*(error.valid_methods or ()), "OPTIONS"}))
             if verb == "OPTIONS":

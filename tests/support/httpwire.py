@@ -5,12 +5,19 @@ A client that writes raw bytes to a server in memory, and reads its answers.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    ITCPTransport,
+)
 from twisted.internet.testing import StringTransportWithDisconnection
+from zope.interface import implementer
 
 HERE = IPv4Address("TCP", "127.0.0.1", 8080)
 THERE = IPv4Address("TCP", "127.0.0.1", 50_000)
@@ -59,6 +66,43 @@ class Transport(StringTransportWithDisconnection):
             self.loseConnection()
 
 
+@implementer(ITCPTransport)
+class HalfTransport(Transport):
+    """
+    A transport whose sending side can be closed alone, as a socket's can.
+    """
+
+    half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        """
+        Remember it.
+        """
+        self.half_closed = True
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        There is nothing to delay.
+        """
+
+    def getTcpNoDelay(self) -> bool:
+        """
+        There is nothing to delay.
+        """
+        return True
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """
+        There is nothing to keep alive.
+        """
+
+    def getTcpKeepAlive(self) -> bool:
+        """
+        There is nothing to keep alive.
+        """
+        return False
+
+
 class Wire:
     """
     A connection.
@@ -98,7 +142,7 @@ class Wire:
         """
         What came since the last look.
         """
-        data = self.transport.value()
+        data: bytes = self.transport.value()
         self.transport.clear()
         return data
 
@@ -126,7 +170,7 @@ class Wire:
         self,
         method: str,
         path: str,
-        body: bytes | str | dict[str, object] | None = None,
+        body: bytes | str | Mapping[str, object] | None = None,
         *headers: str,
         host: str | None = "127.0.0.1:8080",
     ) -> Answer:
@@ -140,7 +184,7 @@ class Wire:
         self,
         method: str,
         path: str,
-        body: bytes | str | dict[str, object] | None = None,
+        body: bytes | str | Mapping[str, object] | None = None,
         *headers: str,
         host: str | None = "127.0.0.1:8080",
     ) -> None:
@@ -150,8 +194,8 @@ class Wire:
         lines = [f"{method} {path} HTTP/1.1", *headers]
         if host is not None:
             lines.append(f"Host: {host}")
-        if isinstance(body, dict):
-            body = json.dumps(body)
+        if isinstance(body, Mapping):
+            body = json.dumps(dict(body))
             lines.append("Content-Type: application/json")
         if isinstance(body, str):
             body = body.encode()

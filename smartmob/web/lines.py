@@ -1,0 +1,61 @@
+"""
+The routes to the lines of processes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from smartmob.web.console import ConsoleSockets
+from smartmob.web.logs import logs_response
+from smartmob.web.query import parse_query
+from smartmob.web.routing import new_app
+from smartmob.web.site import Request
+
+if TYPE_CHECKING:
+    from smartmob.agent import Agent
+
+
+class _UnderWay(Resource):
+    """
+    An answer that others write: Klein knows that of resources alone.
+    """
+
+    isLeaf = True
+
+    def render(self, request: object) -> int:
+        """
+        Leave it to them.
+        """
+        return NOT_DONE_YET
+
+
+@frozen(eq=False)
+class Lines:
+    """
+    What the programs of processes say, and, over a console, what they are told.
+    """
+
+    app = new_app()
+    agent: Agent
+    reactor: IReactorTime
+    sockets: ConsoleSockets
+
+    @app.route("/attach-console/<slug>", methods=["GET"])
+    def attach_console(self, request: Request, slug: str) -> IResource:
+        """A WebSocket with the lines of a process, and to its standard input."""
+        process = self.agent.process(slug)
+        return self.sockets.resource(process, request, parse_query(request.args))
+
+    @app.route("/process-logs/<slug>", methods=["GET"])
+    def process_logs(self, request: Request, slug: str) -> bytes | IResource:
+        """The kept lines of a process, and with follow=1 those to come."""
+        process = self.agent.process(slug)
+        query = parse_query(request.args)
+        body = logs_response(process, request, query, self.reactor)
+        return body if isinstance(body, bytes) else _UnderWay()
