@@ -165,7 +165,13 @@ class UnixEndpoint:
         self._remove_dead()
         before = os.umask(0o777 & ~self.mode)
         try:
-            return self.reactor.listenUNIX(self.path, factory, self.backlog, mode=self.mode)
+            listening: IListeningPort = self.reactor.listenUNIX(
+                self.path,
+                factory,  # type: ignore[arg-type]  # any factory, its documentation says
+                self.backlog,
+                mode=self.mode,
+            )
+            return listening
         finally:
             os.umask(before)
 

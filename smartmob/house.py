@@ -24,7 +24,8 @@ from twisted.internet.interfaces import (
     IReactorFromThreads,
     IReactorTime,
 )
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from smartmob.address import Address, is_local
@@ -45,6 +46,8 @@ class House(Service):
     """
     An agent with all that belongs to it, as one service.
 
+    @ivar observer: What a daemonless twistd logs to, where its own would put the
+        framework's news in between.
     @ivar insecure: Listen where other machines can reach it, though nobody is
         asked who they are.
     @ivar came_up: All ports have listened and processes could be launched.
@@ -60,11 +63,20 @@ class House(Service):
     agent: Agent
     site: IProtocolFactory
     addresses: list[Address]
+    observer: ILogObserver | None = None
     insecure: bool = False
     ready: Callable[[], None] = lambda: None
     came_up: bool = False
     _ports: list[IListeningPort] = field(factory=list)
     _hurried: IDelayedCall | None = None
+
+    def setServiceParent(self, parent: object) -> None:
+        """
+        Join an application, and have it log as the operator asked.
+        """
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
 
     def startService(self) -> None:
         """

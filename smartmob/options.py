@@ -25,7 +25,8 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = (
         "Run applications that are sent here over HTTP, keep them running until they "
-        "are deleted, and relay their output to WebSockets."
+        "are deleted, and relay their output to WebSockets.  Without --bind the agent "
+        f"listens on {DEFAULT_ADDRESS}."
     )
 
     optFlags = [  # noqa: RUF012 - the framework reads it as it is
@@ -33,7 +34,7 @@ class Options(usage.Options):
     ]
     optParameters = [  # noqa: RUF012 - the framework reads it as it is
         ["backlog", None, 128, "Connections that may wait to be accepted.", int],
-        ["state-dir", None, None, "Where the agent keeps what is its own."],
+        ["state-dir", None, None, "What is its own is kept here. [default: ./.smartmob]"],
         ["log-format", None, "text", "text or json."],
     ]
 
@@ -41,27 +42,22 @@ class Options(usage.Options):
         super().__init__()
         self["bind"] = []
         self["verbosity"] = 0
+        self["observer"] = None
 
     def opt_bind(self, address: str) -> None:
-        """
-        Listen on ADDRESS: HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted
-        endpoint string; may be repeated.  [default: 127.0.0.1:8080]
-        """
+        """HOST:PORT, [V6]:PORT, unix:/path, fd:N or a Twisted endpoint; may repeat."""
         self["bind"].append(address)
 
-    def opt_v(self) -> None:
-        """
-        Say what happens to processes, and requests; twice: their output too.
-        """
+    def opt_verbose(self) -> None:
+        """Say what happens to processes, and requests; twice: their lines, too."""
         self["verbosity"] += 1
 
     def opt_version(self) -> None:
-        """
-        Print the version and exit.
-        """
+        """Print the version and exit."""
         sys.stdout.write(f"smartmob {__version__}\n")
         raise SystemExit(0)
 
+    opt_v = opt_verbose
     opt_h = usage.Options.opt_help
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
@@ -104,11 +100,11 @@ class Options(usage.Options):
         if parent is None:
             return
         chosen = parent.get("logger") or parent.get("logfile") or parent.get("syslog")
-        verbosity, form = self["verbosity"], self["log-format"]
+        ours = observer(self["verbosity"], self["log-format"])
         if "fileLogObserverFactory" in parent:
-            parent["fileLogObserverFactory"] = lambda out: observer(verbosity, form)
+            parent["fileLogObserverFactory"] = lambda out: ours
         elif parent.get("nodaemon") and not chosen:
-            parent["logger"] = lambda: observer(verbosity, form)
+            self["observer"] = ours
 
 
 def wrong(why: str) -> SystemExit:

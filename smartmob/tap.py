@@ -57,5 +57,6 @@ def makeService(options: Options) -> House:
         agent=agent,
         site=site,
         addresses=addresses,
+        observer=options["observer"],
         insecure=bool(options["insecure"]),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as installed_reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
@@ -26,7 +26,7 @@ class AddressTests(TestCase):
     What an operator may write, and what listens then.
     """
 
-    def listen(self, text: str) -> tuple[str, IListeningPort]:
+    def listen(self, text: str) -> tuple[str, Any]:
         """
         The URL of the address, and what listens there until the test ends.
         """
@@ -142,7 +142,7 @@ class UnixTests(TestCase):
             self.assertEqual(
                 parse(reactor, text, 10).url(port), f"unix:{Path(name).absolute()}"
             )
-            await port.stopListening()
+            await maybeDeferred(port.stopListening)
             self.assertFalse(os.path.exists(name))
 
     async def test_dead(self) -> None:
@@ -150,7 +150,7 @@ class UnixTests(TestCase):
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind("a.sock")
         port = await self.listen("unix:a.sock")
-        await port.stopListening()
+        await maybeDeferred(port.stopListening)
 
     async def test_alive(self) -> None:
         """A socket that somebody listens on is left alone."""
@@ -158,7 +158,7 @@ class UnixTests(TestCase):
         failure = self.failureResultOf(self.listen("unix:a.sock"), OSError)
         self.assertIn("somebody listens", str(failure.value))
         self.assertTrue(os.path.exists("a.sock"))
-        await port.stopListening()
+        await maybeDeferred(port.stopListening)
 
     def test_noSocket(self) -> None:
         """A file that is no socket is left alone."""

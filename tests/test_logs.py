@@ -47,7 +47,7 @@ class LogTests(SynchronousTestCase):
     def test_verbose(self) -> None:
         """With -v also what happens to processes, but not the framework's own news."""
         lines = said(1).splitlines()
-        self.assertEqual([line.split(" ", 1)[1] for line in lines][0], "a.b started")
+        self.assertEqual(lines[0].split(" ", 1)[1], "a.b started")
         self.assertEqual(len(lines), 4)
 
     def test_json(self) -> None:

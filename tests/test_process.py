@@ -4,11 +4,14 @@ Tests of L{smartmob.process} and its machine.
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.documents import Flapping, LastExit, Left, Restart, State
+from smartmob.launch.interfaces import Command
+from smartmob.process import Process
 from smartmob.refusals import (
     NoInput,
     NotRunning,
@@ -18,7 +21,7 @@ from smartmob.refusals import (
     UnknownProcess,
 )
 from smartmob.source.errors import SourceRefused, SourceUnavailable
-from tests.support.processes import Stage, staged
+from tests.support.stage import COMMAND, Stage, staged
 
 
 class StateTests(SynchronousTestCase):
@@ -50,8 +53,6 @@ class StateTests(SynchronousTestCase):
         stage = Stage()
         self.assertEqual(stage.process.port, 20001)
         stage.process.start()
-        from smartmob.launch.interfaces import Command
-
         stage.source(Command(argv=("x",), env={"PORT": "8000"}))
         self.assertEqual(stage.process.port, 8000)
         for text in ("none", "", "²"):
@@ -300,17 +301,18 @@ class VerbTests(SynchronousTestCase):
         for state, stage in states().items():
             if state in (State.STARTING, State.STOPPING):
                 continue
+            process = stage.process
             seen: list[State] = []
-            stage.process.stop().addCallback(
-                lambda _, seen=seen, stage=stage: seen.append(stage.process.state)
-            )
+
+            def note(_: None, process: Process = process, seen: list[State] = seen) -> None:
+                seen.append(process.state)
+
+            process.stop().addCallback(note)
             if state is State.RUNNING:
                 stage.program.end()
             self.assertEqual(seen, [State.STOPPED], state)
-            stage.process.restart().addCallback(
-                lambda _, seen=seen, stage=stage: seen.append(stage.process.state)
-            )
-            if stage.process.state is State.PENDING:
+            process.restart().addCallback(note)
+            if process.state is State.PENDING:
                 stage.source()
             stage.program.execute()
             self.assertEqual(seen, [State.STOPPED, State.RUNNING], state)
@@ -524,10 +526,6 @@ class InputTests(SynchronousTestCase):
         """
         A process that takes input.
         """
-        from attrs import evolve
-
-        from tests.support.processes import COMMAND
-
         stage = staged(redirect_input=True)
         stage.process.start()
         stage.source(evolve(COMMAND, redirect_input=True))

@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.documents import State
 from smartmob.refusals import UnknownProcess
 from smartmob.source.errors import SourceRefused, SourceUnavailable
-from tests.support.processes import Stage
+from tests.support.stage import Stage
 
 
 class Told:
@@ -169,7 +169,8 @@ class ProcessMachine(RuleBasedStateMachine):
 
     def now(self) -> float:
         """The time on the clock."""
-        return self.stage.clock.seconds()
+        now: float = self.stage.clock.seconds()
+        return now
 
     @invariant()
     def state_is_true(self) -> None:
