@@ -4,13 +4,16 @@ What the programs of a process use.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import asdict, frozen
 from twisted.internet.defer import Deferred
 
+from smartmob.launch import tree
 from smartmob.web.api import reply
 from smartmob.web.render import encode, iso
 from smartmob.web.routing import new_app
@@ -44,50 +47,78 @@ class Usage:
 InThread = Callable[[Callable[[], Usage]], "Deferred[Usage]"]
 
 
+def tree_of(pid: int) -> list[int]:
+    """
+    A leader and everything it started, also what made itself a daemon: that
+    became a child of the leader's reaper, which has no other children.
+    """
+    reaper = _parent(pid)
+    guardian = None if reaper is None else _parent(reaper)
+    if reaper is not None and guardian is not None and _parent(guardian) == os.getpid():
+        return tree.descendants(reaper)
+    return [pid, *tree.descendants(pid)]
+
+
+def _parent(pid: int) -> int | None:
+    import psutil
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).ppid()
+    return None
+
+
 def measure(pid: int) -> Usage:
     """
-    What a program and its descendants use.  Blocks for L{SAMPLE_SECONDS}.
+    What a program and all that it started use.  Blocks for L{SAMPLE_SECONDS}.
 
     Whatever ends meanwhile, or may not be looked at, is not counted.
     """
     import psutil  # what a start does not need is imported when it is needed
 
-    try:
-        leader = psutil.Process(pid)
-        tree = [leader, *leader.children(recursive=True)]
-    except psutil.Error:
-        return Usage()
+    programs = []
+    for number in tree_of(pid):
+        with suppress(psutil.Error):
+            programs.append(psutil.Process(number))
     begun = time.monotonic()
-    before = {one.pid: seconds for one in tree if (seconds := _seconds(one)) is not None}
-    time.sleep(SAMPLE_SECONDS)
-    spent = 0.0
-    usages = []
-    for one in tree:
-        try:
-            with one.oneshot():
-                now = _seconds(one)
-                spent += 0.0 if now is None else now - before.get(one.pid, now)
-                usages.append((one.memory_info().rss, one.num_threads(), one.num_fds()))
-        except psutil.Error:
-            continue
+    before = {one.pid: seconds for one in programs if (seconds := _seconds(one)) is not None}
+    time.sleep(SAMPLE_SECONDS)  # in a thread of its own: the reactor goes on
     elapsed = time.monotonic() - begun
+    spent = 0.0
+    counts = []
+    for one in programs:
+        with suppress(psutil.Error), one.oneshot():
+            if one.status() != psutil.STATUS_ZOMBIE:
+                counts.append((one.memory_info().rss, one.num_threads(), _open_files(one)))
+                now = _seconds(one) or 0.0
+                spent += now - before.get(one.pid, now)
     return Usage(
         cpu_percent=round(100 * spent / elapsed, 1),
-        rss_bytes=sum(usage[0] for usage in usages),
-        processes=len(usages),
-        threads=sum(usage[1] for usage in usages),
-        open_files=sum(usage[2] for usage in usages),
+        rss_bytes=sum(count[0] for count in counts),
+        processes=len(counts),
+        threads=sum(count[1] for count in counts),
+        open_files=sum(count[2] for count in counts),
     )
 
 
 def _seconds(one: psutil.Process) -> float | None:
     import psutil
 
-    try:
+    with suppress(psutil.Error):
         times = one.cpu_times()
-    except psutil.Error:
-        return None
-    return times.user + times.system
+        return float(times.user + times.system)
+    return None
+
+
+def _open_files(one: psutil.Process) -> int:
+    """
+    Descriptors; those of another user's program may not be counted.
+    """
+    import psutil
+
+    try:
+        return one.num_fds()
+    except psutil.AccessDenied:
+        return 0
 
 
 @frozen(eq=False)
