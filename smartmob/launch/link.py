@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from smartmob.launch.packets import Packets, packet_pair
+from smartmob.launch.helper import packet_pair
+from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor, Reader, Writer
 
 

@@ -18,7 +18,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smartmob.launch.pipes import CHUNK, Reactor
-from smartmob.launch.wire import LARGEST
 
 
 @frozen
@@ -167,14 +166,3 @@ class Packets:
 
 
 _LOST = frozenset((errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN))
-
-
-def packet_pair() -> tuple[socket.socket, socket.socket]:
-    """
-    Two ends of a connection of packets, as large as the kernel grants.
-
-    @raise OSError: There are no descriptors left.
-    """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST)
-    return ours, theirs

@@ -27,6 +27,7 @@ from smartmob.launch.interfaces import (
     LauncherLost,
     NotExecuted,
 )
+from smartmob.launch.terms import signal_number
 from smartmob.launch.transport import StandardStreams
 
 
@@ -167,7 +168,10 @@ class FakeProgram(StandardStreams):
     def signalProcess(self, signalID: str | int) -> None:
         """
         Record it.
+
+        @raise ValueError: There is no such signal.
         """
+        signal_number(signalID)
         if not self._alive:
             raise ProcessExitedAlready
         self.signals.append(signalID)
@@ -287,7 +291,7 @@ class FakeProgram(StandardStreams):
         self.left = left
         self._over(self._reason)
 
-    def fail(self, why: str = "there is no such program", code: int = 127) -> None:
+    def fail(self, why: str = "there is no program of that name", code: int = 127) -> None:
         """
         It could not be executed.
         """

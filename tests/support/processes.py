@@ -1,137 +1,156 @@
 """
-A process whose source, launcher and clock do what a test tells them.
+Real processes, watched from a test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 
-from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SkipTest
 
-from smartmob.documents import CreateRequest, State
-from smartmob.launch.interfaces import Command
-from smartmob.lines.consoles import Consoles
-from smartmob.process import Process
-from smartmob.recipe import STREAMS
-from smartmob.restart import Backoff, FlappingGuard
-from tests.support.launching import FakeLauncher, FakeProgram
+_serial = count()
 
-REQUEST = CreateRequest(
-    app="myapp", node="web.0", process_type="web", source_url="http://example.invalid/a.tgz"
-)
-
-COMMAND = Command(argv=("./web",), env={"PORT": "20001"})
+PLAIN = 65534
+"""
+The number of a user, and of a group, without rights.
+"""
 
 
-@define(eq=False)
-class FakeRecipe:
+def new_marker() -> str:
     """
-    A recipe whose sources come when a test says so.
+    A word that is on no other command line of this machine.
+    """
+    return f"smartmob-test-{os.getpid()}-{next(_serial)}-{time.time_ns():x}"
 
-    @ivar works: What is under way, the latest last.
-    @ivar cancelled: How many were abandoned.
-    @ivar discarding: Fires when the test lets it.
+
+def marked(marker: str) -> list[int]:
+    """
+    The processes with a marker on their command line; zombies have none.
+    """
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
+                if marker.encode() in file.read():
+                    found.append(int(entry))
+    return found
+
+
+async def until(clock: IReactorTime, condition: Callable[[], bool], within: float) -> float:
+    """
+    Wait for something that nobody tells us of.
+
+    @return: The seconds it took.
+    @raise AssertionError: It took longer than C{within}.
+    """
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > within:
+            raise AssertionError(f"not so within {within} s")
+        await deferLater(clock, 0.01)
+    return time.monotonic() - start
+
+
+@contextmanager
+def setuid_sleep(folder: str) -> Iterator[dict[str, str]]:
+    """
+    A set-uid copy of sleep(1), as the menagerie wants to be told of it.
+
+    @param folder: Where it may be.
+    @raise SkipTest: Only root can make one that is worth it.
+    """
+    if os.geteuid() != 0:
+        raise SkipTest("only root can make a program that runs as another user")
+    if os.statvfs(folder).f_flag & os.ST_NOSUID:
+        raise SkipTest(f"{folder} is on a file system without set-uid programs")
+    path = os.path.join(folder, "setuid-sleep")
+    shutil.copyfile("/bin/sleep", path)
+    os.chown(path, PLAIN, PLAIN)
+    os.chmod(path, 0o4755)
+    try:
+        yield {"MENAGERIE_SETUID": path}
+    finally:
+        os.unlink(path)
+
+
+class Recorder(ProcessProtocol):
+    """
+    Remembers what it is told of a run.
+
+    @ivar told: C{("executed", pid)}, C{(fd, data)}, C{("exited", reason.value)},
+        C{("ended", reason.value)}, in order.
+    @ivar executed: Fires when it was; fails where it never is.
+    @ivar exited: Fires with the reason's value.
+    @ivar ended: Fires with the reason's value.
     """
 
-    streams: tuple[str | None, str | None] = STREAMS
-    works: list[Deferred[Command]] = field(factory=list)
-    progress: Callable[[State], None] = field(init=False)
-    cancelled: int = 0
-    discarding: Deferred[None] | None = None
+    def __init__(self) -> None:
+        self.told: list[tuple[object, object]] = []
+        self.executed: Deferred[None] = Deferred()
+        self.exited: Deferred[object] = Deferred()
+        self.ended: Deferred[object] = Deferred()
+        self._expected: list[tuple[bytes, Deferred[None]]] = []
+        self.executed.addErrback(lambda failure: None)
 
-    def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
+    def output(self, fd: int = 1) -> bytes:
         """
-        Begin, and wait for the test.
+        All it said.
         """
-
-        def cancelled(_: object) -> None:
-            self.cancelled += 1
-
-        self.progress = progress
-        work: Deferred[Command] = Deferred(cancelled)
-        self.works.append(work)
-        return work
-
-    def discard(self) -> Deferred[None]:
-        """
-        Begin, and wait for the test.
-        """
-        assert self.discarding is None
-        self.discarding = Deferred()
-        return self.discarding
-
-
-@define(eq=False)
-class Stage:
-    """
-    A process and all that it depends on.
-    """
-
-    request: CreateRequest = REQUEST
-    clock: Clock = field(factory=Clock)
-    recipe: FakeRecipe = field(factory=FakeRecipe)
-    launcher: FakeLauncher = field(init=False)
-    consoles: Consoles = field(init=False)
-    process: Process = field(init=False)
-    gone: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        self.launcher = FakeLauncher(self.clock)
-        self.consoles = Consoles(epoch="test", now=self.clock.seconds)
-        flapping = self.request.flapping
-        self.process = Process(
-            request=self.request,
-            recipe=self.recipe,
-            launcher=self.launcher,
-            console=self.consoles.open(self.request.slug, State.PENDING),
-            policy=Backoff(lambda: 0.5) if flapping is None else FlappingGuard(flapping),
-            clock=self.clock,
-            wall=self.clock.seconds,
-            monotonic=self.clock.seconds,
-            random=lambda: 0.5,
-            forgotten=self._forgotten,
-            created_at=0.0,
-            port=20001,
+        return b"".join(
+            data for what, data in self.told if what == fd and isinstance(data, bytes)
         )
 
-    def _forgotten(self) -> None:
-        self.gone = True
+    def order(self) -> list[object]:
+        """
+        What was told, chunks of one kind joined.
+        """
+        kinds = [what for what, _ in self.told]
+        return [kind for i, kind in enumerate(kinds) if i == 0 or kinds[i - 1] != kind]
 
-    @property
-    def program(self) -> FakeProgram:
+    def says(self, text: bytes) -> Deferred[None]:
         """
-        The latest one.
+        Fires once this was said on stdout; fails where the run ends before.
         """
-        return self.launcher.programs[-1]
+        deferred: Deferred[None] = Deferred()
+        self._expected.append((text, deferred))
+        self._check()
+        return deferred
 
-    def source(self, command: Command = COMMAND) -> None:
-        """
-        The source arrives.
-        """
-        self.recipe.works[-1].callback(command)
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.told.append(("executed", self.transport.pid))
+        self.executed.callback(None)
 
-    def up(self) -> FakeProgram:
-        """
-        Bring it to C{running}.
-        """
-        self.process.start()
-        self.source()
-        self.program.execute()
-        return self.program
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        self.told.append((childFD, data))
+        self._check()
 
-    def discard(self) -> None:
-        """
-        Nothing is left on disk.
-        """
-        assert self.recipe.discarding is not None
-        self.recipe.discarding.callback(None)
+    def processExited(self, reason: Failure) -> None:
+        self.told.append(("exited", reason.value))
+        self.exited.callback(reason.value)
 
+    def processEnded(self, reason: Failure) -> None:
+        self.told.append(("ended", reason.value))
+        if not self.executed.called:
+            self.executed.errback(reason)
+        for _, deferred in self._expected:
+            deferred.errback(reason)
+        self._expected = []
+        self.ended.callback(reason.value)
 
-def staged(**changes: Any) -> Stage:
-    """
-    A stage for a request with these differences.
-    """
-    return Stage(evolve(REQUEST, **changes))
+    def _check(self) -> None:
+        said = self.output()
+        for expected in list(self._expected):
+            if expected[0] in said:
+                self._expected.remove(expected)
+                expected[1].callback(None)
