@@ -1,0 +1,83 @@
+"""
+Sources without a network or a disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+
+from smartmob.documents import State
+from smartmob.source.release import Release
+from smartmob.source.sources import Sources
+
+PROCFILE = b"web: ./web --fast\nclock: TZ=UTC date\n"
+
+
+@define(eq=False)
+class FakeSources:
+    """
+    Sources that give everybody the same release, when the test says so.
+
+    @ivar asked: The URL and request id of each call.
+    @ivar under_way: What the next caller gets.
+    @ivar dropped: The slugs that use theirs no longer.
+    @ivar at_once: Nobody has to wait.
+    """
+
+    procfile: bytes = PROCFILE
+    dotenv: bytes | None = None
+    at_once: bool = False
+    asked: list[tuple[str, str]] = field(factory=list)
+    under_way: Deferred[Release] = field(factory=Deferred)
+    dropped: list[str] = field(factory=list)
+
+    @property
+    def real(self) -> Sources:
+        """
+        This, for who wants the real thing.
+        """
+        return cast(Sources, self)
+
+    def made(self) -> Release:
+        """
+        What everybody gets.
+        """
+        source: Any = None
+        return Release(
+            app="myapp",
+            sha256="0" * 64,
+            path=Path("/nowhere"),
+            procfile=self.procfile,
+            dotenv=self.dotenv,
+            source=source,
+        )
+
+    def release(
+        self,
+        app: str,
+        slug: str,
+        url: str,
+        sha256: str | None,
+        request_id: str,
+        progress: Callable[[State], None],
+    ) -> Deferred[Release]:
+        """
+        See L{Sources.release}.
+        """
+        progress(State.DOWNLOADING)
+        self.asked.append((url, request_id))
+        if self.at_once:
+            return succeed(self.made())
+        return self.under_way
+
+    def drop(self, release: Release, slug: str) -> Deferred[None]:
+        """
+        See L{Sources.drop}.
+        """
+        self.dropped.append(slug)
+        return succeed(None)

@@ -1,0 +1,148 @@
+"""
+Tests of L{smartmob.agent}.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.agent import Agent
+from smartmob.documents import Flapping, Left, State
+from smartmob.lines.consoles import Consoles
+from smartmob.ports import Ports
+from smartmob.refusals import (
+    NoPort,
+    SlugInUse,
+    Stopping,
+    TooManyProcesses,
+    TreeLeft,
+    UnknownApp,
+    UnknownProcess,
+)
+from tests.support.launching import FakeLauncher
+from tests.support.releasing import FakeSources
+from tests.support.stage import REQUEST
+
+
+class AgentTests(SynchronousTestCase):
+    """
+    The registry.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.launcher = FakeLauncher(self.clock)
+        self.sources = FakeSources(at_once=True)
+        self.agent = Agent(
+            self.clock,
+            self.launcher,
+            Consoles(epoch="test", now=self.clock.seconds),
+            self.sources.real,
+            ports=Ports(lambda low, high: low, 100, 102, lambda port: True),
+            inherited={},
+            random=lambda: 0.5,
+            wall=self.clock.seconds,
+            monotonic=self.clock.seconds,
+        )
+
+    def test_create(self) -> None:
+        """A created process is set going, and found by its slug."""
+        process = self.agent.create(REQUEST, "id")
+        self.assertIs(process.state, State.STARTING)
+        self.assertIs(self.agent.process("myapp.web.0"), process)
+        self.assertEqual(self.agent.processes(), [process])
+        self.assertEqual(process.port, 100)
+
+    def test_unknown(self) -> None:
+        """A slug or an app that is not there is refused by name."""
+        with self.assertRaises(UnknownProcess) as caught:
+            self.agent.process("a.b")
+        self.assertIn("'a.b'", str(caught.exception))
+        self.assertRaises(UnknownApp, self.agent.delete_app, "a")
+
+    def test_slugInUse(self) -> None:
+        """A slug is in use until a delete of it has answered."""
+        process = self.agent.create(REQUEST, "id")
+        self.assertRaises(SlugInUse, self.agent.create, REQUEST, "id")
+        deleted = process.delete()
+        self.assertRaises(SlugInUse, self.agent.create, REQUEST, "id")
+        self.launcher.programs[-1].fail("stopped", 126)
+        self.successResultOf(deleted)
+        self.assertEqual(self.agent.processes(), [])
+        self.agent.create(REQUEST, "id")
+
+    def test_nothingHalfMade(self) -> None:
+        """Where no port is left, nothing is made; a deleted process gives its own back."""
+        processes = [
+            self.agent.create(evolve(REQUEST, node=f"web.{n}"), "id") for n in range(3)
+        ]
+        self.assertRaises(NoPort, self.agent.create, evolve(REQUEST, node="web.3"), "id")
+        self.assertEqual(len(self.agent.processes()), 3)
+        processes[1].delete()
+        self.launcher.programs[1].fail("stopped", 126)
+        self.assertEqual(self.agent.create(evolve(REQUEST, node="x"), "id").port, 101)
+
+    def test_bound(self) -> None:
+        """The number of processes is bounded."""
+        self.agent.most_processes = 0
+        self.assertRaises(TooManyProcesses, self.agent.create, REQUEST, "id")
+
+    def test_deleteApp(self) -> None:
+        """Deleting an app deletes its processes, and no other's."""
+        self.launcher.obedient = True
+        self.agent.create(REQUEST, "id")
+        self.agent.create(evolve(REQUEST, node="web.1"), "id")
+        other = self.agent.create(evolve(REQUEST, app="other"), "id")
+        deleted = self.agent.delete_app("myapp")
+        self.clock.advance(0)
+        self.successResultOf(deleted)
+        self.assertEqual(self.agent.processes(), [other])
+
+    def test_deleteAppLeft(self) -> None:
+        """Where something of one process can't be ended, the others are deleted."""
+        self.agent.create(REQUEST, "id")
+        self.agent.create(evolve(REQUEST, node="web.1"), "id")
+        deleted = self.agent.delete_app("myapp")
+        first, second = self.launcher.programs
+        first.execute()
+        first.end(left=(Left(1, "init"),))
+        self.assertNoResult(deleted)
+        second.fail("stopped", 126)
+        self.failureResultOf(deleted, TreeLeft)
+        self.assertEqual([p.request.node for p in self.agent.processes()], ["web.0"])
+
+    def test_flapping(self) -> None:
+        """A process with a flapping rule is restarted by that."""
+        rule = Flapping(attempts=1, window=1, retry_in=5, max_retry=0)
+        process = self.agent.create(evolve(REQUEST, flapping=rule), "id")
+        self.launcher.programs[-1].execute()
+        self.launcher.programs[-1].end(1)
+        self.assertIs(process.state, State.FAILED)
+
+    def test_stopService(self) -> None:
+        """All programs are stopped at the same time; nothing is created meanwhile."""
+        for node in ("a", "b", "c"):
+            self.agent.create(evolve(REQUEST, node=node), "id")
+        for program in self.launcher.programs:
+            program.execute()
+        self.agent.startService()
+        stopped = self.agent.stopService()
+        self.assertEqual([p.stopped for p in self.launcher.programs], [[None]] * 3)
+        self.assertRaises(Stopping, self.agent.create, evolve(REQUEST, node="d"), "id")
+        self.assertNoResult(stopped)
+        self.agent.hurry()
+        for program in self.launcher.programs:
+            self.assertTrue(program.was_killed)
+            program.end(signal=9)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopServiceLeft(self) -> None:
+        """What can't be ended does not keep the agent."""
+        self.agent.create(REQUEST, "id")
+        stopped = self.agent.stopService()
+        self.launcher.programs[0].execute()
+        self.launcher.programs[0].end(left=(Left(1, "init"),))
+        self.successResultOf(stopped)
