@@ -137,6 +137,7 @@ class SourceRecipeTests(SynchronousTestCase):
     def test_discardWaits(self) -> None:
         """A discard waits until what was abandoned is cleaned up."""
         cleaned: Deferred[None] = Deferred()
+        self.sources.at_once = False
 
         async def fetch() -> Release:
             try:
