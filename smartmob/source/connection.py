@@ -31,13 +31,17 @@ from zope.interface import implementer
 
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
-from smartmob.source.location import Location, forbidden
+from smartmob.source.location import Location
 
 
 class _Abortable(Shape):
     """
     A transport whose connection can be ended at once.
+
+    @ivar disconnecting: Its end was asked for.
     """
+
+    disconnecting: bool
 
     def abortConnection(self) -> None:
         """
@@ -133,6 +137,13 @@ class Connection:
                 return False
         return self.failed is None
 
+    def given_up(self) -> None:
+        """
+        The client ends the connection: if that is in the head, it can't be read.
+        """
+        if self._in_head and self.failed is None:
+            self.failed = SourceRefused(f"{self.location.shown} answered, but not as HTTP does")
+
     def lost(self) -> None:
         """
         There is no connection any more.
@@ -182,6 +193,8 @@ class _Guard(Protocol):
         """
         if self._connection.received(len(data)):
             self.client.dataReceived(data)
+            if cast(_Abortable, self.transport).disconnecting:
+                self._connection.given_up()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """
@@ -261,10 +274,7 @@ class _Checked:
 
         def check(addr: IAddress) -> IProtocol | None:
             assert isinstance(addr, (IPv4Address, IPv6Address))
-            kind = forbidden(addr.host)
-            if kind is not None:
-                shown = self._connection.location.shown
-                raise SourceRefused(f"{shown} leads to {addr.host}, a {kind} address")
+            self._connection.location.check(addr.host)
             return protocolFactory.buildProtocol(addr)
 
         return self._endpoint.connect(_Making(check))

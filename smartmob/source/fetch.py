@@ -8,7 +8,7 @@ from attrs import field, frozen
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -198,8 +198,8 @@ def _why_broken(reasons: list[BaseException], location: Location) -> Exception:
             return SourceRefused(
                 f"no trusted TLS connection to {location.host}: {_tls(reason)}"
             )
-        if isinstance(reason, ValueError):
-            # twisted.web's ParseError and its kin.
+        if not isinstance(reason, (ConnectionClosed, SSL.Error)):
+            # What twisted.web raises where it can't read an answer.
             return SourceRefused(f"{location.shown} answered, but not as HTTP does")
     return SourceUnavailable(f"{location.shown} broke off before it answered")
 

@@ -58,13 +58,26 @@ class Location:
             what = "port" if port == 0 else "host"
             raise SourceRefused(f"the source URL has no valid {what}")
         path = parts.path or "/"
-        return cls(
+        location = cls(
             scheme=scheme,
             host=host,
             port=port or _PORTS[scheme],
             url=urlunsplit((scheme, parts.netloc, path, parts.query, "")).encode("ascii"),
             shown=urlunsplit((scheme, parts.netloc, path, "", "")),
         )
+        if _is_address(host):
+            location.check(host)
+        return location
+
+    def check(self, address: str) -> None:
+        """
+        Look at an address that it leads to.
+
+        @raise SourceRefused: If nothing may be read from it.
+        """
+        kind = forbidden(address)
+        if kind is not None:
+            raise SourceRefused(f"{self.shown} leads to {address}, which is {kind}")
 
     def redirected(self, to: str) -> Location:
         """
@@ -119,6 +132,17 @@ def _split(text: str) -> SplitResult:
     except ValueError:
         # URLParseError and UnicodeError are of this kind.
         raise SourceRefused("the source URL is not a valid URL") from None
+
+
+def _is_address(host: str) -> bool:
+    """
+    Whether it is an address, not a name.
+    """
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_host(host: str) -> bool:
