@@ -162,17 +162,20 @@ class Console:
 
     # Asked by readers.
 
-    def attach(self, reader: IReader, wanted: Wanted, encoding: Encoding) -> Subscription:
+    def attach(
+        self, reader: IReader, wanted: Wanted, encoding: Encoding, *, own: bool = False
+    ) -> Subscription:
         """
         Give C{reader} the kept lines it wants, then each line as it comes.
 
+        @param own: It is a part of the agent: it takes no client's place.
         @return: What it gets, paused: call C{resume} when it may come.
         @raise TooManyReaders: The agent has as many as it may have.
         """
         subscription = Subscription(
             reader, encoding, wanted.streams, self._budget, self._moved, self._left
         )
-        self._budget.add(subscription)
+        self._budget.add(subscription, own)
         if encoding.events:
             subscription.event(
                 encoding.event(

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
+from twisted.internet.defer import Deferred
+
 from smartmob.documents import State
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.console import Console
@@ -72,12 +74,16 @@ class Consoles:
         self._consoles.add(console)
         return console
 
-    def shut(self) -> None:
+    def shut(self) -> Deferred[None]:
         """
         The agent ends, and with it every reader.
+
+        @return: Fires when each has been given what was queued for it: that may
+            take as long as slow ones are let live.
         """
         for console in list(self._consoles):
             console.shut()
+        return self._budget.when_empty()
 
     def _grown(self, size: int) -> None:
         self._kept += size

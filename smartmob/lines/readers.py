@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from smartmob.lines.bounds import MIB, Bounds
 from smartmob.lines.encodings import Encoding
 from smartmob.refusals import Refusal
+from smartmob.waiting import Waiters
 
 BATCH = 128 * 1024
 """So much of a queue is written at once, about: Twisted sends no more at a time."""
@@ -302,18 +304,24 @@ class Budget:
         self.bounds = bounds
         self.queued = 0
         self._members: set[Subscription] = set()
+        self._own: set[Subscription] = set()
+        self._gone = Waiters()
 
     def __len__(self) -> int:
-        return len(self._members)
+        """
+        How many clients there are.
+        """
+        return len(self._members) - len(self._own)
 
-    def add(self, member: Subscription) -> None:
+    def add(self, member: Subscription, own: bool) -> None:
         """
-        @raise TooManyReaders: There are as many as there may be.
+        @param own: It is a part of the agent, and takes no client's place.
+        @raise TooManyReaders: There are as many clients as there may be.
         """
-        if len(self._members) >= self.bounds.readers:
-            raise TooManyReaders(
-                f"The agent has {len(self._members)} readers, and takes no more."
-            )
+        if own:
+            self._own.add(member)
+        elif len(self) >= self.bounds.readers:
+            raise TooManyReaders(f"there are {len(self)} readers, and room for no more")
         self._members.add(member)
 
     def remove(self, member: Subscription) -> None:
@@ -321,17 +329,31 @@ class Budget:
         It is gone, and nothing waits for it.
         """
         self._members.discard(member)
+        self._own.discard(member)
+        if not self._members:
+            self._gone.fire()
+
+    def when_empty(self) -> Deferred[None]:
+        """
+        Fires when everything that was queued for anybody has been written, or its
+        reader is gone.
+        """
+        gone = self._gone.wait()
+        if not self._members:
+            self._gone.fire()
+        return gone
 
     def more(self, size: int) -> None:
         """
         So much was queued: where that is too much for all together, those
-        with most have to give back.
+        with most have to give back, and a little more than that, so that it does
+        not have to be done again for the next line.
         """
         self.queued += size
         while self.queued > self.bounds.queues_in_all:
             largest = max(self._members, key=_size)
             before = self.queued
-            largest.shed(before - self.bounds.queues_in_all)
+            largest.shed(before - self.bounds.queues_in_all * 63 // 64)
             if self.queued >= before:
                 break
 

@@ -68,7 +68,7 @@ class Splitter:
         """
         Nothing more will be read: give the last line, if it has no end.
         """
-        if not self._parts:
+        if not self._size:
             return []
         raw = b"".join(self._parts)
         self._parts.clear()

@@ -10,15 +10,17 @@ on.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.web.http import Request
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
 from smartmob.refusals import NoInput
 from smartmob.web.attachment import Attachable, Attachment
@@ -170,13 +172,38 @@ class Upgrade(Resource):
         else:
             transport.protocol = protocol
         transport.unregisterProducer()
-        protocol.makeConnection(transport)
+        protocol.makeConnection(Carrier(transport))
         transport.resumeProducing()
         protocol.dataReceived(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: " + self._key + b"\r\n\r\n"
         )
+
+
+@implementer(ITransport)
+class Carrier:
+    """
+    A connection, as Autobahn sees it.  Of a secure one it would want to know things
+    that it finds only where nothing is wrapped around TLS, and fail.
+
+    @ivar connection: The real one.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.write = connection.write
+        self.loseConnection = connection.loseConnection
+        self.abortConnection = connection.abortConnection
+        self.unregisterProducer = connection.unregisterProducer
+        self.getPeer = connection.getPeer
+        self.getHost = connection.getHost
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        See L{ITransport}.
+        """
+        self.write(b"".join(data))
 
 
 class _ClientFaults:
@@ -227,9 +254,9 @@ class ConsoleProtocol(WebSocketServerProtocol):
         """
         The handshake is done.  Autobahn would lose an exception.
         """
-        transport: Any = self.transport  # one of those that an HTTP channel has
+        carrier = cast(Carrier, self.transport)
         try:
-            self.attachment.opened(transport)
+            self.attachment.opened(carrier.connection)
         except Exception:
             _log.failure("a WebSocket could not be attached")
             self.sendCloseFrame(1011, b"the agent failed")

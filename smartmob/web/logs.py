@@ -47,7 +47,7 @@ def logs_response(
     Answer with lines: C{text/plain}, one JSON document a line, or server-sent
     events where the client accepts them, which then go on by themselves.
 
-    @return: The body, or C{NOT_DONE_YET} where later lines follow.
+    @return: The body, or C{NOT_DONE_YET} where it has begun and later lines follow.
     @raise TooManyReaders: There are as many followers as there may be.
     """
     json = query.format == "json"
@@ -109,9 +109,7 @@ class Follower:
     def __init__(self, reactor: IReactorTime, request: Request) -> None:
         self._reactor = reactor
         self._request = request
-        channel: Any = request.channel
-        self._connection = channel.transport
-        self._outlet = Outlet(self._connection)
+        self._outlet: Outlet | None = None
         self._pulse: Pulse | None = None
         self._comments: IDelayedCall | None = None
         self._why: Ending | None = None
@@ -131,10 +129,16 @@ class Follower:
         Send the head of the answer, and what is kept.
         """
         request = self._request
+        channel: Any = request.channel
+        if channel is None:
+            self._gone()
+            return
         request.notifyFinish().addErrback(lambda _: self._gone())
         request.write(b"")
+        transport = channel.transport
+        self._outlet = Outlet(transport)
         self._pulse = Pulse(
-            self._reactor, self._outlet, ask=None, cut=self._connection.abortConnection
+            self._reactor, self._outlet, ask=None, cut=transport.abortConnection
         )
         if self._commented:
             self._comment_later()
@@ -167,7 +171,7 @@ class Follower:
         """
         See L{IReader.write}.
         """
-        if not self._over:
+        if self._outlet is not None and not self._over:
             self._outlet.hand(len(data))
             self._request.write(data)
 

@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
-from twisted.web.server import Site
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
 
 from smartmob.documents import State
 from smartmob.lines.bounds import Bounds
@@ -214,6 +215,18 @@ def masked(payload: bytes, opcode: int = 1) -> bytes:
     return head + b"\0\0\0\0" + payload
 
 
+class UnderWay(Resource):
+    """
+    An answer that others write, which Klein knows of resources alone.
+    """
+
+    isLeaf = True
+
+    def render(self, request: object) -> int:
+        """Leave it to them."""
+        return NOT_DONE_YET
+
+
 class LinesApi:
     """
     As much of the REST interface as lines need.
@@ -235,7 +248,9 @@ class LinesApi:
     @app.route("/logs", methods=["GET"])
     def logs(self, request: Any) -> Any:
         """The kept lines."""
-        return logs_response(self._process, request, parse_query(request.args), self._reactor)
+        query = parse_query(request.args)
+        body = logs_response(self._process, request, query, self._reactor)
+        return body if isinstance(body, bytes) else UnderWay()
 
     @app.handle_errors(Problem, Refusal)
     def problem(self, request: Any, failure: Failure) -> Any:

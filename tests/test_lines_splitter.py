@@ -1,0 +1,177 @@
+"""
+Bytes in, lines out.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.lines import splitter
+from smartmob.lines.splitter import Block, Splitter
+
+LIMIT = splitter.LINE_LIMIT
+
+cuts = st.lists(st.integers(min_value=1, max_value=12), max_size=40)
+output = st.lists(
+    st.sampled_from(
+        [
+            *(b"\n", b"\r", b"\r\n", b"a", b"bc", b"\0", b"\xff", b"\x80", b"\xc3", b"\xa9"),
+            *("é".encode(), "€".encode(), "😀".encode()),
+            *(b"\xed\xa0\x80", b"\xf0\x9f", b"\xe2\x82"),
+        ]
+    ),
+    max_size=60,
+).map(b"".join)
+
+
+def expected(data: bytes) -> list[bytes]:
+    """
+    The lines of C{data}, by the book.
+    """
+    lines = data.split(b"\n")
+    last = lines.pop()
+    lines = [line.removesuffix(b"\r") for line in lines]
+    lines += [last] if last else []
+    return [line.decode(errors="replace").encode() for line in lines]
+
+
+def split(chunks: list[bytes]) -> list[tuple[bytes, bool]]:
+    """
+    What a splitter makes of chunks: lines, and whether each is partial.
+    """
+    it = Splitter()
+    blocks: list[Block] = []
+    for chunk in chunks:
+        blocks += it.feed(chunk)
+    blocks += it.finish()
+    lines = []
+    for data, partial in blocks:
+        *found, empty = data.split(b"\n")
+        assert empty == b""
+        assert found
+        lines += [(line, partial) for line in found]
+    return lines
+
+
+def cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    """
+    C{data} in pieces of these sizes, and the rest.
+    """
+    chunks = []
+    for size in sizes:
+        chunks.append(data[:size])
+        data = data[size:]
+    return [chunk for chunk in [*chunks, data] if chunk]
+
+
+class SplitterTests(SynchronousTestCase):
+    """
+    L{Splitter}.
+    """
+
+    @given(output, cuts)
+    def test_anyCut(self, data: bytes, sizes: list[int]) -> None:
+        """
+        However bytes are cut into reads, the lines are those of the whole.
+        """
+        self.assertEqual(split(cut(data, sizes)), [(line, False) for line in expected(data)])
+
+    def test_crlf(self) -> None:
+        """
+        CRLF is a line end, also when it comes in two reads; a CR alone is a character.
+        """
+        self.assertEqual(
+            split([b"a\r", b"\nb\rc\r\r\n\r\n", b"d\r"]),
+            [(b"a", False), (b"b\rc\r", False), (b"", False), (b"d\r", False)],
+        )
+
+    def test_lastLine(self) -> None:
+        """
+        A last line without its end comes at the end of the output, once.
+        """
+        it = Splitter()
+        self.assertEqual(it.feed(b"a\nb"), [(b"a\n", False)])
+        self.assertEqual(it.finish(), [(b"b\n", False)])
+        self.assertEqual(it.finish(), [])
+        self.assertEqual(it.feed(b"c\n"), [(b"c\n", False)])
+
+    def test_oneObject(self) -> None:
+        """
+        A read that is complete lines is not copied.
+        """
+        data = b"one\ntwo\n"
+        [(block, _)] = Splitter().feed(data)
+        self.assertIs(block, data)
+
+    def test_exactLimit(self) -> None:
+        """
+        A line of 1 MiB is whole, whatever its end; one more byte is another piece.
+        """
+        line = b"x" * LIMIT
+        for end in (b"\n", b"\r\n", b""):
+            with self.subTest(end=end):
+                self.assertEqual(split([line + end]), [(line, False)])
+                self.assertEqual(split([line, end] if end else [line]), [(line, False)])
+                self.assertEqual(split([line, b"y" + end]), [(line, True), (b"y", False)])
+        self.assertEqual(split([line + b"\r", b"\n"]), [(line, False)])
+        self.assertEqual(split([line + b"\r", b"z\n"]), [(line, True), (b"\rz", False)])
+
+    def test_longLine(self) -> None:
+        """
+        A long line comes in pieces, each but the last partial, in the same ones however
+        it was read, and the lines around it are whole.
+        """
+        data = b"before\n" + b"x" * (2 * LIMIT + 10) + b"\nafter\n"
+        pieces = [
+            (b"before", False),
+            (b"x" * LIMIT, True),
+            (b"x" * LIMIT, True),
+            (b"x" * 10, False),
+            (b"after", False),
+        ]
+        self.assertEqual(split([data]), pieces)
+        for size in (1 << 16, 4096 * 3 + 1, LIMIT - 1, LIMIT, LIMIT + 1):
+            chunks = [data[at : at + size] for at in range(0, len(data), size)]
+            self.assertEqual(split(chunks), pieces)
+
+    def test_longLineIsNotKept(self) -> None:
+        """
+        A line without end needs no more memory than a piece.
+        """
+        it = Splitter()
+        for _ in range(64):
+            it.feed(b"x" * (1 << 16))
+            self.assertLessEqual(it._size, LIMIT + (1 << 16))
+
+
+class SmallLimitTests(SynchronousTestCase):
+    """
+    The same with a limit that is reached often.
+    """
+
+    def setUp(self) -> None:
+        self.patch(splitter, "LINE_LIMIT", 8)
+
+    @given(output, cuts)
+    def test_anyCut(self, data: bytes, sizes: list[int]) -> None:
+        """
+        Pieces, too, are the same however bytes are cut, valid by themselves, within
+        the limit, and together the line.
+        """
+        pieces = split(cut(data, sizes))
+        self.assertEqual(pieces, split([data]))
+        lines = []
+        line = b""
+        for piece, partial in pieces:
+            self.assertLessEqual(len(piece), 8)
+            piece.decode()
+            line += piece
+            if partial:
+                self.assertTrue(piece)
+            else:
+                lines.append(line)
+                line = b""
+        self.assertEqual(line, b"")
+        self.assertEqual(lines, expected(data))
