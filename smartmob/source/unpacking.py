@@ -63,6 +63,7 @@ class Unpacker:
         """
         program = self.launcher.program(self._command(archive, folder))
         run = _Run(self.clock, program, self.limits.unpack_seconds)
+        run.ended.addCallback(lambda _: program.dismiss())
         program.run(run)
         try:
             return await run.finished
@@ -70,8 +71,6 @@ class Unpacker:
             program.kill()
             await run.ended
             raise
-        finally:
-            program.dismiss()
 
     def _command(self, archive: str, folder: str) -> Command:
         limits = self.limits

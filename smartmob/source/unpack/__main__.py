@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -41,20 +42,22 @@ def unpack(archive: str, folder: str, max_bytes: int, max_entries: int) -> dict[
     """
     partly = folder + ".tmp"
     _make(partly)
-    root = os.open(partly, _FOLDER)
-    destination = Destination(root, max_bytes, max_entries)
-    with open(archive, "rb") as source:
-        _unpack_any(source, destination)
-    destination.finish()
-    home = _home(root)
-    at = os.open(home or ".", _FOLDER, dir_fd=root)
-    report: dict[str, object] = {
-        "home": home,
-        "procfile": _text(at, "Procfile"),
-        "dotenv": _text(at, ".env"),
-        "bytes": max_bytes - destination.bytes,
-        "entries": max_entries - destination.entries,
-    }
+    with ExitStack() as opened:
+        root = os.open(partly, _FOLDER)
+        opened.callback(os.close, root)
+        destination = Destination(root, max_bytes, max_entries)
+        _unpack_any(opened.enter_context(open(archive, "rb")), destination)
+        destination.finish()
+        home = _home(root)
+        at = os.open(home or ".", _FOLDER, dir_fd=root)
+        opened.callback(os.close, at)
+        report: dict[str, object] = {
+            "home": home,
+            "procfile": _text(at, "Procfile"),
+            "dotenv": _text(at, ".env"),
+            "bytes": max_bytes - destination.bytes,
+            "entries": max_entries - destination.entries,
+        }
     os.rename(partly, folder)
     return report
 
@@ -163,6 +166,7 @@ def _text(folder: int, name: str) -> str | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
         raise Refused(f"{name} is not a file")
     with os.fdopen(opened, "rb") as file:
         data = file.read(TEXT_LIMIT + 1)
@@ -182,7 +186,6 @@ def main(arguments: list[str]) -> int:
     import zipfile
 
     archive, folder, max_bytes, max_entries = arguments
-    os.umask(0o022)
     report: dict[str, object]
     try:
         report = unpack(archive, folder, int(max_bytes), int(max_entries))
