@@ -4,6 +4,7 @@ Removing what programs may have made, whatever it is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -101,5 +102,7 @@ def _open(name: str, at: int | None) -> int:
     except PermissionError:
         os.chmod(name, 0o700, dir_fd=at)
         return os.open(name, _FOLDER, dir_fd=at)
-    os.fchmod(folder, 0o700)
+    # Another user's can't be changed; perhaps it can be emptied all the same.
+    with contextlib.suppress(PermissionError):
+        os.fchmod(folder, 0o700)
     return folder

@@ -242,6 +242,22 @@ def many_pax_headers(count: int) -> bytes:
     return block * count + tar(APP)
 
 
+def _flipped(data: bytes, at: int) -> bytes:
+    """
+    C{data} with one bit changed.
+    """
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+def _twice_zipped() -> bytes:
+    """
+    A zip with two entries of one name.
+    """
+    return zipped(file("aaa"), file("bbb", b"y")).replace(b"bbb", b"aaa")
+
+
 #: Archives that are unpacked, and what comes of them.
 GOOD: dict[str, Callable[[], bytes]] = {
     "plain.tar": lambda: tar(APP),
@@ -439,22 +455,6 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         "more than 500 entries",
     ),
 }
-
-
-def _flipped(data: bytes, at: int) -> bytes:
-    """
-    C{data} with one bit changed.
-    """
-    changed = bytearray(data)
-    changed[at] ^= 1
-    return bytes(changed)
-
-
-def _twice_zipped() -> bytes:
-    """
-    A zip with two entries of one name.
-    """
-    return zipped(file("aaa"), file("bbb", b"y")).replace(b"bbb", b"aaa")
 
 
 def of_app(files: Iterable[Entry] = (), top: str = "") -> bytes:

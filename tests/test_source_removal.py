@@ -1,0 +1,95 @@
+"""
+Tests of L{smartmob.source.removal}.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.source.removal import remove_tree
+
+
+class RemoveTreeTests(SynchronousTestCase):
+    """
+    Tests of L{remove_tree}.
+    """
+
+    def setUp(self) -> None:
+        """
+        A folder.
+        """
+        self.path = os.path.abspath(self.mktemp())
+        os.mkdir(self.path)
+
+    def test_nothing(self) -> None:
+        """
+        What is not there is removed already.
+        """
+        os.rmdir(self.path)
+        remove_tree(self.path)
+
+    def test_file(self) -> None:
+        """
+        A file is removed, and a link, but not what it names.
+        """
+        target = self.mktemp()
+        for make in (lambda p: os.close(os.open(p, os.O_CREAT)), lambda p: os.symlink("x", p)):
+            make(target)
+            remove_tree(target)
+            self.assertFalse(os.path.lexists(target))
+        os.symlink(self.path, target)
+        remove_tree(target)
+        self.assertTrue(os.path.isdir(self.path))
+
+    def test_all(self) -> None:
+        """
+        Everything in a folder goes with it, whatever its permissions, and nothing that
+        a link names.
+        """
+        outside = self.mktemp()
+        os.mkdir(outside)
+        with open(f"{outside}/kept", "w"):
+            pass
+        for n in range(3):
+            inner = f"{self.path}/a{n}/b/c"
+            os.makedirs(inner)
+            with open(f"{inner}/f", "w"):
+                pass
+            os.mkfifo(f"{inner}/fifo")
+            os.symlink(os.path.abspath(outside), f"{inner}/l")
+            os.symlink("nothing", f"{inner}/m")
+            for name in (f"{inner}/f", inner, os.path.dirname(inner)):
+                os.chmod(name, 0)
+        os.chmod(f"{self.path}/a1", 0o500)
+        os.chmod(self.path, 0)
+        remove_tree(self.path)
+        self.assertFalse(os.path.exists(self.path))
+        self.assertEqual(os.listdir(outside), ["kept"])
+
+    def test_deep(self) -> None:
+        """
+        Folders in folders, deeper than any path may be long and than descriptors may be
+        open, are removed.
+        """
+        depth = 2 * resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        depth = min(max(depth, 3000), 20_000)
+        at = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        for _ in range(depth):
+            os.mkdir("d", dir_fd=at)
+            below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = below
+        os.close(at)
+        remove_tree(self.path)
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_failure(self) -> None:
+        """
+        What can't be removed is told, after all else was.
+        """
+        os.mkdir(f"{self.path}/a")
+        self.assertRaises(OSError, remove_tree, f"{self.path}/.")
+        self.assertEqual(os.listdir(self.path), [])
