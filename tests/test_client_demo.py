@@ -14,81 +14,10 @@ from uuid import uuid4
 
 import psutil
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessTerminated
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-MARK = "SMARTMOB_TEST_DEMO"
-"""A variable that whatever a demo starts inherits, and is found by."""
-
-
-class Watched(ProcessProtocol):
-    """
-    A command whose output can be waited for.
-
-    @ivar ended: Fires with its exit code, or minus the signal that ended it.
-    """
-
-    def __init__(self) -> None:
-        self.out = ""
-        self.err = ""
-        self.ended: Deferred[int] = Deferred()
-        self._waiting: list[tuple[str, Deferred[None]]] = []
-
-    def outReceived(self, data: bytes) -> None:
-        """
-        Part of its output.
-        """
-        self.out += data.decode()
-        waiting, self._waiting = self._waiting, []
-        for text, come in waiting:
-            if text in self.out:
-                come.callback(None)
-            else:
-                self._waiting.append((text, come))
-
-    def errReceived(self, data: bytes) -> None:
-        """
-        Part of its complaints.
-        """
-        self.err += data.decode()
-
-    def has(self, text: str) -> Deferred[None]:
-        """
-        Fires when C{text} has been written; fails when it can't be any more.
-        """
-        come: Deferred[None] = Deferred()
-        self._waiting.append((text, come))
-        self.outReceived(b"")
-        return come
-
-    def processEnded(self, reason: Failure) -> None:
-        """
-        It is gone.
-        """
-        for text, come in self._waiting:
-            come.errback(AssertionError(f"no {text!r} in {self.out!r}, {self.err!r}"))
-        code = 0
-        if isinstance(reason.value, ProcessTerminated):
-            code = -reason.value.signal if reason.value.signal else reason.value.exitCode
-        self.ended.callback(code)
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """
-    The processes that have a mark in their environment, and are more than a zombie.
-    """
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != "zombie":
-                found.append(process)
-        except psutil.Error:
-            continue  # it has ended, or is another user's, and so none of ours
-    return found
+from tests.support.watched import MARK, Watched, marked
 
 
 class DemoTests(TestCase):
@@ -149,7 +78,7 @@ class DemoTests(TestCase):
         Ctrl-C, which a terminal sends to the whole group, ends it well.
         """
         demo = self.demo()
-        await demo.has("hello.clock.0 | ")
+        await demo.has(r"hello\.clock\.0 \| ")
         assert self.program.pid is not None
         os.killpg(self.program.pid, signal.SIGINT)
         self.assertEqual(await demo.ended, 0, demo.err)
@@ -172,7 +101,7 @@ class DemoTests(TestCase):
         When it is killed, what it started ends by itself.
         """
         demo = self.demo()
-        await demo.has("hello.clock.0 | ")
+        await demo.has(r"hello\.clock\.0 \| ")
         self.program.signalProcess("KILL")
         self.assertEqual(await demo.ended, -signal.SIGKILL)
         await self.until(lambda: not marked(self.mark))
@@ -182,7 +111,7 @@ class DemoTests(TestCase):
         When its agent is killed, it says so and fails, and nothing is left.
         """
         demo = self.demo()
-        await demo.has("hello.clock.0 | ")
+        await demo.has(r"hello\.clock\.0 \| ")
         [agent] = psutil.Process(self.program.pid).children()
         agent.kill()
         self.assertEqual(await demo.ended, 1)
@@ -218,7 +147,7 @@ class DemoTests(TestCase):
         When what it writes to is closed, as by C{| head}, it ends.
         """
         demo = self.demo()
-        await demo.has("hello.clock.0 | ")
+        await demo.has(r"hello\.clock\.0 \| ")
         self.program.closeStdout()
         self.assertEqual(await demo.ended, 0, demo.err)
         self.assert_nothing_left()
