@@ -94,8 +94,8 @@ class _Run(ProcessProtocol):
     """
     One run of the unpacker.
 
-    @ivar finished: Fires with what it says.  Cancelling it only stops the waiting.
     @ivar ended: Fires when nothing is left of it.
+    @ivar finished: Fires then with what it said.  Cancelling it only stops the waiting.
     """
 
     def __init__(self, clock: IReactorTime, program: IProgram, seconds: float) -> None:
@@ -129,13 +129,13 @@ class _Run(ProcessProtocol):
         """
         if self._late is not None and self._late.active():
             self._late.cancel()
+        self.ended.callback(None)
         try:
             unpacked = self._outcome(reason.value)
         except SourceError:
             self.finished.errback()
         else:
             self.finished.callback(unpacked)
-        self.ended.callback(None)
 
     def _kill(self) -> None:
         self._too_late = True
