@@ -371,7 +371,7 @@ class VerbTests(ApiCase):
 
     def test_badWait(self) -> None:
         """A wait that is no number is refused, and nothing is done."""
-        for query in ("wait=no", "wait=-1", "wait="):
+        for query in ("wait=no", "wait=-1", "wait=", "wait=0&wait=x"):
             answer = self.post(f"/stop-process/myapp.web.0?{query}")
             self.assertProblem(answer, 400, "bad-query")
         self.assertEqual(self.process.asked, [])

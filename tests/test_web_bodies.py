@@ -7,12 +7,15 @@ from __future__ import annotations
 import json
 import time
 
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.web.bodies import BODY_BYTES, DEPTH, parse_body
 from smartmob.web.problems import Problem
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A loaded machine is no failure."""
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -109,11 +112,13 @@ class BodyTests(SynchronousTestCase):
                 self.assertRaises(Problem, parse_body, whole)
             self.assertLess(time.process_time() - begun, 3)
 
+    @PATIENT
     @given(st.dictionaries(st.text(), values))
     def test_roundTrip(self, document: dict[str, object]) -> None:
         """Any object that is not too deep is read as it was written."""
         self.assertEqual(parse_body(json.dumps(document).encode()), document)
 
+    @PATIENT
     @given(st.binary() | st.text(alphabet='[]{}",:\\ae1 \n').map(str.encode))
     @example(b'{"a": "\\')
     @example(b"[}")

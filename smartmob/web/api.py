@@ -84,9 +84,9 @@ def waits(request: Request) -> bool:
     Whether the client wants to wait until what it asked for is done.
     """
     values: list[bytes] = request.args.get(b"wait", [b"1"])
-    if not all(value.isdigit() for value in values):
+    if any(value not in (b"0", b"1") for value in values):
         raise bad_query("wait", "must be 0 or 1")
-    return values[-1].strip(b"0") != b""
+    return values[-1] == b"1"
 
 
 @frozen(eq=False)

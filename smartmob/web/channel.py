@@ -167,7 +167,9 @@ class Channel(http.HTTPChannel):
         if self.closing:
             return
         self._stop_reading()
-        body = Problem("bad-request", "the agent could not read it").encode()
+        body = Problem(
+            "bad-request", "its head or its chunks are malformed, or too long"
+        ).encode()
         headers = {
             b"Date": http.datetimeToString(),
             b"Content-Type": CONTENT_TYPE,

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from smartmob.web.console import ConsoleSockets
 from smartmob.web.logs import logs_response
 from smartmob.web.query import parse_query
 from smartmob.web.routing import new_app
@@ -19,6 +18,7 @@ from smartmob.web.site import Request
 
 if TYPE_CHECKING:
     from smartmob.agent import Agent
+    from smartmob.web.console import ConsoleSockets
 
 
 class _UnderWay(Resource):
@@ -35,7 +35,7 @@ class _UnderWay(Resource):
         return NOT_DONE_YET
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Lines:
     """
     What the programs of processes say, and, over a console, what they are told.
@@ -44,13 +44,19 @@ class Lines:
     app = new_app()
     agent: Agent
     reactor: IReactorTime
-    sockets: ConsoleSockets
+    _sockets: ConsoleSockets | None = None
 
     @app.route("/attach-console/<slug>", methods=["GET"])
     def attach_console(self, request: Request, slug: str) -> IResource:
         """A WebSocket with the lines of a process, and to its standard input."""
         process = self.agent.process(slug)
-        return self.sockets.resource(process, request, parse_query(request.args))
+        query = parse_query(request.args)
+        if self._sockets is None:
+            # Autobahn is imported with the first console: a start does not need it.
+            from smartmob.web.console import ConsoleSockets
+
+            self._sockets = ConsoleSockets(self.reactor)
+        return self._sockets.resource(process, request, query)
 
     @app.route("/process-logs/<slug>", methods=["GET"])
     def process_logs(self, request: Request, slug: str) -> bytes | IResource:

@@ -28,7 +28,7 @@ class Operation:
 
     @ivar body: The name of the request's schema.
     @ivar status: Of success.
-    @ivar answer: The name of the answer's schema; C{None}: no JSON.
+    @ivar answer: The name of the answer's schema; C{None}: it is text, or none.
     @ivar query: Parameters.
     """
 
@@ -106,6 +106,8 @@ def _operation(route: Route) -> dict[str, Any]:
     success: dict[str, Any] = {"description": http.RESPONSES[about.status].decode()}
     if about.answer is not None:
         success["content"] = {"application/json": {"schema": ref(about.answer)}}
+    elif about.status == http.OK:
+        success["content"] = {"text/plain": {"schema": TEXT}}
     problem = {"application/problem+json": {"schema": ref("Problem")}}
     operation: dict[str, Any] = {
         "operationId": route.endpoint,

@@ -16,7 +16,6 @@ from twisted.internet.threads import deferToThreadPool
 from smartmob.refusals import UnknownApp
 from smartmob.web.api import Index, Processes, Verbs
 from smartmob.web.connections import Connections
-from smartmob.web.console import ConsoleSockets
 from smartmob.web.gate import Gate
 from smartmob.web.lines import Lines
 from smartmob.web.openapi import OpenApi
@@ -42,7 +41,7 @@ def make_routes(agent: Agent, reactor: IReactorTime, in_thread: InThread) -> Rou
             Index(),
             Processes(agent, documents),
             Verbs(agent, documents),
-            Lines(agent, reactor, ConsoleSockets(reactor)),
+            Lines(agent, reactor),
             Stats(agent, in_thread),
             description,
         ]
