@@ -1,0 +1,3 @@
+"""
+What smartmob promises about speed, measured beside its peers: see README.rst.
+"""

@@ -1,0 +1,191 @@
+"""
+An agent of its own for each measurement, driven as any client drives one.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from attrs import define, field
+
+from bench import system
+from bench.ending import end, wait_for
+
+STARTS_AT_ONCE = {"attempts": 1000, "window": 1.0, "retry_in": 1.0, "max_retry": -1}
+"""A flapping policy that never pauses: what ends is started again at once."""
+
+PATIENCE = 120.0
+"""Seconds for an answer."""
+
+
+class Refused(Exception):
+    """
+    The agent said no.
+    """
+
+
+class Connection:
+    """
+    One connection that is kept, with as little work a request as can be: it shares the
+    machine with what is measured.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._host = f"127.0.0.1:{port}"
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answers: IO[bytes] = self._socket.makefile("rb")
+
+    def ask(
+        self, method: str, path: str, document: Mapping[str, object] | None = None
+    ) -> bytes:
+        """
+        The body of the answer.
+
+        @raise Refused: Its status is not of success.
+        """
+        body = b"" if document is None else json.dumps(document).encode()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._socket.sendall(head.encode() + body)
+        status = self._answers.readline().split(b" ", 2)
+        length = 0
+        while (line := self._answers.readline()) not in (b"\r\n", b""):
+            key, _, value = line.partition(b":")
+            if key.lower() == b"content-length":
+                length = int(value)
+        answer = self._answers.read(length)
+        if len(status) < 2 or not status[1].startswith(b"2"):
+            raise Refused(f"{method} {path}: {b' '.join(status)!r} {answer[:300]!r}")
+        return answer
+
+    def close(self) -> None:
+        """
+        No more requests.
+        """
+        self._answers.close()
+        self._socket.close()
+
+
+@define
+class Agent:
+    """
+    @ivar pid: The agent's own.
+    @ivar port: Where it listens, on 127.0.0.1.
+    """
+
+    pid: int
+    port: int
+    _connection: Connection = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._connection = Connection(self.port)
+
+    def ask(self, method: str, path: str, document: Mapping[str, object] | None = None) -> Any:
+        """
+        A request on the connection that is kept for it.
+
+        @return: The document of the answer.
+        @raise Refused: Its status is not of success.
+        """
+        return json.loads(self._connection.ask(method, path, document))
+
+    def create(self, node: str, process_type: str, source: str, **more: object) -> str:
+        """
+        Have a program run.
+
+        @return: Its slug.
+        """
+        request = {
+            "app": "bench",
+            "node": node,
+            "process_type": process_type,
+            "source_url": source,
+            **more,
+        }
+        slug = self.ask("POST", "/create-process", request)["slug"]
+        assert isinstance(slug, str)
+        return slug
+
+    def wait_until(self, slug: str, *states: str) -> None:
+        """
+        Wait for one of these states.
+        """
+
+        def reached() -> bool:
+            document = self.ask("GET", f"/process-status/{slug}")
+            if document["state"] == "failed" and "failed" not in states:
+                raise Refused(f"{slug}: {document['reason']}")
+            return document["state"] in states
+
+        wait_for(f"{slug} to be {' or '.join(states)}", reached, PATIENCE)
+
+    def delete(self, slug: str) -> None:
+        """
+        End it.
+        """
+        self.ask("POST", f"/delete-process/{slug}")
+
+    def helpers(self) -> list[int]:
+        """
+        The guardian and its reapers: what runs below the agent and is no program.
+        """
+        return [
+            pid for pid in system.below(self.pid) if system.name(pid).startswith("smartmob-")
+        ]
+
+    def close(self) -> None:
+        """
+        Ask it nothing more.
+        """
+        self._connection.close()
+
+
+@contextmanager
+def agent(folder: Path) -> Iterator[Agent]:
+    """
+    An agent with its state below C{folder}, ended at the end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    command = Path(sys.executable).with_name("smartmob-agent")
+    said = folder / "agent.stderr"
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(
+            [command, "--bind", "127.0.0.1:0", "--state-dir", folder / "state"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            cwd=folder,
+        )
+    try:
+        port = _port(process, said)
+        made = Agent(process.pid, port)
+        try:
+            yield made
+        finally:
+            made.close()
+    finally:
+        end(process, grace=60)
+
+
+def _port(process: subprocess.Popen[bytes], said: Path) -> int:
+    def listens() -> bool:
+        text = said.read_text()
+        if process.poll() is not None:
+            raise Refused(f"the agent ended with {process.returncode}: {text.strip()[-500:]}")
+        return "Listening on " in text and text.endswith("\n")
+
+    wait_for("the agent to listen", listens, 30)
+    for line in said.read_text().splitlines():
+        if "Listening on " in line:
+            return int(line.rpartition(":")[2])
+    raise Refused("the agent does not say where it listens")

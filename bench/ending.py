@@ -1,0 +1,41 @@
+"""
+Ending what was started: that, and nothing else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from time import monotonic, sleep
+
+
+class TookTooLong(Exception):
+    """
+    Something did not happen in time.
+    """
+
+
+def wait_for(what: str, happened: Callable[[], bool], seconds: float) -> None:
+    """
+    Look every 10 ms.
+
+    @raise TookTooLong: It has not happened after C{seconds}.
+    """
+    deadline = monotonic() + seconds
+    while not happened():
+        if monotonic() > deadline:
+            raise TookTooLong(f"{what}: not within {seconds:g} s")
+        sleep(0.01)
+
+
+def end(process: subprocess.Popen[bytes], grace: float = 30.0) -> None:
+    """
+    TERM, and KILL where it does not end by itself.
+    """
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(grace)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait(grace)
