@@ -584,6 +584,24 @@ class SlowTests(SynchronousTestCase):
             self.assertEqual(len(started), events)
         self.assertEqual(self.consoles.queued, 0)
 
+    def test_allTakenBack(self) -> None:
+        """
+        A reader from which all was taken back is told as soon as it takes again.
+        """
+        self.bound(queue=100_000, queues_in_all=10_000)
+        reader = attach(self.console, JSON_FRAMES, room=1)
+        self.lines(1, 9_000)
+        self.lines(1, 9_000)
+        self.console.shrink(0)
+        others = [attach(self.console, TEXT, room=1) for _ in range(2)]
+        for _ in range(100):
+            self.lines(1, 5_000)
+        reader.take()
+        self.assertAccounted(reader, 102)
+        self.lines(1)
+        self.assertAccounted(reader, 103)
+        self.assertEqual([other.endings for other in others], [[Ending.TOO_SLOW]] * 2)
+
     def test_detach(self) -> None:
         """
         A reader that goes leaves nothing behind, also when it goes twice, or in the

@@ -64,6 +64,17 @@ class IReader(Interface):
         """
 
 
+class _Phase(Enum):
+    """
+    Where a subscription stands.
+    """
+
+    LIVE = "it gets every line"
+    SKIPS = "it misses lines until less is queued"
+    ENDS = "it gets what is queued, and no more"
+    GONE = "it gets nothing"
+
+
 class Subscription:
     """
     What waits for one reader.
@@ -73,24 +84,20 @@ class Subscription:
 
     @ivar streams: The streams it wants, none for all of them.
     @ivar queued: Bytes that wait.
-    @ivar missed: Lines it has missed and was not told of yet.
-    @ivar ending: Why it gets no more, C{None} while it does.
     """
 
     __slots__ = (
         "_budget",
-        "_done",
         "_flows",
         "_left",
         "_limit",
+        "_missed",
         "_moved",
         "_paused",
+        "_phase",
         "_queue",
         "_reader",
-        "_skips",
         "encoding",
-        "ending",
-        "missed",
         "queued",
         "streams",
     )
@@ -111,18 +118,16 @@ class Subscription:
         self.encoding = encoding
         self.streams = streams
         self.queued = 0
-        self.missed = 0
-        self.ending: Ending | None = None
         self._reader = reader
         self._budget = budget
         self._limit = budget.bounds.queue
         self._moved = moved
         self._left = left
-        self._queue: deque[tuple[bytes, int]] = deque()
+        self._queue: deque[tuple[bytes, int]] = deque()  # a count of 0 is an event
+        self._missed = 0
+        self._phase = _Phase.LIVE
         self._paused = True
-        self._flows = False
-        self._skips = False
-        self._done = False
+        self._flows = False  # live, not paused, nothing queued: the way of most lines
 
     # What the connection says.
 
@@ -144,8 +149,8 @@ class Subscription:
         """
         The client is gone, or is no longer wanted.  May be repeated.
         """
-        self._done = True
-        self._flows = self._skips = False
+        self._phase = _Phase.GONE
+        self._flows = False
         self._leave()
         self._budget.less(self.queued)
         self._budget.remove(self)
@@ -160,14 +165,16 @@ class Subscription:
         """
         if self._flows:
             self._reader.write(data)
-        elif self._skips:
-            self.missed += count
-        elif self.ending is not None or self._done:
-            return
-        elif self.queued + len(data) > self._limit:
-            self._overrun(count)
-        else:
-            self._push(data, count)
+        elif self._phase is _Phase.SKIPS:
+            self._missed += count
+        elif self._phase is _Phase.LIVE:
+            if self.queued + len(data) <= self._limit:
+                self._push(data, count)
+            elif self.encoding.told:
+                self._phase = _Phase.SKIPS
+                self._missed = count
+            else:
+                self.end(Ending.TOO_SLOW)
 
     def event(self, data: bytes) -> None:
         """
@@ -175,15 +182,12 @@ class Subscription:
         """
         if self._flows:
             self._reader.write(data)
-            return
-        if self.ending is not None or self._done:
-            return
-        if self.queued > self._limit + MIB:
-            self.end(Ending.TOO_SLOW)
-            return
-        if self._skips:
-            self._tell()
-        self._push(data, 0)
+        elif self._phase in (_Phase.LIVE, _Phase.SKIPS):
+            if self.queued > self._limit + MIB:
+                self.end(Ending.TOO_SLOW)
+            else:
+                self._tell()
+                self._push(data, 0)
 
     def note(self, missed: int) -> None:
         """
@@ -195,23 +199,23 @@ class Subscription:
         """
         It gets no more; what is queued is still written.  May be repeated.
         """
-        if self.ending is not None or self._done:
+        if self._phase not in (_Phase.LIVE, _Phase.SKIPS):
             return
-        if self._skips:
-            self._tell()
-            self._skips = False
-        self.ending = why
+        self._tell()
+        self._phase = _Phase.ENDS
         self._flows = False
         self._leave()
         self._reader.ending(why)
         self._pump()
 
+    # What the budget says.
+
     def shed(self, size: int) -> None:
         """
         Take back the newest queued lines, so many bytes or more of them, since
-        all readers together have too much.
+        all readers together have too much.  Events stay.
         """
-        events: list[tuple[bytes, int]] = []
+        events: deque[tuple[bytes, int]] = deque()
         missed = 0
         while self._queue and size > 0:
             data, count = self._queue.pop()
@@ -221,37 +225,37 @@ class Subscription:
                 size -= len(data)
                 missed += count
             else:
-                events.append((data, count))
+                events.appendleft((data, count))
         if not self.encoding.told:
-            self._queue.extend(reversed(events))
             self.end(Ending.TOO_SLOW)
             return
-        if events and missed:
+        if missed and (events or self._phase is _Phase.ENDS):
             self.note(missed)
-            missed = 0
-        self._queue.extend(reversed(events))
-        if self.ending is None:
-            self.missed += missed
-            self._skips = True
-        elif missed:
-            self.note(missed)
+        else:
+            self._missed += missed
+        self._queue.extend(events)
+        if self._phase is _Phase.LIVE:
+            self._phase = _Phase.SKIPS
 
     # Inside.
 
     def _pump(self) -> None:
-        while self._queue and not self._paused and not self._done:
-            self._reader.write(self._batch())
-            if self._skips and self.queued <= self._limit // 2:
-                self._skips = False
+        """
+        Write what is queued, as long as the connection takes it.
+        """
+        while not self._paused and self._phase is not _Phase.GONE:
+            if self._phase is _Phase.SKIPS and self.queued <= self._limit // 2:
+                self._phase = _Phase.LIVE
                 self._tell()
-        if self._paused or self._done:
-            return
-        if self.ending is None:
-            self._flows = True
-            return
-        self._done = True
-        self._budget.remove(self)
-        self._reader.ended()
+            if self._queue:
+                self._reader.write(self._batch())
+            elif self._phase is _Phase.ENDS:
+                self._phase = _Phase.GONE
+                self._budget.remove(self)
+                self._reader.ended()
+            else:
+                self._flows = True
+                return
 
     def _batch(self) -> bytes:
         parts = []
@@ -270,16 +274,12 @@ class Subscription:
         self.queued += len(data)
         self._budget.more(len(data))
 
-    def _overrun(self, count: int) -> None:
-        if self.encoding.told:
-            self._skips = True
-            self.missed = count
-        else:
-            self.end(Ending.TOO_SLOW)
-
     def _tell(self) -> None:
-        missed, self.missed = self.missed, 0
-        if missed:
+        """
+        Say how many lines were missed, where some were.
+        """
+        while self._missed:
+            missed, self._missed = self._missed, 0
             self.note(missed)
 
     def _leave(self) -> None:
