@@ -26,6 +26,11 @@ LONGEST = 2000
 Bytes of a sentence that says why, at most: it goes through a pipe in one piece.
 """
 
+NOBODY = 2**32 - 1
+"""
+The largest uid_t, which is no user.
+"""
+
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
@@ -148,6 +153,12 @@ def _identify(identity: list[int]) -> None:
     if not identity:
         return
     uid, gid, *groups = identity
+    if not all(0 <= number < NOBODY for number in identity):
+        # setresuid(2) takes the largest for "as it is": it would stay root
+        raise Refused(
+            NOT_EXECUTABLE,
+            f"it can't be given the user {uid} and the group {gid}: there is no such number",
+        )
     ours = os.getresuid() == (uid, uid, uid) and os.getresgid() == (gid, gid, gid)
     if ours and uid != 0:
         return  # already so, and without the right to say it again
@@ -155,10 +166,10 @@ def _identify(identity: list[int]) -> None:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    except (OSError, OverflowError) as e:
-        why = e.strerror if isinstance(e, OSError) else "there is no such number"
+    except OSError as e:
         raise Refused(
-            NOT_EXECUTABLE, f"it can't be given the user {uid} and the group {gid}: {why}"
+            NOT_EXECUTABLE,
+            f"it can't be given the user {uid} and the group {gid}: {e.strerror}",
         ) from e
 
 
@@ -179,6 +190,8 @@ def _enter(cwd: bytes) -> None:
 def _execute(order: Order) -> NoReturn:
     env = dict(order.env)
     program = order.argv[0]
+    if not program:
+        raise Refused(NOT_FOUND, "there is no program without a name")
     if b"/" in program:
         places = [program]
     else:

@@ -294,8 +294,9 @@ class Reaper:
 
     def leave(self) -> NoReturn:
         """
-        Nobody is there to ask for the program again.
+        Nobody is there to ask for the program again, nor to be told how it ended.
         """
+        self.pid = 0
         os._exit(LEFT if fell(self.me, self.reap, {}) else 0)
 
 

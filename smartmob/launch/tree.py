@@ -109,23 +109,22 @@ def strike(
     @param struck: Names by pid of what was killed; added to.
     @return: What is there, killed or not.
     """
-    groups = {os.getpgrp()}
-    alive = []
-    for pid in descendants(me, spare):
-        known_as = name(pid)
-        if known_as is None:
-            continue
-        alive.append(pid)
+    names = {pid: name(pid) for pid in descendants(me, spare)}
+    alive = {pid: known_as for pid, known_as in names.items() if known_as is not None}
+    groups = set()
+    for pid, known_as in alive.items():
         try:
-            group = os.getpgid(pid)
+            groups.add(os.getpgid(pid))
             os.kill(pid, SIGKILL)
-            struck.setdefault(pid, known_as)
-            if group not in groups:
-                groups.add(group)
-                os.killpg(group, SIGKILL)
         except OSError:
             continue  # it ended meanwhile, or we have no right to it
-    return alive
+        struck.setdefault(pid, known_as)
+    for group in groups - {os.getpgrp()}:
+        try:
+            os.killpg(group, SIGKILL)
+        except OSError:
+            continue  # all of it has ended, as it should
+    return list(alive)
 
 
 def fell(

@@ -62,23 +62,24 @@ async def until(clock: IReactorTime, condition: Callable[[], bool], within: floa
 
 
 @contextmanager
-def setuid_sleep(folder: str) -> Iterator[dict[str, str]]:
+def setuid_copy(program: str, folder: str, owner: int) -> Iterator[str]:
     """
-    A set-uid copy of sleep(1), as the menagerie wants to be told of it.
+    A set-uid copy of a program.
 
     @param folder: Where it may be.
+    @param owner: Whom it runs as.
     @raise SkipTest: Only root can make one that is worth it.
     """
     if os.geteuid() != 0:
         raise SkipTest("only root can make a program that runs as another user")
     if os.statvfs(folder).f_flag & os.ST_NOSUID:
         raise SkipTest(f"{folder} is on a file system without set-uid programs")
-    path = os.path.join(folder, "setuid-sleep")
-    shutil.copyfile("/bin/sleep", path)
-    os.chown(path, PLAIN, PLAIN)
+    path = os.path.join(folder, f"setuid-{os.path.basename(program)}")
+    shutil.copyfile(program, path)
+    os.chown(path, owner, owner)
     os.chmod(path, 0o4755)
     try:
-        yield {"MENAGERIE_SETUID": path}
+        yield path
     finally:
         os.unlink(path)
 

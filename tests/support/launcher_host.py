@@ -1,0 +1,50 @@
+"""
+A process with a L{Launcher}, for a test to kill.
+
+Run as C{python launcher_host.py COUNT WORDS}: it says C{guardian PID}, then
+C{executed} as often as the program of these words was, out of COUNT times at once,
+and what these programs say.  WORDS are hexadecimal digits, with zero bytes between
+the words, so that a marker of the programs is not found in this command line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from twisted.internet import reactor
+from twisted.internet.protocol import ProcessProtocol
+
+from smartmob.launch.interfaces import Command
+from smartmob.launch.launcher import Launcher
+
+
+class Relay(ProcessProtocol):
+    """
+    Says what it is told.
+    """
+
+    def connectionMade(self) -> None:
+        print("executed", flush=True)
+
+    def outReceived(self, data: bytes) -> None:
+        print(data.decode().strip(), flush=True)
+
+
+def main() -> None:
+    """
+    Start, until somebody kills us.
+    """
+    count = int(sys.argv[1])
+    words = bytes.fromhex(sys.argv[2]).decode().split("\0")
+    launcher = Launcher(reactor)
+    launcher.startService()
+    assert launcher._helper is not None
+    print("guardian", launcher._helper.pid, flush=True)
+    for _ in range(count):
+        launcher.program(Command(argv=tuple(words), env=os.environ)).run(Relay())
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()
