@@ -32,9 +32,9 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/run: setup.py pyproject.toml | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --editable .
+	.venv/bin/python -m pip install -qq --editable .
 	@touch $@
 
 .venv/test: setup.py pyproject.toml | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --editable '.[test,check]'
+	.venv/bin/python -m pip install -qq --editable '.[test,check]'
 	@touch $@ .venv/run

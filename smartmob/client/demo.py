@@ -143,7 +143,8 @@ class Demo:
                 await remote.post(index["create"], _request(process_type, source_url))
                 for process_type in ("web", "clock")
             ]
-            self._paper.say("\n".join([_card(web), _card(clock), ""]))
+            until = " until Ctrl-C" if self._seconds is None else ""
+            self._paper.say("\n".join([_card(web), _card(clock), "", f"Lines{until}:", ""]))
             self._paper.name(web["slug"], clock["slug"])
             web_wrote, clock_wrote = [await self._attach(process) for process in (web, clock)]
             await self._within(web_wrote, "the web process writes nothing")
