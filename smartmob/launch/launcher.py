@@ -143,6 +143,17 @@ class Launcher(Service):
         self._queue.append(program)
         self._depart()
 
+    def again(self, program: Program) -> None:
+        """
+        A start led nowhere.
+        """
+        self._flying.discard(program)
+        if self.running:
+            self._queue.appendleft(program)
+            self._depart()
+        else:
+            program.refuse("the agent is about to end")
+
     def withdraw(self, program: Program) -> None:
         """
         A run is not to begin.
@@ -185,7 +196,9 @@ class Launcher(Service):
         self._guardian.send(packet, descriptors, undelivered)
 
     def _depart(self) -> None:
-        while self._guardian is not None and self._queue and len(self._flying) < WINDOW:
+        while self._queue and len(self._flying) < WINDOW:
+            if self._guardian is None or self._guardian.broken:
+                return
             program = self._queue.popleft()
             self._flying.add(program)
             program.depart()

@@ -19,6 +19,11 @@ from zope.interface import implementer
 
 from smartmob.launch.pipes import CHUNK, Reactor
 
+LOST = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN))
+"""
+What it is called when the other end is closed.
+"""
+
 
 @frozen
 class Parcel:
@@ -45,6 +50,8 @@ class Parcel:
 class Packets:
     """
     A SOCK_SEQPACKET socket to a helper.
+
+    @ivar broken: The helper's end is closed, which C{lost} is about to tell.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Packets:
         self._got = got
         self._lost = lost
         self._waiting: deque[Parcel] = deque()
+        self.broken = False
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -102,7 +110,9 @@ class Packets:
     ) -> None:
         """
         Send it, now or when there is room.  The descriptors are closed here, in any
-        case.  A connection that is lost is not told of here, but by C{lost}.
+        case.
+
+        @param undelivered: Called with the reason, where it can't be sent.
         """
         self._waiting.append(Parcel(packet, descriptors, undelivered))
         if len(self._waiting) == 1:
@@ -126,7 +136,8 @@ class Packets:
                 error = e
             self._waiting.popleft()
             parcel.drop()
-            if error is not None and error.errno not in _LOST:
+            if error is not None:
+                self.broken = self.broken or error.errno in LOST
                 parcel.undelivered(error)
         if self.fileno() >= 0:
             self._reactor.removeWriter(self)
@@ -163,6 +174,3 @@ class Packets:
             self._reactor.removeWriter(self)
         for parcel in waiting:
             parcel.drop()
-
-
-_LOST = frozenset((errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN))

@@ -21,6 +21,7 @@ from smartmob.documents import Left
 from smartmob.launch import wire
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
 from smartmob.launch.link import Link, input_pipe
+from smartmob.launch.packets import LOST
 from smartmob.launch.pipes import Reactor, Writer
 from smartmob.launch.terms import ending, order, signal_number, text
 from smartmob.launch.transport import StandardStreams
@@ -65,6 +66,9 @@ class Starts(Protocol):
 
     def enter(self, program: Program) -> None:
         """Call C{program.depart()} as soon as there is room for one more start."""
+
+    def again(self, program: Program) -> None:
+        """The same, since its last departure led nowhere."""
 
     def withdraw(self, program: Program) -> None:
         """Do not."""
@@ -261,7 +265,7 @@ class Program(StandardStreams):
                 self._stdin, theirs = input_pipe(reactor, owner)
                 stdin = (theirs,)
             if self._link is not None:
-                self._link.control.send(wire.RUN, stdin)
+                self._link.control.send(wire.RUN, stdin, self._undelivered)
                 return
             packet = order(command).pack()
             link = Link(reactor, owner, self._said, self._output, self._emptied)
@@ -382,8 +386,14 @@ class Program(StandardStreams):
         """
         It could not even be asked for.
         """
-        self._launcher.landed(self)
         self._drop_stdin()
+        self._release()
+        if isinstance(error, OSError) and error.errno in LOST:
+            # Its helper died, which nobody noticed yet: another will do.
+            self._phase = Phase.QUEUED
+            self._launcher.again(self)
+            return
+        self._launcher.landed(self)
         if not isinstance(error, OSError):
             why = f"it can't be executed: {error}"
         elif error.errno == errno.EMSGSIZE:
@@ -392,7 +402,6 @@ class Program(StandardStreams):
             why = f"the agent has no descriptors left for its pipes: {error.strerror}"
         else:
             why = f"its helper can't be asked for it: {error.strerror}"
-        self._release()
         self.refuse(why)
 
     def _finish(self, reason: Failure) -> None:

@@ -39,8 +39,7 @@ That come with a packet, at most.
 
 LARGEST = 1 << 22
 """
-Bytes of the largest packet that is received: more than the kernel lets anyone send
-(net.core.wmem_max, doubled) unless it was told to.
+Bytes of the largest packet: what is sent is smaller, since no buffer is larger.
 """
 
 
