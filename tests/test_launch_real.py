@@ -574,14 +574,19 @@ class StopTests(RealCase):
             "    os.read(told, 1)\n"
             "    os._exit(7)\n"
             "import signal\n"
-            "def bye(*_): os.write(1, b'straggler'); os._exit(0)\n"
+            # its input ends when the agent knows that the leader has
+            "def bye(*_): os.read(0, 1); os.write(1, b'straggler'); os._exit(0)\n"
             "signal.signal(signal.SIGTERM, bye)\n"
             "os.setsid()\n"
             "os.write(tell, b'x')\n"
             "time.sleep(1000)\n"
         )
         program = self.launcher.program(
-            Command(argv=(sys.executable, "-I", "-S", "-c", code, marker), env=ENV)
+            Command(
+                argv=(sys.executable, "-I", "-S", "-c", code, marker),
+                env=ENV,
+                redirect_input=True,
+            )
         )
         recorder = Recorder()
         program.run(recorder)
