@@ -123,10 +123,12 @@ class Fetcher:
         try:
             response.deliverBody(body)
             await body.finished
-        finally:
+        except Exception:
             await body.settled
-            digest = await self.disk.run(file.close)
-        return digest
+            await self.disk.run(file.close)
+            raise
+        await body.settled
+        return await self.disk.run(file.close)
 
     def _check(self, connection: Connection, response: IResponse) -> None:
         """

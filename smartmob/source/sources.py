@@ -187,7 +187,7 @@ class Sources(Service):
             if sha256 is not None and not hmac.compare_digest(found, sha256.lower()):
                 raise SourceRefused(f"the archive's sha256 is {found}, not {sha256.lower()}")
             release = await self._unpacked(app, found, download, progress)
-        except BaseException:
+        except Exception:
             await self._let_go(download)
             raise
         try:
@@ -217,12 +217,19 @@ class Sources(Service):
 
     async def _let_go(self, download: Download) -> None:
         """
-        C{download} is needed by one less; the last one removes its file.
+        C{download} is needed by one less; the last one has its file removed, which is
+        done even if he does not wait for it.
         """
         download.holders -= 1
         if not download.holders:
-            await download.work.when_ended()
-            await self._removed(download.path)
+            await Shared(Deferred.fromCoroutine(self._clear(download))).when_ended()
+
+    async def _clear(self, download: Download) -> None:
+        """
+        Remove the file of a download.
+        """
+        await download.work.when_ended()
+        await self._removed(download.path)
 
     async def _unpacked(
         self, app: str, sha256: str, download: Download, progress: Callable[[State], None]
@@ -245,19 +252,21 @@ class Sources(Service):
         folder.holders.add(waiter)
         try:
             unpacked = await folder.work.join()
-            assert unpacked.procfile is not None, "_unpack refuses that"
-            release = Release(
-                app=app,
-                sha256=sha256,
-                path=Path(folder.path, unpacked.home),
-                procfile=unpacked.procfile,
-                dotenv=unpacked.dotenv,
-                source=folder,
-            )
-            folder.holders.add(release)
-            return release
-        finally:
+        except Exception:
             await self._leave(folder, waiter)
+            raise
+        assert unpacked.procfile is not None, "_unpack refuses that"
+        release = Release(
+            app=app,
+            sha256=sha256,
+            path=Path(folder.path, unpacked.home),
+            procfile=unpacked.procfile,
+            dotenv=unpacked.dotenv,
+            source=folder,
+        )
+        folder.holders.add(release)
+        folder.holders.discard(waiter)
+        return release
 
     async def _unpack(self, download: Download, path: str) -> Unpacked:
         """
@@ -266,8 +275,10 @@ class Sources(Service):
         try:
             async with self._unpackers:
                 unpacked = await self._unpacker.unpack(download.path, path)
-        finally:
+        except Exception:
             await self._let_go(download)
+            raise
+        await self._let_go(download)
         if unpacked.procfile is None:
             raise SourceRefused("the archive has no Procfile in its root or its one top folder")
         return unpacked
