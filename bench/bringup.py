@@ -1,0 +1,303 @@
+"""
+A thousand programs: how long until each has written its first line, what the agent answers
+meanwhile, and what they cost when nothing happens.
+
+The agent creates them by REST from one archive; supervisor, in turn with it, reads the same
+programs from its file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from time import monotonic, sleep
+
+from attrs import frozen
+
+from bench import archives, command, peers, system
+from bench.agents import Agent, Connection, agent
+from bench.building import build
+from bench.collecting import Collector
+from bench.ending import end
+from bench.figures import Aim, Report, Row, percentile, ratios
+from bench.pinging import pinged
+from bench.waking import NotTraced, system_calls
+
+PATIENCE = 180
+"""Seconds until all have to be up."""
+
+BRINGUP_AIM = Aim(bound=1)
+"""Times what supervisor takes."""
+
+PING_AIM = Aim(bound=50)
+"""Milliseconds."""
+
+IDLE_AIM = Aim(bound=0.05)
+"""Percent of a core."""
+
+NONE_AIM = Aim(bound=0)
+
+
+@frozen
+class Idle:
+    """
+    What is to run.
+    """
+
+    program: Path
+    count: int
+
+
+def create(made: Agent, source: str, idle: Idle, collector: Collector, clients: int) -> None:
+    """
+    Create all, over so many connections.
+    """
+
+    def some(first: int) -> None:
+        connection = Connection(made.port)
+        for number in range(first, idle.count, clients):
+            request = {
+                "app": "bench",
+                "node": f"idle.{number}",
+                "process_type": "idle",
+                "source_url": source,
+            }
+            connection.ask("POST", "/create-process", request)
+        connection.close()
+
+    with ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(some, first) for first in range(clients)]:
+            done.result()
+
+
+def lines_missing(made: Agent, idle: Idle) -> int:
+    """
+    How many of the programs have not had their first line kept by the agent.
+    """
+    connection = Connection(made.port)
+    missing = 0
+    for number in range(idle.count):
+        lines = connection.ask("GET", f"/process-logs/bench.idle.{number}")
+        missing += lines != b"a first line\n"
+    connection.close()
+    return missing
+
+
+def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
+    """
+    Fill the report.
+    """
+    idle = Idle(build(folder, "idle")["idle"], options.programs)
+    ours: list[float] = []
+    theirs: list[float] = []
+    pings: list[list[float]] = []
+    supervisor = None
+    if not options.no_peers:
+        try:
+            supervisor = peers.supervisor()
+        except peers.NotInstalled as error:
+            report.add(Row(what="bring-up", who="supervisor", note=str(error)))
+    for turn in range(options.rounds):
+        last = turn == options.rounds - 1
+        home = folder / f"{turn}"
+        home.mkdir()
+        if supervisor is not None:
+            theirs.append(_supervised(supervisor, idle, home, options, report, last))
+        with agent(home / "agent") as made:
+            collector = Collector(home / "collector")
+            procfile = {"idle": f"./idle {collector.path}"}
+            with (
+                archives.served(archives.pack(procfile, idle.program)) as source,
+                pinged(made.port) as answers,
+            ):
+                sleep(0.3)  # until it asks
+                began = monotonic()
+                create(made, source, idle, collector, options.clients)
+                ours.append(collector.wait(idle.count, PATIENCE) - began)
+            pings.append(answers)
+            missing = lines_missing(made, idle)
+            if missing:
+                report.add(
+                    Row(what="bring-up", who="smartmob", note=f"{missing} lines missing")
+                )
+            if last:
+                _tell_bringup(report, idle, ours, theirs, pings)
+                _quiet(options, home, report, made, idle)
+            collector.close()
+
+
+def _supervised(
+    path: Path, idle: Idle, home: Path, options: argparse.Namespace, report: Report, last: bool
+) -> float:
+    """
+    Seconds until supervisor has all of them up.
+    """
+    collector = Collector(home / "collector")
+    file = home / "supervisord.conf"
+    file.write_text(
+        f"[supervisord]\nnodaemon=true\nminfds={idle.count * 4 + 100}\n"
+        f"logfile={home}/supervisord.log\npidfile={home}/supervisord.pid\n"
+        f"[program:idle]\ncommand={idle.program} {collector.path}\n"
+        f"numprocs={idle.count}\nprocess_name=idle_%(process_num)d\n"
+        "stdout_logfile=NONE\nstderr_logfile=NONE\n"
+    )
+    began = monotonic()
+    process = subprocess.Popen(
+        [path, "-n", "-c", file],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        took = collector.wait(idle.count, PATIENCE) - began
+        if last:
+            sleep(options.settle)
+            seconds = min(options.idle, 10.0)
+            before = system.cpu_seconds([process.pid])
+            sleep(seconds)
+            used = system.cpu_seconds([process.pid]) - before
+            report.add(
+                Row(
+                    what=f"idle, {idle.count:,} programs, processor",
+                    who="supervisor",
+                    unit="% of a core",
+                    values=(used / seconds * 100,),
+                    note=f"over {seconds:g} s",
+                )
+            )
+    finally:
+        end(process, grace=60)
+        collector.close()
+    return took
+
+
+def _tell_bringup(
+    report: Report,
+    idle: Idle,
+    ours: list[float],
+    theirs: list[float],
+    pings: list[list[float]],
+) -> None:
+    what = f"bring-up of {idle.count:,} programs"
+    report.add(
+        Row(
+            what=what,
+            who="smartmob",
+            unit="s",
+            values=tuple(ours),
+            ratios=ratios(ours, theirs) if theirs else (),
+            to="supervisor" if theirs else "",
+            aim=BRINGUP_AIM if theirs else None,
+            note="from the first request; each line is kept by the agent",
+        )
+    )
+    if theirs:
+        note = "from its start; its output is thrown away"
+        row = Row(what=what, who="supervisor", unit="s", values=tuple(theirs), note=note)
+        report.add(row)
+    for percent, aim in ((50, None), (99, PING_AIM), (100, None)):
+        report.add(
+            Row(
+                what=f"/ping meanwhile, p{percent}",
+                who="smartmob",
+                unit="ms",
+                values=tuple(percentile(answers, percent) * 1e3 for answers in pings),
+                aim=aim,
+                note=f"{sum(map(len, pings)):,} answers",
+            )
+        )
+
+
+def _quiet(
+    options: argparse.Namespace, home: Path, report: Report, made: Agent, idle: Idle
+) -> None:
+    """
+    What they cost when nothing happens.
+    """
+    what = f"idle, {idle.count:,} programs"
+    helpers = made.helpers()
+    ours = [made.pid, *helpers]
+    sleep(options.settle)
+    used, woken = system.cpu_seconds(ours), system.switches(ours)
+    sleep(options.idle)
+    used, woken = system.cpu_seconds(ours) - used, system.switches(ours) - woken
+    report.add(
+        Row(
+            what=f"{what}, processor",
+            who="smartmob",
+            unit="% of a core",
+            values=(used / options.idle * 100,),
+            aim=IDLE_AIM,
+            note=f"agent, guardian and {len(helpers) - 1:,} reapers over {options.idle:g} s",
+        )
+    )
+    report.add(
+        Row(
+            what=f"{what}, context switches",
+            who="smartmob",
+            values=(woken,),
+            aim=NONE_AIM,
+            note="of the same, in the same time",
+        )
+    )
+    try:
+        calls = system_calls(ours, options.trace, home)
+    except NotTraced as error:
+        report.add(Row(what=f"{what}, system calls", who="smartmob", note=str(error)))
+    else:
+        report.add(
+            Row(
+                what=f"{what}, system calls",
+                who="smartmob",
+                values=(calls,),
+                aim=NONE_AIM,
+                note=f"strace -f of the same over {options.trace:g} s",
+            )
+        )
+    programs = [pid for pid in system.below(made.pid) if pid not in set(helpers)]
+    of_reapers = [system.pss([pid]) / 1024 for pid in helpers[1:]]
+    without = system.pss(ours)
+    for who, total, note in (
+        ("smartmob", without, "agent, guardian, reapers"),
+        ("and programs", without + system.pss(programs), f"and {len(programs):,} programs"),
+    ):
+        report.add(
+            Row(
+                what=f"{what}, memory (PSS) each",
+                who=who,
+                unit="KiB",
+                values=(total / 1024 / idle.count,),
+                note=f"{note}: {total / system.MIB:.0f} MiB",
+            )
+        )
+    report.add(
+        Row(
+            what=f"{what}, memory (PSS) of a reaper",
+            who="smartmob",
+            unit="KiB",
+            values=(median(of_reapers),),
+            note=f"the agent {system.pss([made.pid]) / system.MIB:.0f} MiB",
+        )
+    )
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """
+    How much is measured.
+    """
+    parser.add_argument("--programs", type=int, default=1000)
+    parser.add_argument("--clients", type=int, default=4, help="connections that create")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--settle", type=float, default=3.0, metavar="SECONDS")
+    parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--trace", type=float, default=5.0, metavar="SECONDS")
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    options(parser)
+    sys.exit(command.measured(parser.parse_args(), measure))
