@@ -228,7 +228,7 @@ def parse(data: bytes, *, head: bool = False) -> tuple[Answer, bytes]:
         body = b""
         while True:
             size, _, rest = rest.partition(b"\r\n")
-            length = int(size, 16)
+            length = int(size or b"0", 16)  # an answer that goes on has no last chunk yet
             body, rest = body + rest[:length], rest[length + 2 :]
             if not length:
                 return Answer(int(status), headers, body), rest
