@@ -147,7 +147,8 @@ class Sources(Service):
         @param slug: Whom it is for, for the log.
         @param sha256: What the archive's bytes must have, in hexadecimal digits.
         @param request_id: Sent on with the request, where this call makes one.
-        @param progress: Told C{DOWNLOADING} and C{UNPACKING}.
+        @param progress: Told C{DOWNLOADING} and C{UNPACKING}; it must not cancel what it
+            is told about from within.
         @return: Fails with L{SourceUnavailable<smartmob.source.errors.SourceUnavailable>}
             or L{SourceRefused}.
         """
