@@ -20,6 +20,7 @@ from smartmob.documents import CreateRequest, Limits, State
 from smartmob.main import AgentOptions
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
+from tests.support.machine import PAGE, transitions, with_table
 from tests.support.modules import modules, room_of
 from tests.support.papers import (
     TREE,
@@ -174,3 +175,23 @@ class ArchitectureTests(SynchronousTestCase):
         No module imports itself through others.
         """
         TopologicalSorter(modules()).prepare()
+
+
+class SupervisionTests(SynchronousTestCase):
+    """
+    docs/supervision.rst.
+    """
+
+    def test_transitions(self) -> None:
+        """
+        Its table is the machine's.
+        """
+        text = PAGE.read_text(encoding="utf-8")
+        self.assertEqual(text, with_table(text), "run python -m tests.support.machine")
+
+    def test_states(self) -> None:
+        """
+        It explains every state of the machine.
+        """
+        explained = set(first_cells(section(PAGE, "States")))
+        self.assertEqual(explained, set(transitions()))
