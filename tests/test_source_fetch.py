@@ -20,6 +20,8 @@ from twisted.internet.interfaces import IProtocol, IReactorFromThreads
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.client import BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IPolicyForHTTPS
 
 from smartmob import __version__
 from smartmob.source.body import HIGH_WATER
@@ -27,6 +29,7 @@ from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.fetch import Fetcher
 from smartmob.source.limits import SourceLimits
+from tests.support.certificates import own_certificate
 from tests.support.disks import InlineDisk, SlowDisk
 from tests.support.http_origin import Exchange, Origin, Script
 from tests.support.resolving import MemoryReactor, Names
@@ -336,6 +339,54 @@ class LoopbackTests(TestCase):
             await exchange.lost
             if os.path.exists(self.path):
                 os.unlink(self.path)
+
+
+class TlsTests(TestCase):
+    """
+    Downloads by https, from a server whose certificate is for C{localhost}.
+    """
+
+    def setUp(self) -> None:
+        """
+        A server.
+        """
+        self.certificate = own_certificate("localhost")
+        self.origin = Origin(reactor, self.certificate.options())
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.origin.stop()))
+        self.origin.serve("/a", b"hello")
+
+    async def fetched(self, host: str, policy: IPolicyForHTTPS) -> str:
+        """
+        Download, in C{policy}.
+        """
+        fetcher = Fetcher(reactor, InlineDisk(), policy=policy)
+        url = f"https://{host}:{self.origin.port}/a"
+        return await fetcher.fetch(url, self.mktemp(), "id-1")
+
+    async def test_trusted(self) -> None:
+        """
+        A server whose certificate is trusted is read from.
+        """
+        policy = BrowserLikePolicyForHTTPS(trustRoot=self.certificate)
+        self.assertEqual(await self.fetched("localhost", policy), HELLO)
+
+    async def test_notTrusted(self) -> None:
+        """
+        One whose certificate is not is refused, for good.
+        """
+        with self.assertRaises(SourceRefused) as raised:
+            await self.fetched("localhost", BrowserLikePolicyForHTTPS())
+        self.assertIn("no trusted TLS connection to localhost", raised.exception.reason)
+        self.assertIn("certificate verify failed", raised.exception.reason)
+
+    async def test_otherName(self) -> None:
+        """
+        So is one whose certificate is for another name.
+        """
+        policy = BrowserLikePolicyForHTTPS(trustRoot=self.certificate)
+        with self.assertRaises(SourceRefused) as raised:
+            await self.fetched("127.0.0.1", policy)
+        self.assertIn("127.0.0.1", raised.exception.reason)
 
 
 class _Plain(Exchange):

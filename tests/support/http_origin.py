@@ -5,13 +5,13 @@ An HTTP server that does exactly what a test says, right or wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IListeningPort,
-    IReactorTCP,
+    IOpenSSLContextFactory,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, ServerFactory
@@ -129,17 +129,20 @@ class Origin:
     @ivar exchanges: The connections that are open.
     """
 
-    def __init__(self, reactor: IReactorTCP) -> None:
+    def __init__(self, reactor: Any, context: IOpenSSLContextFactory | None = None) -> None:
+        """
+        @param context: For one that speaks TLS.
+        """
+        self._port: IListeningPort
         self.scripts: dict[str, Script] = {}
         self.requests: list[Exchange] = []
         self.exchanges: set[Exchange] = set()
         self._waiting: list[Deferred[Exchange]] = []
         self.factory = OriginFactory(self)
-        self._port: IListeningPort = reactor.listenTCP(
-            0,
-            self.factory,  # type: ignore[arg-type]  # of its own kind of protocol
-            interface="127.0.0.1",
-        )
+        if context is None:
+            self._port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
+        else:
+            self._port = reactor.listenSSL(0, self.factory, context, interface="127.0.0.1")
 
     @property
     def port(self) -> int:
