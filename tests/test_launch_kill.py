@@ -48,7 +48,7 @@ class Agent:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env=ENV,
+            env={**ENV, "PYTHONPATH": os.pathsep.join(sys.path)},
             user=user,
             group=user,
             extra_groups=None if user is None else [],
@@ -312,10 +312,7 @@ class HostTests(SynchronousTestCase):
         @return: The process, and its guardian.
         """
         said = "\0".join(words).encode().hex()
-        root = os.path.dirname(os.path.dirname(os.path.abspath(smartmob.__file__)))
-        start = f"import sys; sys.path.insert(0, {root!r}); sys.argv.pop(0); import runpy;"
-        run = f"runpy.run_path({launcher_host.__file__!r}, run_name='__main__')"
-        agent = Agent([sys.executable, "-c", start + run, "host", str(count), said])
+        agent = Agent([sys.executable, launcher_host.__file__, str(count), said])
         self.addCleanup(agent.kill)
         return agent, int(agent.hear().removeprefix("guardian "))
 

@@ -42,7 +42,9 @@ def main() -> None:
     assert launcher._helper is not None
     print("guardian", launcher._helper.pid, flush=True)
     for _ in range(count):
-        launcher.program(Command(argv=tuple(words), env=os.environ)).run(Relay())
+        launcher.program(Command(argv=tuple(words), env={"PATH": os.environ["PATH"]})).run(
+            Relay()
+        )
     reactor.run()
 
 
