@@ -64,7 +64,7 @@ def make_site(
     @param in_thread: Calls what blocks; in a thread of the reactor's, unless given.
     """
     routes = make_routes(agent, reactor, in_thread or partial(_in_thread, reactor))
-    names = {name.lower() for name in (*hosts, socket.gethostname())}
+    names = {name.lower() for name in (*hosts, socket.gethostname()) if name}
     gate = Gate(routes, frozenset(names), partial(_find, agent))
     return Connections(Site(gate, reactor))
 
