@@ -42,7 +42,6 @@ from smartmob.documents import State
 from smartmob.launch.interfaces import ILauncher
 from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceRefused
-from smartmob.source.fetch import Fetcher
 from smartmob.source.limits import SourceLimits
 from smartmob.source.release import Download, Folder, Release
 from smartmob.source.removal import remove_tree
@@ -59,7 +58,7 @@ _UNPACKERS = 2
 
 class IFetch(Protocol):
     """
-    What downloads, see L{Fetcher.fetch}.
+    What downloads, see L{Fetcher<smartmob.source.fetch.Fetcher>}.
     """
 
     async def fetch(self, url: str, path: str, request_id: str) -> str:
@@ -91,10 +90,11 @@ class Sources(Service):
         @param disk: Does what may wait for a disk, if not threads of our own.
         @param fetcher: Downloads, if not by HTTP.
         """
-        limits = limits or SourceLimits()
+        self._reactor = reactor
+        self._limits = limits = limits or SourceLimits()
         self._own_disk = Disk(IReactorFromThreads(reactor)) if disk is None else None
         self._disk: Worker = disk or self._own_disk  # type: ignore[assignment]  # one is set
-        self._fetcher: IFetch = fetcher or Fetcher(reactor, self._disk, limits)
+        self._fetcher = fetcher
         self._unpacker = Unpacker(IReactorTime(reactor), launcher, limits)
         self._unpackers = DeferredSemaphore(_UNPACKERS)
         self._downloads_path = os.path.abspath(folder.child("downloads").path)
@@ -205,12 +205,23 @@ class Sources(Service):
         download = self._downloads.get(url)
         if download is None or download.work.ended or not download.work.open:
             path = os.path.join(self._downloads_path, str(next(self._numbers)))
-            fetched = Deferred.fromCoroutine(self._fetcher.fetch(url, path, request_id))
+            fetched = Deferred.fromCoroutine(self._fetching().fetch(url, path, request_id))
             download = Download(path, Shared(fetched))
             if not download.work.ended:
                 self._downloads[url] = download
                 download.work.when_ended().addCallback(self._downloaded, url, download)
         return download
+
+    def _fetching(self) -> IFetch:
+        """
+        What downloads.
+        """
+        if self._fetcher is None:
+            # Its imports cost a start 20 ms that the agent does not have before.
+            from smartmob.source.fetch import Fetcher
+
+            self._fetcher = Fetcher(self._reactor, self._disk, self._limits)
+        return self._fetcher
 
     def _downloaded(self, _: None, url: str, download: Download) -> None:
         if self._downloads.get(url) is download:
