@@ -25,7 +25,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions, KeyPair
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
@@ -105,7 +105,8 @@ class SocketTests(TestCase):
         Listen.
         """
         self.process = FakeProcess()
-        site = Site(LinesApi(reactor, self.process).app.resource(), reactor=reactor)
+        self.clock = Clock()
+        site = Site(LinesApi(self.clock, self.process).app.resource(), reactor=reactor)
         port = await endpoint.listen(WrappingFactory(site))
         self.addCleanup(port.stopListening)
         return port
@@ -165,6 +166,45 @@ class SocketTests(TestCase):
         )
         client = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
         await self.relay(wrapClientTLS(CertificateOptions(), client))
+
+    async def test_signsOfLife(self) -> None:
+        """
+        What a client's machine takes counts as a sign of life, though its pongs are
+        stuck behind a backlog; that it takes no more is found out.
+        """
+        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+        client = Counter(b"?format=json")
+        await endpoint.connect(Factory.forProtocol(lambda: client))
+        await client.opened
+        transport = cast(Any, client.transport)
+        transport.pauseProducing()
+        console = self.process.console
+        [[subscription]] = console._readers.values()
+        while subscription.queued < 7 << 20:
+            console.received("stdout", (b"x" * 99 + b"\n") * 600, 1)
+            await deferLater(cast(IReactorTime, reactor), 0, lambda: None)
+        socket = transport.getHandle()
+        for _ in range(8):
+            self.clock.advance(29)
+            taken = 0
+            while taken < 1 << 20:
+                try:
+                    data = socket.recv(1 << 16)
+                    self.assertNotEqual(data, b"")
+                    taken += len(data)
+                except BlockingIOError:
+                    await deferLater(cast(IReactorTime, reactor), 0.001, lambda: None)
+            self.clock.advance(1)
+            self.assertEqual(len(console._budget), 1)
+        for _ in range(3):
+            self.assertEqual(len(console._budget), 1)
+            self.clock.advance(30)
+        await deferLater(cast(IReactorTime, reactor), 0, lambda: None)
+        self.assertEqual(len(console._budget), 0)
+        transport.abortConnection()
+        await client.lost
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     async def test_stuck(self) -> None:
         """

@@ -9,15 +9,21 @@ from typing import cast
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ITransport
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.protocols.policies import WrappingFactory
 from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.server import Site
+from twisted.web.http import HTTPChannel
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface.verify import verifyObject
 
 from smartmob.documents import LastExit, State
 from smartmob.lines.bounds import Bounds
+from smartmob.web.console import Carrier, ConsoleSockets
+from smartmob.web.query import ConsoleQuery
 from tests.support.websockets import (
     ACCEPT,
     UPGRADE,
@@ -169,6 +175,24 @@ class AttachTests(ConsoleTestCase):
                 self.assertIn(b"sec-websocket-version: 13", head.lower())
                 self.assertNotIn(b"html", bytes(client.connection.taken))
                 self.assertIn(b'"code": "upgrade-required"', bytes(client.connection.taken))
+
+    def test_oldHttp(self) -> None:
+        """
+        There is no WebSocket over HTTP/1.0.
+        """
+        client = self.client()
+        head = client.ask(get(b"/attach", UPGRADE).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        self.assertIn(b" 426 ", head)
+
+    def test_carrier(self) -> None:
+        """
+        What Autobahn is given as its transport is one.
+        """
+        client = self.client(b"")
+        carrier = Carrier(client.connection)
+        verifyObject(ITransport, carrier)
+        carrier.writeSequence([b"\x81", b"\x01a"])
+        self.assertEqual(client.texts(), [b"a"])
 
     def test_oddHeaders(self) -> None:
         """
@@ -352,12 +376,32 @@ class EndingTests(ConsoleTestCase):
 
     def test_lostBeforeTheHandshake(self) -> None:
         """
-        A connection that is being closed already is not taken over.
+        A request whose client is gone already takes no place among the readers.
         """
+        request = Request(cast(HTTPChannel, DummyChannel()))
+        request.method, request.clientproto = b"GET", b"HTTP/1.1"
+        for name, value in UPGRADE.items():
+            request.requestHeaders.addRawHeader(name, value)
+        sockets = ConsoleSockets(self.reactor)
+        resource = sockets.resource(self.process, request, ConsoleQuery())
+        self.assertEqual(len(self.console._budget), 1)
+        request.channel = cast(HTTPChannel, None)
+        self.assertEqual(resource.render(request), NOT_DONE_YET)
+        self.assertNothingLeft()
+
+    def test_takeOverFails(self) -> None:
+        """
+        A connection that can't be taken over is logged and closed.
+        """
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
         client = self.client()
-        client.connection.loseConnection()
-        client.connection.protocol.dataReceived(get(b"/attach", UPGRADE))
-        client.connection.flush()
+        self.patch(client.connection, "unregisterProducer", fail)
+        client.attach()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(client.connection.aborted)
         self.assertNothingLeft()
 
     def test_tooBig(self) -> None:

@@ -121,16 +121,11 @@ class Ring:
         chunks: list[Chunk] = []
         lines, size = self._max_lines, self._max_size
         for chunk in reversed(self._chunks):
-            if chunk.count > lines:
-                chunk = chunk.last(lines)
+            chunk = chunk.last(lines)
             if chunk.size > size:
                 chunk = chunk.last(_fitting(chunk, size))
-                if chunk.count:
-                    chunks.append(chunk)
-                break
-            if not chunk.count:
-                break
-            chunks.append(chunk)
+            if chunk.count:
+                chunks.append(chunk)
             lines -= chunk.count
             size -= chunk.size
         chunks.reverse()

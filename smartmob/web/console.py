@@ -147,16 +147,17 @@ class Upgrade(Resource):
         if transport is None or transport.disconnecting:
             self._protocol.attachment.gone()
             return NOT_DONE_YET
-        channel.transport = None
-        # What came right behind the handshake is still to be delivered, in this
-        # turn of the reactor.
-        channel.rawDataReceived = self._protocol.dataReceived
         try:
             self._take(transport)
         except Exception:
             _log.failure("a WebSocket could not take over its connection")
-            transport.abortConnection()
             self._protocol.attachment.gone()
+            transport.abortConnection()
+        else:
+            channel.transport = None
+            # What came right behind the handshake is still to be delivered, in this
+            # turn of the reactor.
+            channel.rawDataReceived = self._protocol.dataReceived
         return NOT_DONE_YET
 
     def _take(self, transport: Any) -> None:
@@ -165,14 +166,12 @@ class Upgrade(Resource):
         no more: then nothing of it can fail, and no answer is Autobahn's own.
         """
         protocol = self._protocol
-        if isinstance(transport, ProtocolWrapper):
-            transport.wrappedProtocol = protocol
-        elif isinstance(transport.protocol, ProtocolWrapper):
-            transport.protocol.wrappedProtocol = protocol
-        else:
-            transport.protocol = protocol
         transport.unregisterProducer()
         protocol.makeConnection(Carrier(transport))
+        if isinstance(transport, ProtocolWrapper):
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
         transport.resumeProducing()
         protocol.dataReceived(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"

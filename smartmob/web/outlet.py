@@ -80,7 +80,7 @@ class Outlet:
             unsent = array("i", [0])
             try:
                 ioctl(descriptor.fileno(), TIOCOUTQ, unsent)
-            except OSError:
+            except (OSError, ValueError):  # closed
                 return waiting
             waiting += unsent[0]
         return waiting
