@@ -41,6 +41,13 @@ STOP_TIMEOUT = 80.0
 """Seconds after which programs that still use their grace are killed."""
 
 
+class CantStart(Exception):
+    """
+    Why an agent can't start, for a twistd that has gone to the background: the one
+    that waits for it in the foreground says so, but waits for ever on a SystemExit.
+    """
+
+
 @define(eq=False)
 class House(Service):
     """
@@ -50,6 +57,7 @@ class House(Service):
         framework's news in between.
     @ivar insecure: Listen where other machines can reach it, though nobody is
         asked who they are.
+    @ivar told_by_twistd: It fails with L{CantStart}.
     @ivar came_up: All ports have listened and processes could be launched.
     @ivar ready: Called once all ports listen and processes can be launched.
     """
@@ -65,6 +73,7 @@ class House(Service):
     addresses: list[Address]
     observer: ILogObserver | None = None
     insecure: bool = False
+    told_by_twistd: bool = False
     ready: Callable[[], None] = lambda: None
     came_up: bool = False
     _ports: list[IListeningPort] = field(factory=list)
@@ -86,10 +95,7 @@ class House(Service):
             and nothing is left running.
         """
         super().startService()
-        try:
-            self.folder.open()
-        except (FolderTaken, OSError) as error:
-            self._fail(f"{error}")
+        self.open_folder()
         self._listen()
         try:
             self.sources.startService()
@@ -98,6 +104,17 @@ class House(Service):
             self._fail(f"can't start: {error}")
         self.launcher.whenReady().addCallbacks(self._ready, self._unready)
         self.reactor.callWhenRunning(self._take_signals)
+
+    def open_folder(self) -> None:
+        """
+        Make the state folder this agent's, before all else.
+
+        @raise SystemExit: As L{startService}.
+        """
+        try:
+            self.folder.open()
+        except (FolderTaken, OSError) as error:
+            self._fail(f"{error}")
 
     def stopService(self) -> Deferred[None]:
         """
@@ -152,6 +169,8 @@ class House(Service):
         for port in self._ports:
             port.stopListening()
         self.folder.close()
+        if self.told_by_twistd:
+            raise CantStart(why)
         sys.stderr.write(f"smartmob: {why}\n")
         raise SystemExit(code)
 

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = None
     if terminal is not None:
         house.ready = terminal.let_go
-        house.folder.open()
+        house.open_folder()
         out = (options["state-dir"] / "agent.log").open("a", encoding="utf-8")
     globalLogBeginner.beginLoggingTo(
         [observer(options["verbosity"], options["log-format"], out)],

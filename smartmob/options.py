@@ -42,6 +42,7 @@ class Options(usage.Options):
         super().__init__()
         self["bind"] = []
         self["verbosity"] = 0
+        self["daemonised"] = False
         self["observer"] = None
 
     def opt_bind(self, address: str) -> None:
@@ -99,6 +100,7 @@ class Options(usage.Options):
         parent = self.parent
         if parent is None:
             return
+        self["daemonised"] = parent.get("nodaemon") == 0
         chosen = parent.get("logger") or parent.get("logfile") or parent.get("syslog")
         ours = observer(self["verbosity"], self["log-format"])
         if "fileLogObserverFactory" in parent:

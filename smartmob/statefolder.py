@@ -31,12 +31,15 @@ class StateFolder:
     def open(self) -> None:
         """
         Make the folder where there is none, for the agent's user only, and lock it.
+        Opening it once more changes nothing.
 
         The lock is flock(2)'s: it goes with the agent, however that ends.
 
         @raise FolderTaken: Another agent has it.
         @raise OSError: It can't be used.
         """
+        if self._lock is not None:
+            return
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(self.path, 0o700)
         lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -59,4 +59,5 @@ def makeService(options: Options) -> House:
         addresses=addresses,
         observer=options["observer"],
         insecure=bool(options["insecure"]),
+        told_by_twistd=options["daemonised"],
     )
