@@ -46,7 +46,7 @@ from smartmob.launch.execution import (
     prctl,
     restore_internal_signals,
 )
-from smartmob.launch.reaper import PEER, Mailbox, become_reaper
+from smartmob.launch.reaper import PEER, Mailbox, Reaper
 from smartmob.launch.tree import PATIENCE, children, fell, strike
 
 TYPE_CHECKING = False  # importing typing costs each program memory
@@ -59,6 +59,7 @@ _WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
 
 class Guardian:
     """
+    @ivar reaper: What each child becomes.
     @ivar reapers: Those that live.
     @ivar spared: Orphans that can't be ended.
     @ivar until: How long orphans are hunted (monotonic); C{None}: there are none.
@@ -66,6 +67,7 @@ class Guardian:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
+        self.reaper = Reaper(mailbox)
         self.me = os.getpid()
         self.agent = os.getppid()
         self.reapers: set[int] = set()
@@ -76,7 +78,7 @@ class Guardian:
         """
         Stay until the agent is gone.
         """
-        self.mailbox.listen()
+        self.mailbox.listen(self.me)
         self.mailbox.send(wire.READY)
         self.hear()
         while True:
@@ -123,7 +125,7 @@ class Guardian:
             self.reapers.add(pid)
             return
         try:
-            become_reaper(packet, descriptors, self.mailbox, self.me)
+            self.reaper.live(packet, descriptors, self.me)
         except BaseException as e:  # whatever it is, this copy of the guardian has to end
             self.mailbox.send(wire.pack(wire.BROKEN, repr(e).encode()))
         finally:

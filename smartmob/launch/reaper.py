@@ -64,11 +64,13 @@ class Mailbox:
         self._poll = poll()
         self._poll.register(PEER, POLLIN)
 
-    def listen(self) -> None:
+    def listen(self, me: int) -> None:
         """
         Have SIGIO sent to this process whenever there is something to receive.
+
+        @param me: Its pid.
         """
-        fcntl(PEER, F_SETOWN, os.getpid())
+        fcntl(PEER, F_SETOWN, me)
         fcntl(PEER, F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
 
     def waiting(self) -> bool:
@@ -129,26 +131,39 @@ class Reaper:
         "stdout",
     )
 
-    def __init__(self, order: bytes, control: Mailbox, stdout: int, stderr: int) -> None:
+    def __init__(self, control: Mailbox) -> None:
         """
-        @param order: What to execute, as it came.
+        Made once, by the guardian, for all its children to become: to make it anew
+        would cost each of them 100 KB.
         """
-        self.order = order
         self.control = control
-        self.stdout = stdout
-        self.stderr = stderr
-        self.me = os.getpid()
-        self.pid = 0
-        self.ended = False
+        self.order = b""
+        self.stdout = self.stderr = self.me = self.pid = 0
+        self.ended = self.left = False
         self.deadline: float | None = None
-        self.left = False
 
-    def live(self, stdin: int) -> NoReturn:
+    def live(self, order: bytes, descriptors: list[int], guardian: int) -> NoReturn:
         """
-        Execute the program, and stay until nobody can ask for it again.
+        What the guardian's child does: execute the program, and stay until nobody can
+        ask for it again.
+
+        @param order: What to execute, as it came.
+        @param descriptors: Those that came with the order.
+        @param guardian: The pid of the guardian.
         """
-        self.control.listen()
-        self.launch(stdin)
+        control, self.stdout, self.stderr, *stdin = descriptors
+        os.dup2(control, PEER, False)
+        os.close(control)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_PDEATHSIG, SIGTERM)
+        if os.getppid() != guardian:
+            os._exit(0)
+        prctl(PR_SET_NAME, b"smartmob-reaper")
+        os.setsid()
+        self.me = os.getpid()
+        self.order = order
+        self.control.listen(self.me)
+        self.launch(*stdin or (0,))
         self.hear()
         while True:
             woken: struct_siginfo | None
@@ -298,25 +313,3 @@ class Reaper:
         """
         self.pid = 0
         os._exit(LEFT if fell(self.me, self.reap, {}) else 0)
-
-
-def become_reaper(
-    order: bytes, descriptors: list[int], mailbox: Mailbox, guardian: int
-) -> NoReturn:
-    """
-    What the guardian's child does.
-
-    @param descriptors: Those that came with the order.
-    @param mailbox: The guardian's.
-    @param guardian: The pid of the guardian.
-    """
-    control, stdout, stderr, *stdin = descriptors
-    os.dup2(control, PEER, inheritable=False)
-    os.close(control)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    prctl(PR_SET_PDEATHSIG, SIGTERM)
-    if os.getppid() != guardian:
-        os._exit(0)
-    prctl(PR_SET_NAME, b"smartmob-reaper")
-    os.setsid()
-    Reaper(order, mailbox, stdout, stderr).live(*stdin or (0,))
