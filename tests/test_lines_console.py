@@ -24,8 +24,10 @@ from smartmob.lines.encodings import (
     SSE_JSON,
     TEXT,
     Encoding,
+    JsonFrames,
 )
 from smartmob.lines.readers import Ending, IReader, Subscription, TooManyReaders
+from smartmob.lines.ring import Chunk
 from smartmob.web.attachment import Attachment
 from smartmob.web.logs import Follower
 from tests.support.websockets import consoles, decode
@@ -460,6 +462,22 @@ class SlowTests(SynchronousTestCase):
         self.assertEqual(self.consoles.queued, 0)
         self.lines(2)
         self.assertAccounted(reader, 502)
+
+    def test_missedAreNotEncoded(self) -> None:
+        """
+        Lines that all readers of a format miss cost nobody the making of it.
+        """
+        made: list[int] = []
+
+        class Counted(JsonFrames):
+            def lines(self, chunk: Chunk) -> bytes:
+                made.append(chunk.first)
+                return super().lines(chunk)
+
+        self.bound(queue=1_000)
+        attach(self.console, Counted(), room=0)
+        self.lines(100)
+        self.assertLess(len(made), 10)
 
     def test_missedByStream(self) -> None:
         """

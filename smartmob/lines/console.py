@@ -12,7 +12,7 @@ from smartmob.documents import LastExit, State
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Budget, Ending, IReader, Subscription
-from smartmob.lines.ring import Chunk, Ring
+from smartmob.lines.ring import Chunk, Ring, split
 from smartmob.lines.splitter import Block, Splitter, valid
 
 AGENT = "smartmob"
@@ -227,7 +227,9 @@ class Console:
 
     def _publish(self, block: Block, stream: str, pid: int | None, own: bool = False) -> None:
         data = block.data
-        count = data.count(b"\n")
+        # Where somebody reads they are split, which counts them, too.
+        lines = split(data) if self._readers else None
+        count = data.count(b"\n") if lines is None else len(lines)
         chunk = Chunk(
             first=self.next,
             count=count,
@@ -237,22 +239,29 @@ class Console:
             pid=pid,
             partial=block.partial,
             own=own,
+            split=lines,
         )
         self.next += count
         self._kept(self._ring.append(chunk))
-        if not self._readers:
+        if lines is None:
             return
-        encoded: dict[Encoding, bytes] = {}
-        for (encoding, streams), readers in list(self._readers.items()):
-            if streams and stream not in streams:
-                continue
-            lines = encoded.get(encoding)
-            if lines is None:
-                lines = encoded[encoding] = encoding.lines(chunk)
-            for reader in readers:
-                reader.lines(lines, count)
+        self._give(chunk)
+        chunk.split = None
         if self.on_blocked is not None and not self.blocked:
             self._check()
+
+    def _give(self, chunk: Chunk) -> None:
+        encoded: dict[Encoding, bytes] = {}
+        for (encoding, streams), readers in list(self._readers.items()):
+            if streams and chunk.stream not in streams:
+                continue
+            for reader in readers:
+                if reader.misses(chunk.count):
+                    continue
+                lines = encoded.get(encoding)
+                if lines is None:
+                    lines = encoded[encoding] = encoding.lines(chunk)
+                reader.lines(lines, chunk.count)
 
     def _event(self, document: Mapping[str, object]) -> None:
         encoded: dict[Encoding, bytes] = {}

@@ -159,6 +159,15 @@ class Subscription:
 
     # What the console says.
 
+    def misses(self, count: int) -> bool:
+        """
+        Whether it is to miss so many lines, for which then nobody has to encode them.
+        """
+        if self._phase is not _Phase.SKIPS:
+            return False
+        self._missed += count
+        return True
+
     def lines(self, data: bytes, count: int) -> None:
         """
         So many lines, encoded.

@@ -26,6 +26,7 @@ class Chunk:
     @ivar pid: Whose they are; C{None} where that is the agent.
     @ivar partial: It is one line, a piece of one that goes on in a later chunk.
     @ivar own: They are the agent's own words.
+    @ivar split: Each line without its end, where somebody has split it just now.
     """
 
     first: int
@@ -36,6 +37,7 @@ class Chunk:
     pid: int | None
     partial: bool = False
     own: bool = False
+    split: list[bytes] | None = None
 
     @property
     def size(self) -> int:
@@ -48,9 +50,9 @@ class Chunk:
         """
         Each line, without its end.
         """
-        lines = self.data.split(b"\n")
-        lines.pop()
-        return lines
+        if self.split is not None:
+            return self.split
+        return split(self.data)
 
     def last(self, count: int) -> Chunk:
         """
@@ -65,6 +67,15 @@ class Chunk:
             count=count,
             data=b"\n".join([*lines, b""]),
         )
+
+
+def split(data: bytes) -> list[bytes]:
+    """
+    Each line, without its end.
+    """
+    lines = data.split(b"\n")
+    lines.pop()
+    return lines
 
 
 class Ring:
