@@ -184,7 +184,7 @@ def _compare(
     for _ in range(options.rounds):
         for who, measure in measures.items():
             # The slow ones get fewer lines to move: a rate is a rate.
-            slowness = {"websocketd": 20}.get(who, 1) * (4 if clients > 1 else 1)
+            slowness = {"websocketd": 8}.get(who, 1) * (4 if clients > 1 else 1)
             emission = Emission.make(emit, kind, max(1, options.lines // slowness), folder)
             try:
                 run = measure(emission, clients)
