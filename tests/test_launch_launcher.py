@@ -17,9 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.documents import Left
 from smartmob.launch import wire
+from smartmob.launch.departures import OVERDUE, WINDOW
 from smartmob.launch.helper import Helper, packet_pair
 from smartmob.launch.interfaces import Command, LauncherLost, NotExecuted
-from smartmob.launch.launcher import WINDOW, Launcher
+from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import LINGER, Program
 from tests.support.processes import Recorder
 
@@ -476,6 +477,18 @@ class StartTests(LauncherCase):
         self.reactor.turn()
         self.assertEqual(len(self.arrived()), 3)
 
+    def test_overdue(self) -> None:
+        """
+        A start that hangs keeps the others waiting for some seconds, and no longer.
+        """
+        for _ in range(WINDOW + 1):
+            self.program()
+        self.assertEqual(len(self.arrived()), WINDOW)
+        self.reactor.advance(OVERDUE - 0.1)
+        self.assertEqual(len(self.arrived()), 0)
+        self.reactor.advance(0.1)
+        self.assertEqual(len(self.arrived()), 1)
+
     def test_stopWhileQueued(self) -> None:
         """
         What is stopped before its turn came is never executed.
@@ -553,7 +566,7 @@ class StartTests(LauncherCase):
         self.assertEqual(reason.exitCode, 126)
         self.assertIn("too large", reason.why)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
-        self.assertEqual(self.launcher._flying, set())
+        self.assertEqual(self.launcher._departures._flying, {})
 
     def test_noDescriptors(self) -> None:
         """

@@ -5,7 +5,6 @@ The service that starts programs.
 from __future__ import annotations
 
 import resource
-from collections import deque
 from collections.abc import Callable
 
 from twisted.application.service import Service
@@ -15,6 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.launch import wire
+from smartmob.launch.departures import Departing, Departures
 from smartmob.launch.helper import Helper, start_guardian
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
 from smartmob.launch.packets import Packets
@@ -22,12 +22,6 @@ from smartmob.launch.pipes import Reactor
 from smartmob.launch.program import Program
 
 _log = Logger()
-
-WINDOW = 8
-"""
-Starts that are under way at once.  A thousand forks at the same moment would starve
-the agent.
-"""
 
 PATIENCE = 10.0
 """
@@ -39,6 +33,9 @@ SLOWEST = 5.0
 """
 Seconds between two attempts to start a guardian, at most.
 """
+
+
+_ENDING = "the agent is about to end"
 
 
 @implementer(ILauncher)
@@ -70,10 +67,9 @@ class Launcher(Service):
         self._failures = 0
         self._again: IDelayedCall | None = None
         self._waiting_for_ready: list[Deferred[None]] = []
-        self._queue: deque[Program] = deque()
-        self._flying: set[Program] = set()
-        self._active: set[Program] = set()
-        self._holding: set[Program] = set()
+        self._departures = Departures(reactor, self._is_open)
+        self._active: set[Departing] = set()
+        self._holding: set[Departing] = set()
         self._stopping: Deferred[None] | None = None
         self._stop_timer: IDelayedCall | None = None
 
@@ -110,9 +106,7 @@ class Launcher(Service):
             if self._again is not None:
                 self._again.cancel()
                 self._again = None
-            queue, self._queue = self._queue, deque()
-            for program in queue:
-                program.refuse("the agent is about to end")
+            self._departures.close(_ENDING)
             if self._guardian is not None:
                 self._guardian.hang_up()
                 self._stop_timer = self.reactor.callLater(PATIENCE, self._lose_patience)
@@ -133,48 +127,44 @@ class Launcher(Service):
 
     # What programs ask for.
 
-    def enter(self, program: Program) -> None:
+    def enter(self, program: Departing) -> None:
         """
         A run begins.
         """
         if not self.running:
             raise RuntimeError("the launcher does not run")
         self._active.add(program)
-        self._queue.append(program)
-        self._depart()
+        self._departures.enter(program)
 
-    def again(self, program: Program) -> None:
+    def again(self, program: Departing) -> None:
         """
         A start led nowhere.
         """
-        self._flying.discard(program)
         if self.running:
-            self._queue.appendleft(program)
-            self._depart()
+            self._departures.again(program)
         else:
-            program.refuse("the agent is about to end")
+            program.refuse(_ENDING)
 
-    def withdraw(self, program: Program) -> None:
+    def withdraw(self, program: Departing) -> None:
         """
         A run is not to begin.
         """
-        self._queue.remove(program)
+        self._departures.withdraw(program)
 
-    def landed(self, program: Program) -> None:
+    def landed(self, program: Departing) -> None:
         """
         A start is over.
         """
-        self._flying.discard(program)
-        self._depart()
+        self._departures.landed(program)
 
-    def ended(self, program: Program) -> None:
+    def ended(self, program: Departing) -> None:
         """
         A run is over.
         """
         self._active.discard(program)
         self._check()
 
-    def holds(self, program: Program, something: bool) -> None:
+    def holds(self, program: Departing, something: bool) -> None:
         """
         A program has descriptors, or has them no more.
         """
@@ -195,13 +185,8 @@ class Launcher(Service):
         assert self._guardian is not None
         self._guardian.send(packet, descriptors, undelivered)
 
-    def _depart(self) -> None:
-        while self._queue and len(self._flying) < WINDOW:
-            if self._guardian is None or self._guardian.broken:
-                return
-            program = self._queue.popleft()
-            self._flying.add(program)
-            program.depart()
+    def _is_open(self) -> bool:
+        return self._guardian is not None and not self._guardian.broken
 
     # The guardian.
 
@@ -243,7 +228,7 @@ class Launcher(Service):
             except OSError as e:
                 _log.error("no guardian can be started: {why}", why=e.strerror)
             else:
-                self._depart()
+                self._departures.go()
                 return
         self._failures += 1
         delay = min(SLOWEST, 0.05 * 2**self._failures)

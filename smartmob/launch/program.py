@@ -7,8 +7,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ProcessExitedAlready
@@ -19,10 +17,12 @@ from zope.interface import implementer
 
 from smartmob.documents import Left
 from smartmob.launch import wire
+from smartmob.launch.departures import Starts
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
 from smartmob.launch.link import Link, input_pipe
 from smartmob.launch.packets import LOST
-from smartmob.launch.pipes import Reactor, Writer
+from smartmob.launch.phase import Phase
+from smartmob.launch.pipes import Writer
 from smartmob.launch.terms import ending, order, signal_number, text
 from smartmob.launch.transport import StandardStreams
 from smartmob.launch.tree import name
@@ -34,61 +34,6 @@ LINGER = 1.0
 Seconds for which output is still read when the reaper is gone but somebody holds
 the pipes.
 """
-
-
-class Phase(Enum):
-    """
-    Where a run stands.
-    """
-
-    IDLE = auto()
-    """No run is under way."""
-    QUEUED = auto()
-    """It waits for its turn."""
-    ASKED = auto()
-    """Its reaper was asked to execute it."""
-    RUNNING = auto()
-    """Its leader runs."""
-    EXITED = auto()
-    """Its leader has ended; its tree, perhaps, not."""
-    LOST = auto()
-    """Its reaper is gone; its last output is read."""
-    REFUSED = auto()
-    """It will not be executed; its protocol is about to be told."""
-
-
-class Starts(Protocol):
-    """
-    What a program needs of its launcher.
-    """
-
-    reactor: Reactor
-
-    def enter(self, program: Program) -> None:
-        """Call C{program.depart()} as soon as there is room for one more start."""
-
-    def again(self, program: Program) -> None:
-        """The same, since its last departure led nowhere."""
-
-    def withdraw(self, program: Program) -> None:
-        """Do not."""
-
-    def landed(self, program: Program) -> None:
-        """The start is over, with or without success: there is room for another."""
-
-    def ended(self, program: Program) -> None:
-        """The run that C{enter} began is over."""
-
-    def order(
-        self,
-        packet: bytes,
-        descriptors: tuple[int, ...],
-        undelivered: Callable[[OSError], None],
-    ) -> None:
-        """Send an order to the guardian."""
-
-    def holds(self, program: Program, something: bool) -> None:
-        """The program has descriptors open, or not, while no run is under way."""
 
 
 @implementer(IProgram)
@@ -245,7 +190,7 @@ class Program(StandardStreams):
         if self._phase is Phase.QUEUED:
             self._launcher.withdraw(self)
             self.refuse("it was stopped before it was executed")
-        elif self._phase in _STOPPABLE and self._link is not None:
+        elif self._phase.stoppable and self._link is not None:
             self._link.control.send(packet)
 
     # What the launcher says.
@@ -442,9 +387,6 @@ class Program(StandardStreams):
             what(*args)
         except Exception:
             _log.failure("told of {pid}, its protocol failed", pid=self.pid)
-
-
-_STOPPABLE = (Phase.ASKED, Phase.RUNNING, Phase.EXITED)
 
 
 def _called(pid: int) -> str | None:
