@@ -4,7 +4,7 @@ Tests of L{smartmob.dotenv}.
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -56,6 +56,9 @@ ERRORS: dict[bytes, tuple[int, str]] = {
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_characters="\0\n\r'", exclude_categories=["Cs"]))
 
+#: Machines that run tests may be busy.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 class DotenvTests(SynchronousTestCase):
     """
@@ -88,6 +91,7 @@ class DotenvTests(SynchronousTestCase):
         data = b"# x \\\n\r\n B=1 \\\r\n   2\\\n3\r\n\nA='4 \\\n 5'"
         self.assertEqual(list(parse(data).items()), [("B", "1 2 3"), ("A", "4 5")])
 
+    @PATIENT
     @given(st.binary())
     def test_anyBytes(self, data: bytes) -> None:
         """
@@ -101,6 +105,7 @@ class DotenvTests(SynchronousTestCase):
             else:
                 self.assertFalse(any("\n" in v or "\0" in v for v in variables.values()))
 
+    @PATIENT
     @given(st.dictionaries(NAMES, VALUES))
     def test_roundTrip(self, variables: dict[str, str]) -> None:
         """

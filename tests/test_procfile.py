@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -98,6 +98,9 @@ COMMANDS = st.from_regex(r"[a-z./][^\0\n\r]*[^\0\n\r\\\s]", fullmatch=True).filt
     lambda text: not text.startswith("env") and "=" not in text and text.isprintable()
 )
 
+#: Machines that run tests may be busy.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 class ProcfileTests(SynchronousTestCase):
     """
@@ -162,6 +165,7 @@ class ProcfileTests(SynchronousTestCase):
         """
         self.assertNotIn("s3cret", repr(parse(b"web: A=s3cret run")))
 
+    @PATIENT
     @given(st.binary())
     @example(b"web: \\\n\\\n\\")
     @example(b"web: A=\\")
@@ -172,6 +176,7 @@ class ProcfileTests(SynchronousTestCase):
         self.check_anything(b"web: " + data)
         self.check_anything(data)
 
+    @PATIENT
     @given(st.text(alphabet="A=1 '\"\\$`(){};&|#\nenv:x\t-"))
     def test_anyText(self, text: str) -> None:
         """
@@ -191,6 +196,7 @@ class ProcfileTests(SynchronousTestCase):
             for process_type in types.values():
                 self.assertTrue(process_type.command.strip())
 
+    @PATIENT
     @given(st.dictionaries(TYPES, st.tuples(st.dictionaries(NAMES, TEXT), COMMANDS)))
     def test_roundTrip(self, types: dict[str, tuple[dict[str, str], str]]) -> None:
         """
@@ -239,6 +245,7 @@ class PlainWordsTests(SynchronousTestCase):
         ):
             self.assertIs(plain_words(command), None, command)
 
+    @PATIENT
     @given(st.text(alphabet="ab=/.,:@%+-_09 \t'\"\\$*~#é"))
     def test_asAShell(self, command: str) -> None:
         """

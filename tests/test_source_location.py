@@ -4,7 +4,7 @@ Tests of L{smartmob.source.location}.
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -40,6 +40,9 @@ REFUSED: dict[str, str] = {
     "http://h/\0": "white space",
     "http://h\\@g/": "white space",
 }
+
+#: Machines that run tests may be busy.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class LocationTests(SynchronousTestCase):
@@ -115,6 +118,7 @@ class LocationTests(SynchronousTestCase):
             self.assertIn("https://h/a", error.reason)
             self.assertNotIn("secret", error.reason)
 
+    @PATIENT
     @given(st.text() | st.text().map(lambda text: "http://" + text))
     def test_anything(self, text: str) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -568,6 +568,11 @@ class AnyOrderTests(SynchronousTestCase):
         In whatever order things happen, nothing is lost and nothing is left.
         """
         run = SourcesMachine.TestCase
-        run.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+        run.settings = settings(
+            max_examples=200,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
         case = run()
         case.runTest()

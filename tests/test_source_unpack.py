@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
@@ -65,6 +65,10 @@ def found(path: str) -> dict[str, str]:
             kind = "link" if stat.S_ISLNK(mode) else f"{mode:o}"
             things[os.path.relpath(full, path)] = kind
     return things
+
+
+#: Machines that run tests may be busy.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class ProcessTests(TestCase):
@@ -402,7 +406,7 @@ class AnyArchiveTests(SynchronousTestCase):
         self.assertEqual(os.listdir(f"{base}/in"), ["X.tmp" if code else "X"])
         return None if code else target
 
-    @settings(deadline=None)
+    @PATIENT
     @given(st.lists(ENTRIES, max_size=8))
     def test_entries(self, entries: list[Entry]) -> None:
         """
@@ -418,7 +422,7 @@ class AnyArchiveTests(SynchronousTestCase):
                 real = os.path.realpath(os.path.join(parent, name))
                 self.assertEqual(os.path.commonpath((root, real)), root)
 
-    @settings(deadline=None)
+    @PATIENT
     @given(st.integers(0, 3000), st.integers(0, 255), st.sampled_from([tar, tgz, zipped]))
     def test_changedByte(self, at: int, value: int, build: Callable[..., bytes]) -> None:
         """
@@ -428,7 +432,7 @@ class AnyArchiveTests(SynchronousTestCase):
         data[at % len(data)] = value
         self.unpack(bytes(data))
 
-    @settings(deadline=None)
+    @PATIENT
     @given(st.binary(max_size=2000), st.sampled_from([b"", b"PK\3\4", b"\x1f\x8b", b"BZh"]))
     def test_anyBytes(self, data: bytes, magic: bytes) -> None:
         """
