@@ -17,6 +17,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 import smartmob
+from smartmob.launch import tree
 from smartmob.launch.interfaces import Command, LauncherLost
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.terms import order
@@ -126,15 +127,11 @@ def soon(*pids: int, markers: tuple[str, ...] = ()) -> None:
     """
     end = time.monotonic() + PROMISED
     while True:
-        left = [*alive(list(pids)), *(pid for marker in markers for pid in marked(marker))]
+        left = [*alive(list(pids)), *(marked(*markers) if markers else [])]
         if not left:
             return
         if time.monotonic() > end:
-            names = []
-            for pid in left:
-                with open(f"/proc/{pid}/comm") as file:
-                    names.append(file.read().strip())
-            raise AssertionError(f"left: {names}")
+            raise AssertionError(f"left: {[tree.name(pid) for pid in left]}")
         time.sleep(0.005)
 
 

@@ -33,15 +33,17 @@ def new_marker() -> str:
     return f"smartmob-test-{os.getpid()}-{next(_serial)}-{time.time_ns():x}"
 
 
-def marked(marker: str) -> list[int]:
+def marked(*markers: str) -> list[int]:
     """
-    The processes with a marker on their command line; zombies have none.
+    The processes with one of these on their command line; zombies have none.
     """
+    words = [marker.encode() for marker in markers]
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
-                if marker.encode() in file.read():
+                line = file.read()
+                if any(word in line for word in words):
                     found.append(int(entry))
     return found
 
