@@ -91,7 +91,7 @@ def main() -> None:
     Print the table.
     """
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.3
-    rows = [
+    rows: list[tuple[str, list[Encoding]]] = [
         ("nobody", []),
         ("1 plain", [PLAIN_FRAMES]),
         ("10 plain", [PLAIN_FRAMES] * 10),
