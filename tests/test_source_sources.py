@@ -313,10 +313,47 @@ class SourcesTests(SynchronousTestCase):
         disk = SlowDisk()
         bench = Bench(self.mktemp(), disk)
         bench.sources.startService()
-        bench.release()
-        self.assertEqual(bench.fetcher.fetches, [])
-        disk.work()
+        gone, asked = bench.release(), bench.release()
+        gone.cancel()
+        self.failureResultOf(gone, CancelledError)
+        while disk.asked:
+            self.assertEqual(bench.fetcher.fetches, [])
+            disk.work()
+        [fetch] = bench.fetcher.fetches
+        fetch.done.errback(SourceRefused("no"))
+        disk.work_all()
+        self.failureResultOf(asked, SourceRefused)
+
+    def test_cancelledBeforeStart(self) -> None:
+        """
+        Who leaves before that does not keep others from it.
+        """
+        disk = SlowDisk()
+        bench = Bench(self.mktemp(), disk)
+        bench.sources.startService()
+        asked = bench.release()
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        disk.work_all()
+        again = bench.release()
         self.assertEqual(len(bench.fetcher.fetches), 1)
+        bench.fetcher.fetches[0].done.errback(SourceRefused("no"))
+        disk.work_all()
+        self.failureResultOf(again, SourceRefused)
+
+    def test_noStateFolder(self) -> None:
+        """
+        Where the state folder can't be used there is no release, and a reason.
+        """
+        path = self.mktemp()
+        with open(path, "w"):
+            pass
+        bench = Bench(path, InlineDisk())
+        bench.sources.startService()
+        error = self.failureResultOf(bench.release(), SourceRefused).value
+        assert isinstance(error, SourceRefused)
+        self.assertEqual(error.reason, "the state folder can't be used: Not a directory")
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
     def test_notRunning(self) -> None:
         """
@@ -383,7 +420,7 @@ class SourcesTests(SynchronousTestCase):
         disk = SlowDisk()
         bench = Bench(self.mktemp(), disk)
         bench.sources.startService()
-        disk.work()
+        disk.work_all()
         asked = bench.release()
         bench.fetcher.fetches[0].done.callback(b"a")
         [program] = bench.unpackers
@@ -430,7 +467,7 @@ class SourcesMachine(RuleBasedStateMachine):
         self.case = SynchronousTestCase("__init__")
         self.bench = Bench(self.case.mktemp(), self.disk)
         self.bench.sources.startService()
-        self.disk.work()
+        self.disk.work_all()
         self.all: list[Asked] = []
         self.used: list[Release] = []
 

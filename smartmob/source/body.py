@@ -4,6 +4,7 @@ A response's body on its way to a file, at the pace of the disk.
 
 from __future__ import annotations
 
+import errno
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -26,7 +27,7 @@ LOW_WATER = 1 << 20
 
 class BodyToFile(Protocol):
     """
-    Writes what it receives, one batch at a time, in another thread.
+    Writes what it receives to a new file, one batch at a time, in another thread.
 
     @ivar finished: Fires with the number of bytes when all of them are in the file,
         and fails with a L{SourceError}.  Cancelling it cuts the connection.
@@ -46,10 +47,11 @@ class BodyToFile(Protocol):
         self._chunks: list[bytes] = []
         self._waiting = 0
         self._size = 0
-        self._writing = False
         self._paused = False
         self._open = True
         self._failed: SourceError | None = None
+        self._writing = True
+        disk.run(file.open).addCallbacks(lambda _: self._written(), self._not_written)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -99,12 +101,12 @@ class BodyToFile(Protocol):
         if self._writing or not self._chunks or self._failed is not None:
             return
         chunks, self._chunks = self._chunks, []
-        size, self._waiting = self._waiting, 0
+        self._waiting = 0
         self._writing = True
         done = self._disk.run(self._file.write, chunks)
-        done.addCallbacks(lambda _: self._written(size), self._not_written)
+        done.addCallbacks(lambda _: self._written(), self._not_written)
 
-    def _written(self, size: int) -> None:
+    def _written(self) -> None:
         self._writing = False
         self._write()
         if self._paused and self._waiting < LOW_WATER:
@@ -148,11 +150,13 @@ def too_large(connection: Connection, limits: SourceLimits) -> SourceRefused:
     return SourceRefused(f"{connection.location.shown} is larger than {limit} bytes")
 
 
-def disk_error(failure: Failure) -> SourceRefused:
+def disk_error(failure: Failure) -> SourceError:
     """
-    The archive can't be written.
+    The archive can't be written: now, or ever.
     """
     error = failure.value
-    if isinstance(error, OSError) and error.strerror:
-        return SourceRefused(f"the download could not be written: {error.strerror}")
-    return SourceRefused(f"the download could not be written: {type(error).__name__}")
+    why = error.strerror if isinstance(error, OSError) else None
+    reason = f"the download could not be written: {why or type(error).__name__}"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return SourceUnavailable(reason)
+    return SourceRefused(reason)

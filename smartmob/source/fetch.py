@@ -4,14 +4,15 @@ Downloading an archive to a file.
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 from attrs import field, frozen
 from OpenSSL import SSL
 from service_identity.exceptions import VerificationError
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     BrowserLikePolicyForHTTPS,
@@ -24,7 +25,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
 
 from smartmob import __version__
-from smartmob.source.body import BodyToFile, disk_error, too_large
+from smartmob.source.body import BodyToFile, too_large
 from smartmob.source.connection import Connection
 from smartmob.source.disk import NewFile, Worker
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
@@ -47,6 +48,10 @@ class Fetcher:
     disk: Worker
     limits: SourceLimits = field(factory=SourceLimits)
     policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
+    # Who waits for one keeps it.
+    _turns: WeakValueDictionary[tuple[str, int], DeferredSemaphore] = field(
+        factory=WeakValueDictionary, init=False
+    )
 
     async def fetch(self, url: str, path: str, request_id: str) -> str:
         """
@@ -58,6 +63,17 @@ class Fetcher:
         @raise SourceRefused: If it won't.
         """
         location = Location.parse(url)
+        server = (location.host, location.port)
+        turns = self._turns.get(server)
+        if turns is None:
+            turns = self._turns[server] = DeferredSemaphore(self.limits.downloads)
+        async with turns:
+            return await self._follow(location, path, request_id)
+
+    async def _follow(self, location: Location, path: str, request_id: str) -> str:
+        """
+        Download from a location, or from where it redirects to.
+        """
         for _ in range(self.limits.redirects + 1):
             connection = Connection(self.reactor, location, self.limits, self.policy)
             try:
@@ -115,10 +131,6 @@ class Fetcher:
         """
         self._check(connection, response)
         file = NewFile(path)
-        try:
-            await self.disk.run(file.open)
-        except OSError:
-            raise disk_error(Failure()) from None
         body = BodyToFile(self.disk, file, connection, self.limits)
         try:
             response.deliverBody(body)

@@ -10,7 +10,7 @@ from attrs import frozen
 @frozen(kw_only=True)
 class SourceLimits:
     """
-    Bounds on one source.
+    Bounds on sources.
 
     @ivar download_bytes: Size of an archive.
     @ivar unpacked_bytes: Size of all its files.
@@ -22,6 +22,8 @@ class SourceLimits:
         to connect, to send the head of its response.
     @ivar head_bytes: Size of that head.
     @ivar redirects: How many may be followed.
+    @ivar downloads: How many sources may be read from one server at the same time; the
+        others wait.
     """
 
     download_bytes: int = 512 << 20
@@ -33,3 +35,4 @@ class SourceLimits:
     answer_seconds: float = 60.0
     head_bytes: int = 64 << 10
     redirects: int = 5
+    downloads: int = 32

@@ -112,7 +112,9 @@ class Sources(Service):
         super().startService()
         if self._own_disk is not None:
             self._own_disk.start()
-        self._prepared = Shared(self._disk.run(self._prepare))
+        self._prepared = Shared(Deferred.fromCoroutine(self._prepare()))
+        # Who asks for a release may leave meanwhile: this is not abandoned for that.
+        self._prepared.join().addErrback(lambda _: None)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -325,16 +327,20 @@ class Sources(Service):
         """
         try:
             await self._disk.run(remove_tree, path)
-        except OSError:
+        except Exception:
             _log.failure("What is left of a source can't be removed: {path}", path=path)
 
-    def _prepare(self) -> None:
+    async def _prepare(self) -> None:
         """
-        Make the folders, empty.  Not in the reactor's thread.
+        Make the folders, empty.
         """
         for path in (self._downloads_path, self._releases_path):
-            remove_tree(path)
-            os.makedirs(path, 0o700)
+            await self._removed(path)
+            try:
+                await self._disk.run(os.makedirs, path, 0o700, exist_ok=True)
+            except OSError as error:
+                reason = f"the state folder can't be used: {error.strerror}"
+                raise SourceRefused(reason) from error
 
     def _answered(self, result: Release | Failure, asked: Deferred[Release]) -> Any:
         self._asked.discard(asked)

@@ -47,3 +47,10 @@ class SlowDisk:
         """
         done, work = self.asked.pop(0)
         maybeDeferred(work).addBoth(done.callback)
+
+    def work_all(self) -> None:
+        """
+        Do all of it, and what comes of it.
+        """
+        while self.asked:
+            self.work()
