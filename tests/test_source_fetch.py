@@ -5,6 +5,7 @@ L{smartmob.source.body}.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -24,7 +25,7 @@ from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 
 from smartmob import __version__
-from smartmob.source.body import HIGH_WATER
+from smartmob.source.body import HIGH_WATER, disk_error
 from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.fetch import Fetcher
@@ -426,7 +427,8 @@ class MemoryTests(SynchronousTestCase):
         """
         A reactor that knows some hosts.
         """
-        self.reactor = MemoryReactor(Names(host=["10.0.0.1"]))
+        self.names = Names(host=["10.0.0.1"])
+        self.reactor = MemoryReactor(self.names)
         self.path = self.mktemp()
 
     def begin(self, url: str, disk: Worker | None = None) -> None:
@@ -598,6 +600,63 @@ class MemoryTests(SynchronousTestCase):
         self.assertNoResult(self.fetched)
         disk.work()
         self.failureResultOf(self.fetched)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_cancelledWhileCreating(self) -> None:
+        """
+        It is not over while a thread is about to create its file, either.
+        """
+        disk = SlowDisk()
+        self.begin("http://host/a", disk)
+        self.connect()
+        self.protocol.dataReceived(HEAD + b"Content-Length: 500\r\n\r\nhello")
+        self.fetched.cancel()
+        self.lose()
+        self.assertNoResult(self.fetched)
+        self.assertFalse(os.path.exists(self.path))
+        disk.work()
+        self.assertTrue(os.path.exists(self.path))
+        self.assertNoResult(self.fetched)
+        disk.work()
+        self.failureResultOf(self.fetched)
+        self.assertEqual(disk.asked, [])
+
+    def test_noDescriptors(self) -> None:
+        """
+        A file that can't be created for want of descriptors may be created later.
+        """
+        for number, kind in {
+            errno.EMFILE: SourceUnavailable,
+            errno.ENFILE: SourceUnavailable,
+            errno.ENOSPC: SourceRefused,
+            errno.EROFS: SourceRefused,
+        }.items():
+            error = disk_error(Failure(OSError(number, os.strerror(number))))
+            self.assertIs(type(error), kind)
+            self.assertIn(os.strerror(number), error.reason)
+
+    def test_turns(self) -> None:
+        """
+        So many sources are read from one server at a time; others wait for their turn,
+        and may leave it.
+        """
+        fetcher = Fetcher(self.reactor, InlineDisk(), SourceLimits(downloads=2))
+        fetched = [
+            Deferred.fromCoroutine(fetcher.fetch("http://host/a", self.mktemp(), "id-1"))
+            for _ in range(4)
+        ]
+        self.assertEqual(len(self.reactor.tcpClients), 2)
+        self.names.addresses["other"] = ["10.0.0.2"]
+        other = Deferred.fromCoroutine(fetcher.fetch("http://other/", self.mktemp(), "id-1"))
+        self.assertEqual(len(self.reactor.tcpClients), 3)
+        fetched[2].cancel()
+        self.failureResultOf(fetched[2], CancelledError)
+        fetched[0].cancel()
+        self.failureResultOf(fetched[0])
+        self.assertEqual(len(self.reactor.tcpClients), 4)
+        for waiting in (fetched[1], fetched[3], other):
+            waiting.cancel()
+            self.failureResultOf(waiting)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_retryAfterDate(self) -> None:

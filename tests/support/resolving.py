@@ -39,7 +39,9 @@ class Names:
     """
 
     def __init__(self, **addresses: Sequence[str]) -> None:
-        self.addresses = {name.replace("_", "."): found for name, found in addresses.items()}
+        self.addresses: dict[str, Sequence[str]] = {
+            name.replace("_", "."): found for name, found in addresses.items()
+        }
 
     def resolveHostName(
         self,
