@@ -12,9 +12,11 @@ from typing import Any
 
 from attrs import define, field
 from twisted.application.service import Service
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smartmob import descriptors
 from smartmob.documents import CreateRequest, State
@@ -38,6 +40,9 @@ _log = Logger()
 
 MOST_PROCESSES = 10_000
 """How many processes an agent takes."""
+
+FAREWELL = 0.5
+"""Seconds that readers have to take what is queued for them when the agent ends."""
 
 
 @define(eq=False)
@@ -142,7 +147,8 @@ class Agent(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        End all programs at the same time.  Fires when none is left that can be ended.
+        End all programs at the same time.  Fires when none is left that can be ended,
+        and their readers have been told, or L{FAREWELL} is over.
         """
         super().stopService()
         self._stopping = True
@@ -150,11 +156,12 @@ class Agent(Service):
             [process.close() for process in self.processes()], consumeErrors=True
         )
 
-        def told(results: list[tuple[bool, Any]]) -> None:
+        def told(results: list[tuple[bool, Any]]) -> Deferred[None]:
             for succeeded, result in results:
                 if not succeeded:
                     _log.error("ending all the same: {result}", result=result)
-            self.consoles.shut()
+            farewell = self.consoles.shut().addTimeout(FAREWELL, self.clock)
+            return farewell.addErrback(_too_late)
 
         return ended.addCallback(told)
 
@@ -169,3 +176,10 @@ class Agent(Service):
         if request.flapping is None:
             return Backoff(self.random)
         return FlappingGuard(request.flapping)
+
+
+def _too_late(failure: Failure) -> None:
+    """
+    Some reader was too slow to hear that the agent ends.
+    """
+    failure.trap(defer.TimeoutError)

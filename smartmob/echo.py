@@ -63,7 +63,9 @@ class Echo:
             self._thread = Thread(target=self._write_all, name="echo", daemon=True)
             self._thread.start()
         echoed = _Echoed(self)
-        echoed.subscription = process.console.attach(echoed, Wanted(), Prefixed(process.slug))
+        echoed.subscription = process.console.attach(
+            echoed, Wanted(), Prefixed(process.slug), own=True
+        )
         echoed.subscription.resume()
 
     def write(self, data: bytes, written: Callable[[], None]) -> None:

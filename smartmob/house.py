@@ -19,7 +19,6 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IListeningPort,
-    IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
     IReactorTime,
@@ -34,6 +33,7 @@ from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS
 from smartmob.source.sources import Sources
 from smartmob.statefolder import FolderTaken, StateFolder
+from smartmob.web.connections import Connections
 
 _log = Logger()
 
@@ -69,7 +69,7 @@ class House(Service):
     launcher: Launcher
     sources: Sources
     agent: Agent
-    site: IProtocolFactory
+    site: Connections
     addresses: list[Address]
     observer: ILogObserver | None = None
     insecure: bool = False
@@ -134,6 +134,7 @@ class House(Service):
             self._hurried.cancel()
         await self.launcher.stopService()
         await self.sources.stopService()
+        await self.site.abort()
         self.folder.close()
         _log.info("stopped")
 

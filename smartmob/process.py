@@ -184,7 +184,7 @@ class Process(Supervised):
         self.version += 1
         if self.program is None or self.pid is None:
             return
-        if blocked:
+        if blocked and self.state is State.RUNNING:
             self.program.pauseOutput()
         else:
             self.program.resumeOutput()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from automat import TypeMachineBuilder
+from automat import TypeMachine, TypeMachineBuilder
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,7 +30,7 @@ Cancel = Callable[[], None]
 """What a state that waits for something holds: how to wait for it no longer."""
 
 
-def build() -> Callable[[Supervised], Supervision]:
+def build() -> TypeMachine[Supervision, Supervised]:
     """
     The machine: read it from top to bottom as the life of a process.
     """
@@ -254,6 +254,8 @@ def build() -> Callable[[Supervised], Supervision]:
         core.show(State.STOPPING)
         assert core.program is not None
         core.program.stop()
+        # It can't end well while it waits for a reader.
+        core.program.resumeOutput()
 
     def end_later(k: Supervision, core: Supervised) -> None:
         core.forget()
