@@ -127,10 +127,11 @@ def soon(*pids: int, markers: tuple[str, ...] = ()) -> None:
     """
     end = time.monotonic() + PROMISED
     while True:
+        late = time.monotonic() > end  # before looking, which takes its time too
         left = [*alive(list(pids)), *(marked(*markers) if markers else [])]
         if not left:
             return
-        if time.monotonic() > end:
+        if late:
             raise AssertionError(f"left: {[tree.name(pid) for pid in left]}")
         time.sleep(0.005)
 

@@ -53,8 +53,8 @@ def main() -> None:
     os.close(tell)
     while os.read(told, 4096):  # until none has it open any more
         continue
-    os.write(1, b"ready\n")
     call("leader")
+    os.write(1, b"ready\n")
     sleep(told)
 
 
