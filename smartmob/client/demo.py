@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGTERM, signal
+from signal import (
+    SIG_BLOCK,
+    SIG_UNBLOCK,
+    SIGHUP,
+    SIGINT,
+    SIGTERM,
+    pthread_sigmask,
+    signal,
+)
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -41,6 +49,9 @@ _PATIENCE = 60.0
 
 _GRACE = 30.0
 """Seconds for the agent to end, which is more than it promises to take."""
+
+_ENDING = (SIGINT, SIGTERM, SIGHUP)
+"""Ctrl-C, a request from elsewhere, and a terminal that is gone."""
 
 _T = TypeVar("_T")
 
@@ -88,12 +99,10 @@ class Demo:
 
         @return: An exit code.
         """
-        await _started(self._reactor)
+        await _started(self._reactor, self._interrupt)
         with TemporaryDirectory(prefix="smartmob-demo-") as folder:
             self._agent = start(self._reactor, self._port, Path(folder), self._complain)
             self._showing = ensureDeferred(self._show())
-            for number in (SIGINT, SIGTERM, SIGHUP):
-                signal(number, lambda *_: self._reactor.callFromThread(self._interrupt))
             # An agent that goes takes the show with it.
             self._agent.ended.addCallback(self._agent_ended)
             try:
@@ -215,13 +224,19 @@ class Demo:
         return code == 0 or not self._agent.listened
 
 
-async def _started(reactor: IReactorCore) -> None:
+async def _started(reactor: IDemoReactor, interrupt: Callable[[], None]) -> None:
     """
-    Wait until the reactor runs: as it starts to, it sets signal handlers of its own.
+    Wait until the reactor runs, and have C{interrupt} called for each signal that
+    asks to end.  As the reactor starts it sets handlers of its own: a signal that
+    comes before they are replaced has to wait.
     """
+    pthread_sigmask(SIG_BLOCK, _ENDING)
     running: Deferred[None] = Deferred()
     reactor.callWhenRunning(running.callback, None)
     await running
+    for number in _ENDING:
+        signal(number, lambda *_: reactor.callFromThread(interrupt))
+    pthread_sigmask(SIG_UNBLOCK, _ENDING)
 
 
 def _request(process_type: str, source_url: str) -> dict[str, str]:
