@@ -11,6 +11,7 @@ ended (L{Channel.allHeadersReceived}).
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
 from typing import cast
@@ -142,7 +143,8 @@ class Request(server.Request):
             self.channel.transport.abortConnection()
             return
         body = problem.encode()
-        self.setResponseCode(problem.status)
+        # Twisted's own table of phrases lacks some.
+        self.setResponseCode(problem.status, HTTPStatus(problem.status).phrase.encode())
         self.setHeader(b"Content-Type", CONTENT_TYPE)
         self.setHeader(b"Content-Length", b"%d" % len(body))
         for name, value in problem.headers.items():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from attrs import field, frozen
@@ -216,7 +217,8 @@ def parse(data: bytes, *, head: bool = False) -> tuple[Answer, bytes]:
     """
     start, _, rest = data.partition(b"\r\n\r\n")
     status_line, *lines = start.decode("latin-1").split("\r\n")
-    version, status, _ = status_line.split(" ", 2)
+    version, status, phrase = status_line.split(" ", 2)
+    assert phrase == HTTPStatus(int(status)).phrase, status_line
     assert version.startswith("HTTP/1."), version
     headers: dict[str, list[str]] = {}
     for line in lines:
