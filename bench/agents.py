@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from attrs import define, field
+from attrs import frozen
 
 from bench import system
 from bench.ending import end, wait_for
+from bench.figures import Failed
 
 STARTS_AT_ONCE = {"attempts": 1000, "window": 1.0, "retry_in": 1.0, "max_retry": -1}
 """A flapping policy that never pauses: what ends is started again at once."""
@@ -25,7 +26,7 @@ PATIENCE = 120.0
 """Seconds for an answer."""
 
 
-class Refused(Exception):
+class Refused(Failed):
     """
     The agent said no.
     """
@@ -76,7 +77,7 @@ class Connection:
         self._socket.close()
 
 
-@define
+@frozen
 class Agent:
     """
     @ivar pid: The agent's own.
@@ -85,19 +86,16 @@ class Agent:
 
     pid: int
     port: int
-    _connection: Connection = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._connection = Connection(self.port)
 
     def ask(self, method: str, path: str, document: Mapping[str, object] | None = None) -> Any:
         """
-        A request on the connection that is kept for it.
+        A request on a connection of its own: none is left when nothing is to happen.
 
         @return: The document of the answer.
         @raise Refused: Its status is not of success.
         """
-        return json.loads(self._connection.ask(method, path, document))
+        with closing(Connection(self.port)) as connection:
+            return json.loads(connection.ask(method, path, document))
 
     def create(self, node: str, process_type: str, source: str, **more: object) -> str:
         """
@@ -143,12 +141,6 @@ class Agent:
             pid for pid in system.below(self.pid) if system.name(pid).startswith("smartmob-")
         ]
 
-    def close(self) -> None:
-        """
-        Ask it nothing more.
-        """
-        self._connection.close()
-
 
 @contextmanager
 def agent(folder: Path) -> Iterator[Agent]:
@@ -167,12 +159,7 @@ def agent(folder: Path) -> Iterator[Agent]:
             cwd=folder,
         )
     try:
-        port = _port(process, said)
-        made = Agent(process.pid, port)
-        try:
-            yield made
-        finally:
-            made.close()
+        yield Agent(process.pid, _port(process, said))
     finally:
         end(process, grace=60)
 

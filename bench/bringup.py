@@ -11,24 +11,19 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from time import monotonic, sleep
 
-from attrs import frozen
-
 from bench import archives, command, peers, system
-from bench.agents import Agent, Connection, agent
+from bench.agents import Agent, agent
 from bench.building import build
 from bench.collecting import Collector
 from bench.ending import end
 from bench.figures import Aim, Report, Row, percentile, ratios
+from bench.idling import PATIENCE, Idle
 from bench.pinging import pinged
 from bench.waking import NotTraced, system_calls
-
-PATIENCE = 180
-"""Seconds until all have to be up."""
 
 BRINGUP_AIM = Aim(bound=1)
 """Times what supervisor takes."""
@@ -40,51 +35,6 @@ IDLE_AIM = Aim(bound=0.05)
 """Percent of a core."""
 
 NONE_AIM = Aim(bound=0)
-
-
-@frozen
-class Idle:
-    """
-    What is to run.
-    """
-
-    program: Path
-    count: int
-
-
-def create(made: Agent, source: str, idle: Idle, collector: Collector, clients: int) -> None:
-    """
-    Create all, over so many connections.
-    """
-
-    def some(first: int) -> None:
-        connection = Connection(made.port)
-        for number in range(first, idle.count, clients):
-            request = {
-                "app": "bench",
-                "node": f"idle.{number}",
-                "process_type": "idle",
-                "source_url": source,
-            }
-            connection.ask("POST", "/create-process", request)
-        connection.close()
-
-    with ThreadPoolExecutor(clients) as pool:
-        for done in [pool.submit(some, first) for first in range(clients)]:
-            done.result()
-
-
-def lines_missing(made: Agent, idle: Idle) -> int:
-    """
-    How many of the programs have not had their first line kept by the agent.
-    """
-    connection = Connection(made.port)
-    missing = 0
-    for number in range(idle.count):
-        lines = connection.ask("GET", f"/process-logs/bench.idle.{number}")
-        missing += lines != b"a first line\n"
-    connection.close()
-    return missing
 
 
 def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
@@ -109,17 +59,16 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
             theirs.append(_supervised(supervisor, idle, home, options, report, last))
         with agent(home / "agent") as made:
             collector = Collector(home / "collector")
-            procfile = {"idle": f"./idle {collector.path}"}
             with (
-                archives.served(archives.pack(procfile, idle.program)) as source,
+                archives.served(idle.archive(collector)) as source,
                 pinged(made.port) as answers,
             ):
                 sleep(0.3)  # until it asks
                 began = monotonic()
-                create(made, source, idle, collector, options.clients)
+                idle.create(made, source, options.clients)
                 ours.append(collector.wait(idle.count, PATIENCE) - began)
             pings.append(answers)
-            missing = lines_missing(made, idle)
+            missing = idle.lines_missing(made)
             if missing:
                 report.add(
                     Row(what="bring-up", who="smartmob", note=f"{missing} lines missing")
@@ -285,19 +234,34 @@ def _quiet(
     )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """
-    How much is measured.
-    """
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(__doc__)
     parser.add_argument("--programs", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=4, help="connections that create")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--settle", type=float, default=3.0, metavar="SECONDS")
     parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--trace", type=float, default=5.0, metavar="SECONDS")
+    return parser
 
+
+BENCHMARK = command.Benchmark(
+    name="bringup",
+    parser=_parser(),
+    measure=measure,
+    short=(
+        "--programs",
+        "5",
+        "--rounds",
+        "1",
+        "--settle",
+        "0.1",
+        "--idle",
+        "0.2",
+        "--trace",
+        "0.2",
+    ),
+)
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    options(parser)
-    sys.exit(command.measured(parser.parse_args(), measure))
+    sys.exit(command.main(BENCHMARK))

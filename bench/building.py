@@ -8,10 +8,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bench.figures import Failed
+
 SOURCES = Path(__file__).parent / "programs"
 
 
-class NotBuilt(Exception):
+class NotBuilt(Failed):
     """
     There is no compiler, or it did not do.
     """

@@ -7,11 +7,29 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench.building import NotBuilt
-from bench.figures import Report, Row
+from attrs import frozen
+
+from bench.figures import Failed, Report, Row
+
+
+@frozen
+class Benchmark:
+    """
+    Something that can be measured.
+
+    @ivar parser: For its options.
+    @ivar measure: Given them and a folder that is gone afterwards, adds its rows.
+    @ivar short: Options that make it quick, and its figures worthless: to see whether
+        it works.
+    """
+
+    name: str
+    parser: argparse.ArgumentParser
+    measure: Callable[[argparse.Namespace, Path, Report], None]
+    short: tuple[str, ...]
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:
@@ -26,25 +44,31 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def measured(
-    options: argparse.Namespace,
-    *measures: Callable[[argparse.Namespace, Path, Report], None],
-) -> int:
+def run(benchmarks: Iterable[tuple[Benchmark, argparse.Namespace]], json: Path | None) -> int:
     """
-    Measure in a folder that is gone afterwards, and show the table.
+    Measure, one after the other, and show the table.
 
+    @param json: Where the results are written, too.
     @return: 0; 1 where something could not be measured at all.
     """
     report = Report()
     code = 0
-    for measure in measures:
+    for benchmark, options in benchmarks:
         with tempfile.TemporaryDirectory(prefix="smartmob-bench-") as folder:
             try:
-                measure(options, Path(folder), report)
-            except NotBuilt as error:
-                report.add(Row(what=measure.__module__, who="smartmob", note=str(error)))
+                benchmark.measure(options, Path(folder), report)
+            except Failed as error:
+                report.add(Row(what=benchmark.name, who="smartmob", note=str(error)))
                 code = 1
     report.show(sys.stdout)
-    if options.json is not None:
-        report.write(options.json)
+    if json is not None:
+        report.write(json)
     return code
+
+
+def main(benchmark: Benchmark) -> int:
+    """
+    Measure one thing, as the command line has it.
+    """
+    options = benchmark.parser.parse_args()
+    return run([(benchmark, options)], options.json)

@@ -12,6 +12,7 @@ from pathlib import Path
 from attrs import frozen
 
 from bench.agents import Agent
+from bench.figures import Failed
 
 PATIENCE = 180
 """Seconds until the last line must have come."""
@@ -94,7 +95,7 @@ class Received:
             )
 
 
-class Broken(Exception):
+class Broken(Failed):
     """
     Lines were lost or changed.
     """

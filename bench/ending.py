@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Callable
 from time import monotonic, sleep
 
+from bench.figures import Failed
 
-class TookTooLong(Exception):
+
+class TookTooLong(Failed):
     """
     Something did not happen in time.
     """

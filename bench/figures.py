@@ -18,6 +18,12 @@ from typing import TextIO
 from attrs import asdict, define, field, frozen
 
 
+class Failed(Exception):
+    """
+    Something could not be measured; the text is for the table.
+    """
+
+
 def percentile(values: Iterable[float], percent: float) -> float:
     """
     The smallest value that so many percent of all are not above (nearest rank).

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.figures import Failed
+
 CACHE = Path(__file__).parent.parent / ".bench"
 
 
-class NotInstalled(Exception):
+class NotInstalled(Failed):
     """
     A peer can't be had here.
     """

@@ -12,8 +12,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from attrs import frozen
@@ -21,9 +21,9 @@ from attrs import frozen
 from bench import archives, command, peers
 from bench.agents import STARTS_AT_ONCE, Agent, agent
 from bench.building import build
-from bench.collecting import Collector
-from bench.ending import TookTooLong, end, wait_for
-from bench.figures import Aim, Report, Row, percentile, ratios
+from bench.ending import end, wait_for
+from bench.figures import Aim, Failed, Report, Row, percentile, ratios
+from bench.idling import Idle, idling
 
 BLOCKS = 5
 """So many times the runs are taken in turn."""
@@ -112,23 +112,6 @@ def smartmob(made: Agent) -> Measure:
                 made.delete(slug)
 
     return measure
-
-
-@contextmanager
-def others(made: Agent, count: int, idle: Path, folder: Path) -> Iterator[None]:
-    """
-    So many programs of this agent that do nothing.
-    """
-    collector = Collector(folder / "collector")
-    archive = archives.pack({"idle": f"./idle {collector.path}"}, idle)
-    with archives.served(archive) as source:
-        for number in range(count):
-            made.create(f"idle.{number}", "idle", source)
-        collector.wait(count, 120)
-    try:
-        yield
-    finally:
-        collector.close()
 
 
 def supervisor(folder: Path) -> Measure:
@@ -229,7 +212,7 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         with ExitStack() as stack:
             made = stack.enter_context(agent(folder / f"with-{count}"))
             if count:
-                stack.enter_context(others(made, count, built["idle"], folder))
+                stack.enter_context(idling(made, Idle(built["idle"], count), folder))
             _compare(
                 options.restarts,
                 f"restart, {count:,} others",
@@ -249,7 +232,7 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         home.mkdir()
         try:
             gaps = peer(home)(program(), max(1, restarts))
-        except (peers.NotInstalled, TookTooLong, subprocess.SubprocessError) as error:
+        except (Failed, subprocess.SubprocessError) as error:
             report.add(Row(what="restart, 0 others", who=who, note=str(error)))
             continue
         _tell(report, "restart, 0 others", who, [gaps], [])
@@ -303,16 +286,20 @@ def _milliseconds(blocks: list[list[float]], percent: float) -> tuple[float, ...
     return tuple(percentile(block, percent) * 1e3 for block in blocks)
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """
-    How much is measured.
-    """
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(__doc__)
     parser.add_argument("--restarts", type=int, default=200)
     parser.add_argument("--milliseconds", type=int, default=100, help="of each run")
     parser.add_argument("--others", type=int, nargs="*", default=[0, 1000])
+    return parser
 
+
+BENCHMARK = command.Benchmark(
+    name="restart",
+    parser=_parser(),
+    measure=measure,
+    short=("--restarts", "4", "--milliseconds", "10", "--others", "0", "2"),
+)
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    options(parser)
-    sys.exit(command.measured(parser.parse_args(), measure))
+    sys.exit(command.main(BENCHMARK))

@@ -179,15 +179,19 @@ def _tell_told(report: Report, who: str, told: list[Told], lines: int) -> None:
     )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """
-    How much is measured.
-    """
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lines", type=int, default=1_000_000, help="a round")
+    return parser
 
+
+BENCHMARK = command.Benchmark(
+    name="slow",
+    parser=_parser(),
+    measure=measure,
+    short=("--rounds", "1", "--lines", "20000"),
+)
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    options(parser)
-    sys.exit(command.measured(parser.parse_args(), measure))
+    sys.exit(command.main(BENCHMARK))

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import sleep, time
 
+from bench.figures import Failed
+
 SETTLING = 2.0
 """Seconds until what the tracing itself has caused is over."""
 
 
-class NotTraced(Exception):
+class NotTraced(Failed):
     """
     There is no strace, or it may not look.
     """

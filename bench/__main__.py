@@ -1,0 +1,31 @@
+"""
+All figures, one after the other, in one table.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bench import bringup, command, relay, restart, slow
+
+BENCHMARKS = (restart.BENCHMARK, relay.BENCHMARK, slow.BENCHMARK, bringup.BENCHMARK)
+
+
+def main() -> int:
+    """
+    Measure all.
+    """
+    parser = command.parser(__doc__)
+    parser.add_argument("--short", action="store_true", help="only to see whether it works")
+    options = parser.parse_args()
+    chosen = []
+    for benchmark in BENCHMARKS:
+        words = list(benchmark.short) if options.short else []
+        if options.no_peers:
+            words.append("--no-peers")
+        chosen.append((benchmark, benchmark.parser.parse_args(words)))
+    return command.run(chosen, options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
