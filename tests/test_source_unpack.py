@@ -1,37 +1,25 @@
 """
-Tests of the unpacker, L{smartmob.source.unpack}, and of how it is run,
-L{smartmob.source.unpacking}.
+Tests of the unpacker, L{smartmob.source.unpack}, as a process.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import signal
 import stat
-from collections.abc import Callable
-from contextlib import redirect_stdout
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorProcess
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import TestCase
 
-from smartmob.launch.interfaces import Command, ILauncher
-from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
+from smartmob.launch.interfaces import ILauncher
+from smartmob.source.errors import SourceError, SourceRefused
 from smartmob.source.limits import SourceLimits
 from smartmob.source.removal import remove_tree
-from smartmob.source.unpack import __main__ as program
-from smartmob.source.unpack.destination import Destination, Refused
 from smartmob.source.unpacking import Unpacked, Unpacker
 from tests.support.archives import (
     APP,
-    BAD,
-    GOOD,
     PROCFILE,
     Entry,
     file,
@@ -42,7 +30,7 @@ from tests.support.archives import (
     tgz,
     zipped,
 )
-from tests.support.launching import FakeLauncher
+from tests.support.corpus import BAD, GOOD
 from tests.support.spawning import SpawningLauncher
 
 LIMITS = SourceLimits(
@@ -65,10 +53,6 @@ def found(path: str) -> dict[str, str]:
             kind = "link" if stat.S_ISLNK(mode) else f"{mode:o}"
             things[os.path.relpath(full, path)] = kind
     return things
-
-
-#: Machines that run tests may be busy.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class ProcessTests(TestCase):
@@ -245,217 +229,3 @@ class ProcessTests(TestCase):
             self.fail("it was not cancelled")
         self.assertRaises(ProcessLookupError, os.kill, pid, 0)
         self.assertTrue(running.dismissed)
-
-
-class RunTests(SynchronousTestCase):
-    """
-    What it means how the unpacker ended.
-    """
-
-    def setUp(self) -> None:
-        """
-        A launcher.
-        """
-        self.clock = Clock()
-
-    def begin(self) -> None:
-        """
-        Have an unpacker that is about to run.
-        """
-        self.launcher = FakeLauncher(self.clock)
-        unpacker = Unpacker(self.clock, ILauncher(self.launcher), LIMITS)
-        self.unpacking = Deferred.fromCoroutine(unpacker.unpack("/a", "/x"))
-        [self.program] = self.launcher.programs
-
-    def check(self, kind: type[SourceError], reason: str) -> None:
-        """
-        Assert that it failed so, and that nothing is left.
-        """
-        error = self.failureResultOf(self.unpacking, kind).value
-        assert isinstance(error, SourceError)
-        self.assertEqual(error.reason, reason)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertTrue(self.program.dismissed)
-
-    def test_command(self) -> None:
-        """
-        It is bounded, and sees nothing of the agent's environment.
-        """
-        self.begin()
-        command: Command = self.program.command
-        self.assertEqual(command.env, {})
-        self.assertEqual(command.argv[-4:], ("/a", "/x", "10000000", "500"))
-        self.assertEqual(command.rlimits["RLIMIT_AS"], (150 << 20, 150 << 20))
-        self.assertEqual(command.rlimits["RLIMIT_CPU"], (50, 51))
-        self.assertEqual(command.rlimits["RLIMIT_FSIZE"], (10_000_000, 10_000_000))
-        self.assertEqual(command.rlimits["RLIMIT_CORE"], (0, 0))
-
-    def test_slow(self) -> None:
-        """
-        It is killed when its time is over, which begins when it runs.
-        """
-        self.begin()
-        self.clock.advance(1000)
-        self.program.execute()
-        self.clock.advance(49)
-        self.assertFalse(self.program.was_killed)
-        self.clock.advance(1)
-        self.assertTrue(self.program.was_killed)
-        self.program.end(signal=signal.SIGKILL)
-        self.check(SourceRefused, "the archive takes longer than 50 s to unpack")
-
-    def test_busy(self) -> None:
-        """
-        So it is when it used so much time of the processor.
-        """
-        self.begin()
-        self.program.execute()
-        self.program.end(signal=signal.SIGXCPU)
-        self.check(SourceRefused, "the archive takes longer than 50 s to unpack")
-
-    def test_endings(self) -> None:
-        """
-        What is not the archive's fault may go better later.
-        """
-        ends: list[tuple[Callable[[], None], SourceError]] = [
-            (
-                lambda: self.program.fail("no python"),
-                SourceUnavailable("the unpacker could not be started: no python"),
-            ),
-            (
-                self.program_lost,
-                SourceUnavailable("the unpacker was lost, with the helper that started it"),
-            ),
-            (self.program_killed, SourceUnavailable("the unpacker was killed by signal 9")),
-        ]
-        for end, error in ends:
-            with self.subTest(error=error):
-                self.begin()
-                end()
-                self.check(type(error), error.reason)
-
-    def program_lost(self) -> None:
-        """
-        Its helper is killed.
-        """
-        self.program.execute()
-        self.program.lose()
-
-    def program_killed(self) -> None:
-        """
-        Someone kills it.
-        """
-        self.program.execute()
-        self.program.end(signal=signal.SIGKILL)
-
-    def test_silent(self) -> None:
-        """
-        An unpacker that says nothing that can be understood has failed, and what it
-        said is in the log.
-        """
-        self.begin()
-        self.program.execute()
-        self.program.output(b'{"hom')
-        self.program.output(b"Traceback", 2)
-        self.program.end(1)
-        self.check(SourceRefused, "the archive made the unpacker fail")
-
-    def test_cancelledEarly(self) -> None:
-        """
-        Cancelling before it was executed waits for its end, too.
-        """
-        self.begin()
-        self.unpacking.cancel()
-        self.assertTrue(self.program.was_killed)
-        self.assertNoResult(self.unpacking)
-        self.program.fail()
-        self.failureResultOf(self.unpacking, CancelledError)
-        self.assertTrue(self.program.dismissed)
-
-
-NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", ""]), max_size=4).map("/".join)
-ENTRIES = st.one_of(
-    st.builds(file, NAMES),
-    st.builds(folder, NAMES),
-    st.builds(symlink, NAMES, NAMES),
-    st.builds(hard_link, NAMES, NAMES),
-)
-
-
-class AnyArchiveTests(SynchronousTestCase):
-    """
-    Archives that nobody thought of.
-    """
-
-    def unpack(self, data: bytes) -> str | None:
-        """
-        Unpack within this process.
-
-        @return: The folder, unless it was refused.
-        """
-        base = os.path.abspath(self.mktemp())
-        os.makedirs(base)
-        self.addCleanup(remove_tree, base)
-        archive, target = os.path.join(base, "archive"), os.path.join(base, "in", "X")
-        with open(archive, "wb") as written:
-            written.write(data)
-        with redirect_stdout(io.StringIO()) as said:
-            code = program.main([archive, target, "100000", "100"])
-        self.assertEqual("error" in json.loads(said.getvalue()), bool(code))
-        self.assertEqual(sorted(os.listdir(base)), ["archive", "in"])
-        self.assertEqual(os.listdir(f"{base}/in"), ["X.tmp" if code else "X"])
-        return None if code else target
-
-    @PATIENT
-    @given(st.lists(ENTRIES, max_size=8))
-    def test_entries(self, entries: list[Entry]) -> None:
-        """
-        Whatever the entries, nothing leads out of the folder, and no two files are one
-        that are not meant to be.
-        """
-        target = self.unpack(tar(*entries))
-        if target is None:
-            return
-        root = os.path.realpath(target)
-        for parent, folders, files in os.walk(target):
-            for name in (*folders, *files):
-                real = os.path.realpath(os.path.join(parent, name))
-                self.assertEqual(os.path.commonpath((root, real)), root)
-
-    @PATIENT
-    @given(st.integers(0, 3000), st.integers(0, 255), st.sampled_from([tar, tgz, zipped]))
-    def test_changedByte(self, at: int, value: int, build: Callable[..., bytes]) -> None:
-        """
-        Whatever byte is another, it is unpacked or refused.
-        """
-        data = bytearray(build(APP, file("a", bytes(600)), symlink("l", "a"), folder("d")))
-        data[at % len(data)] = value
-        self.unpack(bytes(data))
-
-    @PATIENT
-    @given(st.binary(max_size=2000), st.sampled_from([b"", b"PK\3\4", b"\x1f\x8b", b"BZh"]))
-    def test_anyBytes(self, data: bytes, magic: bytes) -> None:
-        """
-        Whatever the bytes, they are unpacked or refused.
-        """
-        self.unpack(magic + data)
-
-
-class DestinationTests(SynchronousTestCase):
-    """
-    Tests of L{Destination}.
-    """
-
-    def test_fileExists(self) -> None:
-        """
-        What is there already is never written to.
-        """
-        path = self.mktemp()
-        os.mkdir(path)
-        os.symlink("/etc/passwd", f"{path}/f")
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        self.addCleanup(os.close, root)
-        destination = Destination(root, 100, 100)
-        with open(os.devnull, "rb") as nothing:
-            self.assertRaises(Refused, destination.file, ("f",), nothing, executable=False)
-            self.assertRaises(Refused, destination.file, ("f", "g"), nothing, executable=False)
