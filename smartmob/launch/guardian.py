@@ -102,10 +102,13 @@ class Guardian:
         Make a reaper of each order.
         """
         while self.mailbox.waiting():
-            packet, descriptors = self.mailbox.receive()
+            packet, descriptors, complete = self.mailbox.receive()
             if not packet:
                 self.leave()
-            self.delegate(packet, descriptors)
+            if complete:
+                self.delegate(packet, descriptors)
+            else:
+                self.refuse(descriptors, "its helper has no descriptors left")
             for descriptor in descriptors:
                 os.close(descriptor)
 
@@ -113,9 +116,6 @@ class Guardian:
         """
         Make a reaper.
         """
-        if len(descriptors) < 3:
-            self.refuse(descriptors, "its helper has no descriptors left")
-            return
         try:
             pid = os.fork()
         except OSError as e:

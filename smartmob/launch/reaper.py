@@ -79,26 +79,26 @@ class Mailbox:
         """
         return bool(self._poll.poll(0))
 
-    def receive(self) -> tuple[bytes, list[int]]:
+    def receive(self) -> tuple[bytes, list[int], bool]:
         """
-        A packet with its descriptors, which close on exec.  The packet is empty when
-        the other side is gone.
+        A packet, its descriptors, which close on exec, and whether these are all: there
+        may have been no room for more.  The packet is empty when the other side is gone.
 
         C{socket.recv_fds} is not for us: it drops its flags (Python 3.11), and then
         every program would inherit its neighbours' pipes.
         """
         descriptors: list[int] = []
         try:
-            packet, ancillary, _, _ = self._connection.recvmsg(
+            packet, ancillary, flags, _ = self._connection.recvmsg(
                 wire.LARGEST, _ROOM, _socket.MSG_CMSG_CLOEXEC
             )
         except OSError:
-            return b"", descriptors
+            return b"", descriptors, False
         for level, kind, value in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 whole = value[: len(value) // 4 * 4]
                 descriptors += memoryview(whole).cast("i").tolist()
-        return packet, descriptors
+        return packet, descriptors, not flags & _socket.MSG_CTRUNC
 
     def send(self, packet: bytes) -> None:
         """
@@ -190,24 +190,22 @@ class Reaper:
         self.deadline = None
         self.left = False
         try:
-            told, tell = os.pipe()
-        except OSError as e:
-            self.refuse(f"there is no descriptor to execute it with: {e.strerror}")
-            return
-        try:
-            pid = os.fork()
+            self._fork(stdin)
         except OSError as e:
             self.refuse(f"no process can be made for it: {e.strerror}")
-            os.close(told)
-            os.close(tell)
-            return
-        if not pid:
-            execute(self.order, (stdin, self.stdout, self.stderr), tell, self.me)
-        os.close(tell)
         if stdin:
             os.close(stdin)
-        refused = os.read(told, 4096)
-        os.close(told)
+
+    def _fork(self, stdin: int) -> None:
+        told, tell = os.pipe()
+        try:
+            pid = os.fork()
+            if not pid:
+                execute(self.order, (stdin, self.stdout, self.stderr), tell, self.me)
+        finally:
+            os.close(tell)
+            refused = os.read(told, 4096)  # its end of file is the exec
+            os.close(told)
         if refused:
             os.waitpid(pid, 0)
             self.control.send(wire.REFUSED + b"\0" + refused)
@@ -226,20 +224,25 @@ class Reaper:
         Do what the agent asks for.
         """
         while self.control.waiting():
-            packet, descriptors = self.control.receive()
+            packet, descriptors, complete = self.control.receive()
             if not packet:
                 self.leave()
-            self.obey(wire.unpack(packet), descriptors)
+            words = wire.unpack(packet)
+            if words[0] != wire.RUN:
+                self.obey(words)
+            elif self.pid:
+                continue
+            elif complete:
+                self.launch(*descriptors or (0,))
+            else:
+                self.refuse("there is no descriptor left for its input")
 
-    def obey(self, words: list[bytes], descriptors: list[int]) -> None:
+    def obey(self, words: list[bytes]) -> None:
         """
         @param words: Of a packet of the agent.
         """
         word = words[0]
-        if word == wire.RUN:
-            if not self.pid:
-                self.launch(descriptors[0] if descriptors else 0)
-        elif word == wire.KILL:
+        if word == wire.KILL:
             if self.pid or self.left:
                 self.force()
         elif not self.pid:
