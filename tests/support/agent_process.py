@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 import treq
@@ -30,7 +30,7 @@ from twisted.internet.endpoints import (
     UNIXClientEndpoint,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.task import Cooperator, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
@@ -171,6 +171,60 @@ class _Endpoints:
         return self.endpoint
 
 
+class Followed(Protocol):
+    """
+    The body of an answer that goes on.
+
+    @ivar body: What has come.
+    @ivar over: It has ended.
+    """
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.over = False
+        self._heard: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        More of it.
+        """
+        self.body += data
+        self._tell()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """
+        Its end.
+        """
+        self.over = True
+        self._tell()
+
+    def _tell(self) -> None:
+        heard, self._heard = self._heard, Deferred()
+        heard.callback(None)
+
+    async def has(self, text: bytes) -> None:
+        """
+        Wait until this has come.
+        """
+        while text not in self.body:
+            assert not self.over, self.body
+            await self._heard.addTimeout(PATIENCE, reactor)
+
+    async def end(self) -> None:
+        """
+        Wait for its end.
+        """
+        while not self.over:
+            await self._heard.addTimeout(PATIENCE, reactor)
+
+    def hang_up(self) -> None:
+        """
+        Want no more.
+        """
+        if self.transport is not None and not self.over:
+            cast(Any, self.transport).abortConnection()
+
+
 class Remote:
     """
     A URL that an agent listens on.
@@ -196,6 +250,7 @@ class Remote:
         self.pool.maxPersistentPerHost = 50
         self.http = Agent.usingEndpointFactory(reactor, _Endpoints(self.endpoint), self.pool)
         self.consoles: list[Console] = []
+        self.followed: list[Followed] = []
 
     async def ask(
         self,
@@ -225,6 +280,20 @@ class Remote:
             for name, values in response.headers.getAllRawHeaders()
         }
         return Answer(response.code, got, content)
+
+    async def follow(self, path: str, accept: str = "*/*") -> Followed:
+        """
+        A body that goes on.
+        """
+        asked: Deferred[Any] = self.http.request(
+            b"GET", (self.base + path).encode(), Headers({"Accept": [accept]})
+        )
+        response = await asked.addTimeout(PATIENCE, reactor)
+        assert response.code == 200, response.code
+        followed = Followed()
+        self.followed.append(followed)
+        response.deliverBody(followed)
+        return followed
 
     async def get(self, path: str, status: int = 200) -> Document:
         """
@@ -281,6 +350,9 @@ class Remote:
         """
         for console in self.consoles:
             await console.leave()
+        for followed in self.followed:
+            followed.hang_up()
+            await followed.end()
         await self.pool.closeCachedConnections()
 
     @staticmethod
