@@ -1,9 +1,10 @@
-# Two doors, and nothing behind them but .venv and the programs in it.
+# Three doors, and nothing behind them but .venv and the programs in it.
 #
 #   make run               an agent, the example, its lines; Ctrl-C ends it all
 #   make run SECONDS=5     the same, for five seconds of lines
 #   make run PORT=9000     the same, on that port
 #   make test              all checks, and all tests
+#   make bench             all figures, beside those of its peers: ten minutes
 #
 # The Python is the first of these names that is new enough; PYTHON=... chooses.
 
@@ -13,7 +14,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 # Make would hand these to every program it starts, and PORT means something there.
 unexport PORT SECONDS
 
-.PHONY: run test clean
+.PHONY: run test bench clean
 
 run: .venv/run
 	@.venv/bin/smartmob demo $(if $(PORT),--port $(PORT)) $(if $(SECONDS),--seconds $(SECONDS))
@@ -24,8 +25,11 @@ test: .venv/test
 	.venv/bin/mypy
 	.venv/bin/trial -j2 tests
 
+bench: .venv/run
+	.venv/bin/python -m bench
+
 clean:
-	rm -rf .venv .tox build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache
+	rm -rf .bench .venv .tox build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	$(if $(PYTHON),,$(error No Python 3.11 or newer with its venv module was found))

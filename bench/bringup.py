@@ -194,7 +194,7 @@ def _quiet(
         )
     )
     try:
-        calls = system_calls(ours, options.trace, home)
+        calls = system_calls(ours, options.settle, options.trace, home)
     except NotTraced as error:
         report.add(Row(what=f"{what}, system calls", who="smartmob", note=str(error)))
     else:

@@ -298,7 +298,7 @@ BENCHMARK = command.Benchmark(
     name="restart",
     parser=_parser(),
     measure=measure,
-    short=("--restarts", "4", "--milliseconds", "10", "--others", "0", "2"),
+    short=("--restarts", "2", "--milliseconds", "10", "--others", "2"),
 )
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ SLOWED_AIM = Aim(bound=1.25)
 MEMORY_AIM = Aim(bound=16)
 """MiB: 8 may be queued for a client, and there are as many kept lines again."""
 
-READS_ON = 2.0
+PATIENCE = 5.0
 """Seconds without a byte after which nothing more will come."""
 
 
@@ -39,11 +39,11 @@ class Told:
     missed: int = 0
     close: int | None = None
 
-    def read(self, client: SlowClient) -> None:
+    def read(self, client: SlowClient, lines: int) -> None:
         """
-        Read all there is.
+        Read all there is: so many lines, or the news that they were missed.
         """
-        for opcode, payload in client.read(READS_ON):
+        for opcode, payload in client.read(PATIENCE):
             if opcode == CLOSE:
                 self.close = int.from_bytes(payload[:2], "big")
             elif opcode == TEXT and payload.startswith(b'{"event":'):
@@ -52,6 +52,8 @@ class Told:
                     self.missed += event["missed"]
             elif opcode == TEXT:
                 self.lines += 1
+            if self.lines + self.missed == lines:
+                return
 
 
 @frozen
@@ -83,7 +85,7 @@ def run(made: Agent, source: str, receiver: Path, emission: Emission, slow: str 
     told = None
     if client is not None:
         told = Told()
-        told.read(client)
+        told.read(client, emission.count)
         client.close()
     made.delete(slug)
     received.check(emission.count)

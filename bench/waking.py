@@ -13,9 +13,6 @@ from time import sleep, time
 
 from bench.figures import Failed
 
-SETTLING = 2.0
-"""Seconds until what the tracing itself has caused is over."""
-
 
 class NotTraced(Failed):
     """
@@ -23,12 +20,14 @@ class NotTraced(Failed):
     """
 
 
-def system_calls(pids: Sequence[int], seconds: float, folder: Path) -> int:
+def system_calls(pids: Sequence[int], settle: float, seconds: float, folder: Path) -> int:
     """
     How many system calls these processes, and all their threads, made in so many seconds.
 
     To attach to a process interrupts the call it waits in, which it then makes again.  So
     calls are told with their time, and those of the first moments are not counted.
+
+    @param settle: Seconds until what the tracing itself has caused is over.
 
     @raise NotTraced: It can't be told.
     """
@@ -42,7 +41,7 @@ def system_calls(pids: Sequence[int], seconds: float, folder: Path) -> int:
     process = subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    sleep(SETTLING)
+    sleep(settle)
     began = time()
     sleep(seconds)
     ended = time()
