@@ -18,7 +18,8 @@ import socket
 import sys
 from array import array
 
-sys.path.append(sys.argv[1])
+if __name__ == "__main__":  # else a test wants to know where this is
+    sys.path.append(sys.argv[1])
 
 from smartmob.launch.helper import packet_pair, start_guardian
 from smartmob.launch.wire import unpack
