@@ -87,6 +87,7 @@ def run(made: Agent, source: str, receiver: Path, emission: Emission, slow: str 
         told = Told()
         told.read(client, emission.count)
         client.close()
+    made.wait_until(slug, "stopped")  # then it has told how long it took
     made.delete(slug)
     received.check(emission.count)
     return Run(emission.seconds(), growth, received, told)
