@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from time import monotonic, sleep
@@ -20,7 +21,7 @@ from bench.agents import Agent, agent
 from bench.building import build
 from bench.collecting import Collector
 from bench.ending import end
-from bench.figures import Aim, Report, Row, percentile, ratios
+from bench.figures import Aim, Failed, Report, Row, percentile, ratios
 from bench.idling import PATIENCE, Idle
 from bench.pinging import pinged
 from bench.waking import NotTraced, system_calls
@@ -56,13 +57,18 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         home = folder / f"{turn}"
         home.mkdir()
         if supervisor is not None:
-            theirs.append(_supervised(supervisor, idle, home, options, report, last))
-        with agent(home / "agent") as made:
-            collector = Collector(home / "collector")
-            with (
-                archives.served(idle.archive(collector)) as source,
-                pinged(made.port) as answers,
-            ):
+            try:
+                theirs.append(_supervised(supervisor, idle, home, options, report, last))
+            except (Failed, OSError) as error:
+                report.add(Row(what="bring-up", who="supervisor", note=str(error)))
+                supervisor = None
+                theirs.clear()
+        with (
+            closing(Collector(home / "collector")) as collector,
+            archives.served(idle.archive(collector)) as source,
+            agent(home / "agent") as made,
+        ):
+            with pinged(made.port) as answers:
                 sleep(0.3)  # until it asks
                 began = monotonic()
                 idle.create(made, source, options.clients)
@@ -70,13 +76,11 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
             pings.append(answers)
             missing = idle.lines_missing(made)
             if missing:
-                report.add(
-                    Row(what="bring-up", who="smartmob", note=f"{missing} lines missing")
-                )
+                row = Row(what="bring-up", who="smartmob", note=f"{missing} lines missing")
+                report.add(row)
             if last:
                 _tell_bringup(report, idle, ours, theirs, pings)
                 _quiet(options, home, report, made, idle)
-            collector.close()
 
 
 def _supervised(
@@ -85,43 +89,49 @@ def _supervised(
     """
     Seconds until supervisor has all of them up.
     """
-    collector = Collector(home / "collector")
     file = home / "supervisord.conf"
-    file.write_text(
-        f"[supervisord]\nnodaemon=true\nminfds={idle.count * 4 + 100}\n"
-        f"logfile={home}/supervisord.log\npidfile={home}/supervisord.pid\n"
-        f"[program:idle]\ncommand={idle.program} {collector.path}\n"
-        f"numprocs={idle.count}\nprocess_name=idle_%(process_num)d\n"
-        "stdout_logfile=NONE\nstderr_logfile=NONE\n"
-    )
-    began = monotonic()
-    process = subprocess.Popen(
-        [path, "-n", "-c", file],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        took = collector.wait(idle.count, PATIENCE) - began
-        if last:
-            sleep(options.settle)
-            seconds = min(options.idle, 10.0)
-            before = system.cpu_seconds([process.pid])
-            sleep(seconds)
-            used = system.cpu_seconds([process.pid]) - before
-            report.add(
-                Row(
-                    what=f"idle, {idle.count:,} programs, processor",
-                    who="supervisor",
-                    unit="% of a core",
-                    values=(used / seconds * 100,),
-                    note=f"over {seconds:g} s",
-                )
-            )
-    finally:
-        end(process, grace=60)
-        collector.close()
+    with closing(Collector(home / "collector")) as collector:
+        file.write_text(
+            f"[supervisord]\nnodaemon=true\nminfds={idle.count * 4 + 100}\n"
+            f"logfile={home}/supervisord.log\npidfile={home}/supervisord.pid\n"
+            f"[program:idle]\ncommand={idle.program} {collector.path}\n"
+            f"numprocs={idle.count}\nprocess_name=idle_%(process_num)d\n"
+            "stdout_logfile=NONE\nstderr_logfile=NONE\n"
+        )
+        began = monotonic()
+        process = subprocess.Popen(
+            [path, "-n", "-c", file],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            took = collector.wait(idle.count, PATIENCE) - began
+            if last:
+                sleep(options.settle)
+                _tell_idle_supervisor(report, process.pid, idle, min(options.idle, 10.0))
+        finally:
+            end(process, grace=60)
     return took
+
+
+def _tell_idle_supervisor(report: Report, pid: int, idle: Idle, seconds: float) -> None:
+    before = system.cpu_seconds([pid])
+    sleep(seconds)
+    used = system.cpu_seconds([pid]) - before
+    for what, unit, value in (
+        ("processor", "% of a core", used / seconds * 100),
+        ("memory (PSS) each", "KiB", system.pss([pid]) / 1024 / idle.count),
+    ):
+        report.add(
+            Row(
+                what=f"idle, {idle.count:,} programs, {what}",
+                who="supervisor",
+                unit=unit,
+                values=(value,),
+                note=f"over {seconds:g} s" if unit != "KiB" else "supervisord",
+            )
+        )
 
 
 def _tell_bringup(

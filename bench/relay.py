@@ -19,9 +19,9 @@ from attrs import frozen
 from bench import archives, command, peers, system
 from bench.agents import Agent, agent
 from bench.building import build
-from bench.emitting import Broken, Emission, Received, receive, start
+from bench.emitting import Emission, Received, receive, start
 from bench.ending import end, wait_for
-from bench.figures import Aim, Report, Row, ratios
+from bench.figures import Aim, Failed, Report, Row, ratios
 
 KINDS = {
     "fixed": "80 bytes, 4 KiB a write",
@@ -189,7 +189,7 @@ def _compare(
             try:
                 run = measure(emission, clients)
                 run.received.check(emission.count)
-            except Broken as error:
+            except (Failed, OSError) as error:
                 broken[who] = str(error)
             else:
                 runs[who].append(run)

@@ -232,7 +232,7 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         home.mkdir()
         try:
             gaps = peer(home)(program(), max(1, restarts))
-        except (Failed, subprocess.SubprocessError) as error:
+        except (Failed, OSError, subprocess.SubprocessError) as error:
             report.add(Row(what="restart, 0 others", who=who, note=str(error)))
             continue
         _tell(report, "restart, 0 others", who, [gaps], [])
