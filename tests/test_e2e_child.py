@@ -69,7 +69,7 @@ class ChildTests(AgentTestCase):
         """
         files = {
             "Procfile": f"web: FROM_PROCFILE=procfile OVER=procfile {PYTHON} main.py\n"
-            "signals: grep ^S /proc/self/status\n",
+            "signals: cat /proc/self/status\n",
             ".env": "FROM_FILE = file\nOVER = file\nPS = file\nFROM_PROCFILE = file\n",
             "main.py": INSPECTOR,
         }
