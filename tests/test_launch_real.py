@@ -238,6 +238,22 @@ class GivenTests(RealCase):
             recorder = await self.whole_run(Command(argv=argv, env=env, cwd=cwd))
             self.assertEqual(recorder.output(), b"hello\n", argv)
 
+    async def test_noInterpreterLine(self) -> None:
+        """
+        A script without a #! line is run by the shell, as by any shell.
+        """
+        folder = os.path.abspath(self.mktemp())
+        os.mkdir(folder)
+        for name, path in (("-greet", ""), ("greet", ":/bin")):
+            with open(os.path.join(folder, name), "w") as file:
+                file.write('echo "hello $1"\n')
+            os.chmod(os.path.join(folder, name), 0o755)
+            for word in (name, f"./{name}"):
+                command = Command(argv=(word, "you"), env={"PATH": path}, cwd=folder)
+                recorder = await self.whole_run(command)
+                self.assertEqual(recorder.output(2), b"")
+                self.assertEqual(recorder.output(), b"hello you\n", word)
+
     async def test_user(self) -> None:
         """
         It runs as the user, group and groups asked for, and can open its streams.
@@ -288,7 +304,6 @@ class RefusedTests(RealCase):
         for path, code, says in (
             ("nowhere", 127, "nowhere in any folder of PATH"),
             ("./nowhere", 127, "./nowhere"),
-            (file("text", "hello", 0o755), 126, "#!"),
             (file("plain", "#!/bin/sh\n", 0o644), 126, "not executable"),
             (file("lost", "#!/nowhere/sh\n", 0o755), 127, "interpreter"),
             (folder, 126, "not executable"),

@@ -200,7 +200,7 @@ def _execute(order: Order) -> NoReturn:
     worst: OSError | None = None
     for place in places:
         try:
-            os.execve(place, order.argv, env)  # noqa: S606 - what else are we here for
+            _become_file(place, order.argv, env)
         except OSError as e:
             if e.errno in (ENOENT, ENOTDIR) and not os.path.lexists(place):
                 continue
@@ -214,6 +214,21 @@ def _execute(order: Order) -> NoReturn:
     raise _explained(os.fsdecode(program), worst) from worst
 
 
+def _become_file(place: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> NoReturn:
+    """
+    Execute a file; one of no known format by the shell, as execvp(3) and the shell
+    itself do: a script needs no #! line.
+    """
+    try:
+        os.execve(place, argv, env)  # noqa: S606 - what else are we here for
+    except OSError as e:
+        if e.errno != ENOEXEC:
+            raise
+    # A name that begins with a dash would be an option.
+    script = place if b"/" in place else b"./" + place
+    os.execve(b"/bin/sh", [b"/bin/sh", script, *argv[1:]], env)  # noqa: S606 - as above
+
+
 def _explained(program: str, error: OSError) -> Refused:
     if error.errno in (ENOENT, ENOTDIR, ELOOP):
         return Refused(
@@ -222,7 +237,6 @@ def _explained(program: str, error: OSError) -> Refused:
     reasons = {
         EACCES: "it is not executable, or there is no right to it",
         EPERM: "there is no right to it",
-        ENOEXEC: "it has no #! line, nor any other format that is known here",
         E2BIG: "its arguments and its environment are too large",
         EAGAIN: "its user runs too many processes",
     }
