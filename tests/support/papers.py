@@ -20,8 +20,8 @@ def papers() -> list[Path]:
     """
     Every page of the checkout.
     """
-    folders = [TREE, TREE / "docs", TREE / "examples" / "hello", TREE / "changelog.d"]
-    return sorted(page for folder in folders for page in folder.glob("*.rst"))
+    folders = ["", "bench", "changelog.d", "docs", "examples/hello"]
+    return sorted(page for folder in folders for page in (TREE / folder).glob("*.rst"))
 
 
 def read(page: Path) -> nodes.document:
