@@ -18,6 +18,7 @@ from smartmob.agent import Agent
 from smartmob.client.cli import command_line
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.main import AgentOptions
+from smartmob.source.limits import SourceLimits
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
 from tests.support.machine import PAGE, transitions, with_table
@@ -34,6 +35,7 @@ from tests.support.papers import (
 )
 
 ARCHITECTURE = TREE / "ARCHITECTURE.rst"
+PROCFILE = TREE / "docs" / "procfile.rst"
 REST = TREE / "docs" / "rest.rst"
 RUNNING = TREE / "docs" / "running.rst"
 
@@ -134,6 +136,32 @@ class RestTests(SynchronousTestCase):
         It explains every state, and no other.
         """
         self.assertEqual(set(first_cells(section(REST, "States"))), set(State))
+
+
+class ProcfileTests(SynchronousTestCase):
+    """
+    docs/procfile.rst.
+    """
+
+    def test_limits(self) -> None:
+        """
+        The bounds on sources that it names are those that are kept.
+        """
+        limits = SourceLimits()
+        rows = section(PROCFILE, "Downloads").findall(nodes.row)
+        self.assertEqual(
+            dict([cell.astext() for cell in row] for row in rows),
+            {
+                "download": f"{limits.download_bytes >> 20} MiB",
+                "unpacked": f"{limits.unpacked_bytes >> 30} GiB",
+                "entries": f"{limits.entries:,}",
+                "time to unpack": f"{limits.unpack_seconds:.0f} s",
+                "time until the answer begins": f"{limits.answer_seconds:.0f} s",
+                "silence while downloading": f"{limits.idle_seconds:.0f} s",
+                "redirects": f"{limits.redirects}",
+                "downloads from one server": f"{limits.downloads}",
+            },
+        )
 
 
 class ArchitectureTests(SynchronousTestCase):
