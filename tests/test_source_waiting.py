@@ -18,11 +18,12 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.source.body import HIGH_WATER, disk_error
+from smartmob.source.body import disk_error
 from smartmob.source.disk import Worker
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.fetch import Fetcher
 from smartmob.source.limits import SourceLimits
+from smartmob.source.spool import HIGH_WATER
 from tests.support.disks import InlineDisk, SlowDisk
 from tests.support.resolving import MemoryReactor, Names
 
