@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest
 
@@ -28,6 +28,7 @@ from tests.support.agent_process import (
     program,
     reactor,
     running,
+    stat_of,
     until,
 )
 from tests.support.console_client import PATIENCE, Console
@@ -139,6 +140,14 @@ class MenagerieTestCase(AgentTestCase):
         self.assertEqual(described([pid for pid in below if name(pid) != REAPER]), [])
         await until(lambda: not running(warden.below(guardian)), "the end of the reapers")
 
+    def reaper(self, guardian: int, program: int) -> int:
+        """
+        The reaper of a program.
+        """
+        [reaper] = [pid for pid in children(guardian) if program in warden.below(pid)]
+        self.assertEqual(name(reaper), REAPER)
+        return reaper
+
     def guardian(self, agent: int) -> int:
         """
         The guardian of an agent.
@@ -164,7 +173,7 @@ class KilledTests(MenagerieTestCase):
         self.note(took)
         _, remote = await self.start()
         self.assertEqual(await remote.get("/list-processes"), {"processes": []})
-        self.assertEqual(self.files(), [])
+        await until(lambda: not self.files(), "the end of the old one's files")
 
     async def guardian_killed(self, started: tuple[AgentProcess, int, str]) -> None:
         """
@@ -182,8 +191,10 @@ class KilledTests(MenagerieTestCase):
             lambda: [*running([guardian, *old]), *(set(children(agent.warden)) - {pid})]
         )
         self.note(took)
-        await remote.get("/version")
-        await console.line("ready")
+        ready = Deferred.fromCoroutine(console.line("ready"))
+        while not ready.called:
+            await remote.ask("GET", "/ping")
+        await ready
         after = await remote.get("/process-status/app.web.0")
         self.assertNotEqual(after["pid"], before["pid"])
         self.assertNotEqual(self.guardian(pid), guardian)
@@ -201,8 +212,7 @@ class KilledTests(MenagerieTestCase):
         remote = self.remote(url)
         console, before = await self.beast(remote)
         guardian = self.guardian(pid)
-        [reaper] = children(guardian)
-        self.assertEqual(name(reaper), REAPER)
+        reaper = self.reaper(guardian, before["pid"])
         old = running(warden.below(reaper))
         self.assert_complete(old)
         os.kill(reaper, signal.SIGKILL)
@@ -218,8 +228,7 @@ class KilledTests(MenagerieTestCase):
         after = await remote.get("/process-status/app.web.0")
         self.assertNotEqual(after["pid"], before["pid"])
         self.assertEqual(self.guardian(pid), guardian)
-        [other] = children(guardian)
-        self.assertNotEqual(other, reaper)
+        self.assertNotEqual(self.reaper(guardian, after["pid"]), reaper)
         await remote.post("/delete-process/app.web.0")
         await self.none_of(guardian)
 
@@ -369,6 +378,22 @@ class StoppedTests(MenagerieTestCase):
         self.assertEqual(document["last_exit"]["signal"], "KILL")
         self.assertIn("deaf", document["last_exit"]["killed"])
 
+    async def test_stopped_by_signal(self) -> None:
+        """
+        A program that does not run, for it got STOP, is ended by TERM all the same.
+        """
+        _, _, url = await self.run_in_foreground()
+        remote = self.remote(url)
+        source = application("web: echo up; exec sleep 1000")
+        await remote.create(self.origin.serve("/sleep", source), graceful_timeout=3000)
+        console = await remote.attach(tail=1)
+        await console.line("up")
+        document = await remote.post("/signal-process/app.web.0", {"signal": "STOP"})
+        await until(lambda: stat_of(document["pid"])[0] == "T", "STOP")
+        document = await remote.post("/stop-process/app.web.0")
+        self.assertEqual(document["last_exit"]["signal"], "TERM")
+        self.assertEqual(document["last_exit"]["killed"], [])
+
     async def test_agent_ends(self) -> None:
         """
         SIGTERM of the agent ends all ten kinds before it exits.
@@ -405,3 +430,51 @@ class StormTests(AgentTestCase):
             await DeferredList(creates, consumeErrors=True)
             await remote.close()
             await agent.end()
+
+    async def test_guardian_killed_while_starting(self) -> None:
+        """
+        A guardian is killed in the middle of starting fifty programs: all of them run
+        in the end, once each.
+        """
+        agent, remote = await self.start()
+        url = self.origin.serve("/a", application("web: exec sleep 1000"))
+        creates = [
+            Deferred.fromCoroutine(remote.create(url, f"web.{number}")) for number in range(50)
+        ]
+        for storm in range(STORMS):
+            enough = random.Random(storm).randrange(2, 60)
+            await until(lambda: len(agent.below()) >= enough, "programs")  # noqa: B023 - at once
+            [guardian] = [pid for pid in children(agent.pid) if name(pid) == GUARDIAN]
+            os.kill(guardian, signal.SIGKILL)
+            await until(lambda: not stat_of(guardian), "its end")  # noqa: B023 - at once
+        await gatherResults(creates)
+        pids = set()
+        for number in range(50):
+            document = await remote.state(f"app.web.{number}", "running")
+            pids.add(document["pid"])
+        programs = {pid for pid in agent.below() if name(pid) == "sleep"}
+        self.assertEqual(programs, pids)
+        await remote.post("/delete-app/app")
+        self.assertEqual([pid for pid in agent.below() if name(pid) == "sleep"], [])
+
+    async def test_reapers_killed(self) -> None:
+        """
+        All reapers are killed at once: their programs run again, once each.
+        """
+        agent, remote = await self.start()
+        url = self.origin.serve("/a", application("web: echo up; exec sleep 1000"))
+        consoles = []
+        for number in range(20):
+            await remote.create(url, f"web.{number}")
+            consoles.append(await remote.attach(f"app.web.{number}", tail=1))
+        for console in consoles:
+            await console.line("up")
+        for pid in agent.below():
+            if name(pid) == REAPER:
+                os.kill(pid, signal.SIGKILL)
+        for console in consoles:
+            await console.line("up")
+        listing = await remote.get("/list-processes")
+        pids = {each["pid"] for each in listing["processes"]}
+        self.assertEqual({each["restarts"] for each in listing["processes"]}, {1})
+        self.assertEqual({pid for pid in agent.below() if name(pid) == "sleep"}, pids)

@@ -327,6 +327,45 @@ class EndingTests(AgentTestCase):
         await agent.exit()
 
 
+class SignalTests(AgentTestCase):
+    """
+    Other signals.
+    """
+
+    async def test_hup(self) -> None:
+        """
+        SIGHUP does no harm to an agent without a configuration.
+        """
+        agent, remote = await self.start()
+        await remote.create(self.origin.serve("/a", application("web: exec sleep 1000")))
+        before = await remote.state("app.web.0", "running")
+        os.kill(agent.pid, signal.SIGHUP)
+        await agent.hears(lambda: b"no configuration" in agent.err, "a warning")
+        self.assertEqual(await remote.get("/process-status/app.web.0"), before)
+
+    async def test_group_interrupted(self) -> None:
+        """
+        Ctrl-C, which a terminal sends to all of the agent's group, stops programs with
+        their own signal.
+        """
+        agent = self.spawn(
+            *("setsid", program("smartmob-agent"), "--bind", "127.0.0.1:0"),
+            *("--state-dir", str(self.state)),
+        )
+        [url] = await agent.listens()
+        remote = self.remote(url)
+        script = "web: trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.01; done"
+        await remote.create(self.origin.serve("/a", application(script)))
+        console = await remote.attach(format="json", tail=1)
+        await console.logged("up")
+        os.killpg(agent.pid, signal.SIGINT)
+        await console.logged("asked")
+        exited = await console.event("exited")
+        self.assertEqual((exited["code"], exited["signal"]), (0, None))
+        self.assertEqual(await agent.exit(), 0)
+        self.assertEqual(agent.below(), [])
+
+
 class DaemonTests(AgentTestCase):
     """
     C{--daemon} and C{--pidfile}.
@@ -350,6 +389,40 @@ class DaemonTests(AgentTestCase):
         await remote.create(archive)
         console = await remote.attach(tail=1)
         await console.line("up")
+        os.kill(pid, signal.SIGTERM)
+        await until(lambda: not running([pid]), "end of the daemon")
+        self.assertEqual(command.below(), [])
+        self.assertFalse(pidfile.exists())
+
+    async def test_relative_paths(self) -> None:
+        """
+        Relative paths start where the command was given, though a daemon leaves there.
+        """
+        command = self.spawn(
+            *(program("smartmob-agent"), "--daemon", "--pidfile", "agent.pid"),
+            *("--bind", "unix:socket", "--state-dir", "here"),
+        )
+        self.assertEqual(await command.exit(), 0, command.err)
+        self.assertIn(int((self.folder / "agent.pid").read_text()), command.below())
+        self.assertTrue((self.folder / "here").is_dir())
+        await self.remote(f"unix:{self.folder}/socket").get("/version")
+
+    async def test_twistd(self) -> None:
+        """
+        A twistd that has gone to the background ends at SIGTERM with all it started, and
+        its pidfile with it.
+        """
+        pidfile = self.folder / "twistd.pid"
+        command = self.spawn(
+            *(program("twistd"), "--pidfile=twistd.pid", "--logfile=log", "smartmob"),
+            *("--bind", "unix:socket", "--state-dir", "here"),
+        )
+        self.assertEqual(await command.exit(), 0, command.err)
+        await self.logged_urls(self.folder / "log")
+        remote = self.remote(f"unix:{self.folder}/socket")
+        await remote.create(self.origin.serve("/a", application("web: exec sleep 1000")))
+        await remote.state("app.web.0", "running")
+        pid = int(pidfile.read_text())
         os.kill(pid, signal.SIGTERM)
         await until(lambda: not running([pid]), "end of the daemon")
         self.assertEqual(command.below(), [])
@@ -421,6 +494,23 @@ class EchoTests(AgentTestCase):
         await agent.hears(
             lambda: expected <= set(agent.out.decode().splitlines()), "lines of programs"
         )
+
+    async def test_nobody_reads_stdout(self) -> None:
+        """
+        An agent whose standard output nobody reads any more goes on.
+        """
+        agent, remote = await self.start("-vv")
+        source = application("web: echo one; read x; echo two; exec sleep 1000")
+        await remote.create(self.origin.serve("/a", source), redirect_input=True)
+        await agent.hears(lambda: b"app.web.0 | one" in agent.out, "a line")
+        agent.stop_hearing(1)
+        console = await remote.attach()
+        await remote.post("/write-stdin/app.web.0", {"data": "go\n"})
+        await console.line("two")
+        await remote.post("/restart-process/app.web.0")
+        await console.line("one")
+        os.kill(agent.pid, signal.SIGTERM)
+        self.assertEqual(await agent.exit(), 0)
 
     async def test_news_on_stderr(self) -> None:
         """

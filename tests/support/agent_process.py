@@ -29,7 +29,7 @@ from twisted.internet.endpoints import (
     TCP6ClientEndpoint,
     UNIXClientEndpoint,
 )
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProcessTransport, IStreamClientEndpoint
 from twisted.internet.protocol import ProcessProtocol, Protocol
 from twisted.internet.task import Cooperator, deferLater
 from twisted.python.failure import Failure
@@ -445,6 +445,12 @@ class AgentProcess(ProcessProtocol):
         Wait until nobody can write to its standard output and error.
         """
         await self.hears(lambda: {1, 2} <= self._silent, "end of output")
+
+    def stop_hearing(self, childFD: int) -> None:
+        """
+        Close our end of its standard output or error.
+        """
+        cast(IProcessTransport, self.transport).closeChildFD(childFD)
 
     async def listens(self, number: int = 1) -> list[str]:
         """
