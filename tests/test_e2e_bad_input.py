@@ -16,15 +16,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.support import archives
-from tests.support.agent_process import (
-    PYTHON,
-    AgentTestCase,
-    Remote,
-    application,
-    archive,
-    described,
-)
+from tests.support.agent_process import AgentTestCase
+from tests.support.applications import PYTHON, application, archive
 from tests.support.archives import Entry
+from tests.support.living import described
+from tests.support.remote import Remote
 
 GOOD = application("web: exec sleep 1000")
 MOST = 1 << 20

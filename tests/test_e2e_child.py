@@ -12,16 +12,10 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-from tests.support.agent_process import (
-    PYTHON,
-    AgentTestCase,
-    Document,
-    Remote,
-    application,
-    archive,
-    program,
-    until,
-)
+from tests.support.agent_process import AgentTestCase, program
+from tests.support.applications import PYTHON, application, archive
+from tests.support.living import until
+from tests.support.remote import Document, Remote
 
 INSPECTOR = """
 import json, os, resource, stat

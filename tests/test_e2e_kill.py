@@ -5,59 +5,23 @@ Whatever is killed, and whatever a program has become, nothing is left.
 from __future__ import annotations
 
 import os
-import random
 import signal
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest
 
 from tests.support import menagerie, warden
-from tests.support.agent_process import (
-    PYTHON,
-    AgentProcess,
-    AgentTestCase,
-    Document,
-    Remote,
-    application,
-    described,
-    program,
-    reactor,
-    running,
-    stat_of,
-    until,
-)
-from tests.support.console_client import PATIENCE, Console
+from tests.support.agent_process import AgentProcess, AgentTestCase, program
+from tests.support.applications import PYTHON, application
+from tests.support.console_client import Console
+from tests.support.living import children, described, emptied, name, running, stat_of, until
 from tests.support.processes import PLAIN, setuid_copy
+from tests.support.remote import Document, Remote
 
 GUARDIAN = "smartmob-guard"
 REAPER = "smartmob-reaper"
-
-STORMS = int(os.environ.get("SMARTMOB_STORMS", "3"))
-"""How often an agent is killed in the middle of starting programs."""
-
-
-def name(pid: int) -> str:
-    """
-    The name of a process, empty where it is gone.
-    """
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n")
-    except OSError:
-        return ""
-
-
-def children(pid: int) -> list[int]:
-    """
-    The living children of a process.
-    """
-    below = running(warden.below(pid))
-    grandchildren = {each for child in below for each in warden.below(child)}
-    return [child for child in below if child not in grandchildren]
 
 
 class MenagerieTestCase(AgentTestCase):
@@ -187,7 +151,7 @@ class KilledTests(MenagerieTestCase):
         self.assert_complete(old)
         os.kill(guardian, signal.SIGKILL)
         # What it leaves becomes the warden's, beside the agent.
-        took = await self.emptied(
+        took = await emptied(
             lambda: [*running([guardian, *old]), *(set(children(agent.warden)) - {pid})]
         )
         self.note(took)
@@ -217,7 +181,7 @@ class KilledTests(MenagerieTestCase):
         self.assert_complete(old)
         os.kill(reaper, signal.SIGKILL)
         # What it leaves becomes the guardian's, beside the other reaper.
-        took = await self.emptied(
+        took = await emptied(
             lambda: [
                 *running([reaper, *old]),
                 *(each for each in children(guardian) if name(each) not in (REAPER, GUARDIAN)),
@@ -231,26 +195,6 @@ class KilledTests(MenagerieTestCase):
         self.assertNotEqual(self.reaper(guardian, after["pid"]), reaper)
         await remote.post("/delete-process/app.web.0")
         await self.none_of(guardian)
-
-    async def emptied(self, left: Callable[[], list[int]]) -> float:
-        """
-        Wait until nothing is left, for ten looks in a row: one that forks itself
-        anew may be missed by one.
-
-        @param left: Returns what is.
-        """
-        start = last = time.monotonic()
-        empty = 0
-        while empty < 10:
-            found = left()
-            now = time.monotonic()
-            if found:
-                empty, last = 0, now
-                self.assertLess(now - start, PATIENCE, described(found))
-            else:
-                empty += 1
-            await deferLater(reactor, 0.003)
-        return last - start
 
     def note(self, took: float) -> None:
         """
@@ -403,78 +347,3 @@ class StoppedTests(MenagerieTestCase):
         os.kill(pid, signal.SIGTERM)
         self.assertEqual(await agent.exit(), 0)
         self.assertEqual(agent.below(), [])
-
-
-class StormTests(AgentTestCase):
-    """
-    SIGKILL while much is under way.
-    """
-
-    async def test_agent_killed_while_starting(self) -> None:
-        """
-        An agent is killed in the middle of starting fifty programs, again and again:
-        each time nothing is left.
-        """
-        url = self.origin.serve("/a", application("web: sleep 1000 & exec sleep 1000"))
-        for storm in range(STORMS):
-            chance = random.Random(storm)  # each storm at another moment
-            enough = chance.randrange(2, 150)
-            agent, remote = await self.start()
-            creates = [
-                Deferred.fromCoroutine(remote.create(url, f"web.{number}"))
-                for number in range(50)
-            ]
-            await until(lambda: len(agent.below()) >= enough, "programs")  # noqa: B023 - at once
-            os.kill(agent.pid, signal.SIGKILL)
-            await agent.nothing_left()
-            await DeferredList(creates, consumeErrors=True)
-            await remote.close()
-            await agent.end()
-
-    async def test_guardian_killed_while_starting(self) -> None:
-        """
-        A guardian is killed in the middle of starting fifty programs: all of them run
-        in the end, once each.
-        """
-        agent, remote = await self.start()
-        url = self.origin.serve("/a", application("web: exec sleep 1000"))
-        creates = [
-            Deferred.fromCoroutine(remote.create(url, f"web.{number}")) for number in range(50)
-        ]
-        for storm in range(STORMS):
-            enough = random.Random(storm).randrange(2, 60)
-            await until(lambda: len(agent.below()) >= enough, "programs")  # noqa: B023 - at once
-            [guardian] = [pid for pid in children(agent.pid) if name(pid) == GUARDIAN]
-            os.kill(guardian, signal.SIGKILL)
-            await until(lambda: not stat_of(guardian), "its end")  # noqa: B023 - at once
-        await gatherResults(creates)
-        pids = set()
-        for number in range(50):
-            document = await remote.state(f"app.web.{number}", "running")
-            pids.add(document["pid"])
-        programs = {pid for pid in agent.below() if name(pid) == "sleep"}
-        self.assertEqual(programs, pids)
-        await remote.post("/delete-app/app")
-        self.assertEqual([pid for pid in agent.below() if name(pid) == "sleep"], [])
-
-    async def test_reapers_killed(self) -> None:
-        """
-        All reapers are killed at once: their programs run again, once each.
-        """
-        agent, remote = await self.start()
-        url = self.origin.serve("/a", application("web: echo up; exec sleep 1000"))
-        consoles = []
-        for number in range(20):
-            await remote.create(url, f"web.{number}")
-            consoles.append(await remote.attach(f"app.web.{number}", tail=1))
-        for console in consoles:
-            await console.line("up")
-        for pid in agent.below():
-            if name(pid) == REAPER:
-                os.kill(pid, signal.SIGKILL)
-        for console in consoles:
-            await console.line("up")
-        listing = await remote.get("/list-processes")
-        pids = {each["pid"] for each in listing["processes"]}
-        self.assertEqual({each["restarts"] for each in listing["processes"]}, {1})
-        self.assertEqual({pid for pid in agent.below() if name(pid) == "sleep"}, pids)

@@ -10,12 +10,9 @@ import signal
 import socket
 from datetime import datetime
 
-from tests.support.agent_process import (
-    PYTHON,
-    AgentTestCase,
-    application,
-    running,
-)
+from tests.support.agent_process import AgentTestCase
+from tests.support.applications import PYTHON, application
+from tests.support.living import running
 
 SERVER = """
 import os, signal, socket, sys

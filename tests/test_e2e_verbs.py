@@ -16,17 +16,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.support import warden
-from tests.support.agent_process import (
-    PYTHON,
-    AgentProcess,
-    AgentTestCase,
-    Answer,
-    Remote,
-    application,
-    described,
-    running,
-    until,
-)
+from tests.support.agent_process import AgentProcess, AgentTestCase
+from tests.support.applications import PYTHON, application
+from tests.support.living import described, running, until
+from tests.support.remote import Answer, Remote
 
 ORDERS = int(os.environ.get("SMARTMOB_ORDERS", "30"))
 """How many random orders of verbs are tried."""

@@ -4,58 +4,35 @@ A real agent, started as an operator starts it, driven over its public interface
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import os
 import re
 import shutil
 import signal
 import sys
-import tarfile
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
 
-import treq
-from attrs import frozen
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    UNIXClientEndpoint,
-)
-from twisted.internet.interfaces import IProcessTransport, IStreamClientEndpoint
-from twisted.internet.protocol import ProcessProtocol, Protocol
-from twisted.internet.task import Cooperator, deferLater
+from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
 
 from tests.support import warden
-from tests.support.console_client import PATIENCE, Console, attach
+from tests.support.console_client import PATIENCE
 from tests.support.http_origin import Origin
+from tests.support.living import emptied, running
+from tests.support.remote import Remote
 
 reactor: Any = installed_reactor
-
-Document = dict[str, Any]
-
-_cooperator = Cooperator(scheduler=lambda call: reactor.callLater(0, call))
 
 CONTROL = 9
 """The warden's descriptor; far from those that tests hand down."""
 
 LISTENING = re.compile(r"^\S+ Listening on (\S+)$", re.MULTILINE)
-
-PYTHON = f"{sys.executable} -I -S -u"
-"""How commands of a Procfile call Python."""
 
 
 def program(name: str) -> str:
@@ -66,299 +43,6 @@ def program(name: str) -> str:
     found = str(beside) if beside.exists() else shutil.which(name)
     assert found is not None, f"{name} is not installed"
     return found
-
-
-def application(procfile: str, **files: str | bytes) -> bytes:
-    """
-    An archive of a Procfile and Python files; C{main} is C{main.py}.
-    """
-    contents: dict[str, str | bytes] = {"Procfile": procfile}
-    contents.update((f"{name}.py", text) for name, text in files.items())
-    return archive(contents)
-
-
-def archive(contents: Mapping[str, str | bytes]) -> bytes:
-    """
-    An archive of files.
-    """
-    memory = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=memory, mode="wb", mtime=0, compresslevel=1) as packed,
-        tarfile.open(fileobj=packed, mode="w") as tar,
-    ):
-        for name, content in contents.items():
-            data = content.encode() if isinstance(content, str) else content
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return memory.getvalue()
-
-
-async def until(condition: Callable[[], object], what: str) -> float:
-    """
-    Wait for something that nobody tells us of.
-
-    @return: The seconds it took.
-    """
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < PATIENCE, f"waited in vain for {what}"
-        await deferLater(reactor, 0.005)
-    return time.monotonic() - start
-
-
-def running(pids: Sequence[int]) -> list[int]:
-    """
-    Those of the processes that are more than zombies.
-    """
-    return [pid for pid in pids if (parts := stat_of(pid)) and parts[0] not in "ZX"]
-
-
-def stat_of(pid: int) -> list[str]:
-    """
-    proc(5)'s fields of a process from C{state} on; none where it is gone.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return text.rpartition(") ")[2].split()
-
-
-def described(pids: Sequence[int]) -> list[str]:
-    """
-    Processes for a person.
-    """
-    found = []
-    for pid in pids:
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-        except OSError:
-            continue
-        found.append(f"{pid} {command.decode(errors='replace')}")
-    return found
-
-
-@frozen
-class Answer:
-    """
-    What an agent answered.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def document(self) -> Document:
-        """
-        The body as JSON.
-        """
-        document: Document = json.loads(self.body)
-        return document
-
-
-@implementer(IAgentEndpointFactory)
-@frozen
-class _Endpoints:
-    """
-    Connects to one agent, wherever a URL leads.
-    """
-
-    endpoint: IStreamClientEndpoint
-
-    def endpointForURI(self, uri: object) -> IStreamClientEndpoint:
-        return self.endpoint
-
-
-class Followed(Protocol):
-    """
-    The body of an answer that goes on.
-
-    @ivar body: What has come.
-    @ivar over: It has ended.
-    """
-
-    def __init__(self) -> None:
-        self.body = b""
-        self.over = False
-        self._heard: Deferred[None] = Deferred()
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        More of it.
-        """
-        self.body += data
-        self._tell()
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        """
-        Its end.
-        """
-        self.over = True
-        self._tell()
-
-    def _tell(self) -> None:
-        heard, self._heard = self._heard, Deferred()
-        heard.callback(None)
-
-    async def has(self, text: bytes) -> None:
-        """
-        Wait until this has come.
-        """
-        while text not in self.body:
-            assert not self.over, self.body
-            await self._heard.addTimeout(PATIENCE, reactor)
-
-    async def end(self) -> None:
-        """
-        Wait for its end.
-        """
-        while not self.over:
-            await self._heard.addTimeout(PATIENCE, reactor)
-
-    def hang_up(self) -> None:
-        """
-        Want no more.
-        """
-        if self.transport is not None and not self.over:
-            cast(Any, self.transport).abortConnection()
-
-
-class Remote:
-    """
-    A URL that an agent listens on.
-
-    @ivar url: As the agent said it.
-    @ivar base: What URLs of requests begin with.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        if url.startswith("unix:"):
-            self.base = "http://localhost"
-            self.endpoint: IStreamClientEndpoint = UNIXClientEndpoint(
-                reactor, url.removeprefix("unix:")
-            )
-        else:
-            self.base = url
-            parts = urlsplit(url)
-            assert parts.hostname and parts.port
-            kind = TCP6ClientEndpoint if ":" in parts.hostname else TCP4ClientEndpoint
-            self.endpoint = kind(reactor, parts.hostname, parts.port)
-        self.pool = HTTPConnectionPool(reactor)
-        self.pool.maxPersistentPerHost = 50
-        self.http = Agent.usingEndpointFactory(reactor, _Endpoints(self.endpoint), self.pool)
-        self.consoles: list[Console] = []
-        self.followed: list[Followed] = []
-
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """
-        Any request.
-        """
-        sent = Headers({"Content-Type": ["application/json"]})
-        if headers is not None:
-            sent = Headers({name: [value] for name, value in headers.items()})
-        url = path if path.startswith("http") else self.base + path
-        # treq's own client knows no URLs with IPv6 addresses.
-        asked: Deferred[Any] = self.http.request(
-            method.encode(),
-            url.encode(),
-            sent,
-            None if body is None else FileBodyProducer(io.BytesIO(body), _cooperator),
-        )
-        response = await asked.addTimeout(PATIENCE, reactor)
-        content = await treq.content(response).addTimeout(PATIENCE, reactor)
-        got = {
-            name.decode().lower(): values[-1].decode()
-            for name, values in response.headers.getAllRawHeaders()
-        }
-        return Answer(response.code, got, content)
-
-    async def follow(self, path: str, accept: str = "*/*") -> Followed:
-        """
-        A body that goes on.
-        """
-        asked: Deferred[Any] = self.http.request(
-            b"GET", (self.base + path).encode(), Headers({"Accept": [accept]})
-        )
-        response = await asked.addTimeout(PATIENCE, reactor)
-        assert response.code == 200, response.code
-        followed = Followed()
-        self.followed.append(followed)
-        response.deliverBody(followed)
-        return followed
-
-    async def get(self, path: str, status: int = 200) -> Document:
-        """
-        A document.
-        """
-        return self._expected(await self.ask("GET", path), status)
-
-    async def post(
-        self, path: str, document: object = None, status: int | None = 200
-    ) -> Document:
-        """
-        Have something done.
-
-        @param status: What is to be answered; C{None}: anything.
-        """
-        body = json.dumps({} if document is None else document).encode()
-        return self._expected(await self.ask("POST", path, body), status)
-
-    async def create(self, source_url: str, node: str = "web.0", **more: object) -> Document:
-        """
-        Create a process.
-        """
-        document = {"app": "app", "process_type": "web", **more}
-        return await self.post(
-            "/create-process", {**document, "node": node, "source_url": source_url}, 201
-        )
-
-    async def attach(self, slug: str = "app.web.0", **query: object) -> Console:
-        """
-        Attach to a console.
-        """
-        url = self.base.replace("http", "ws", 1)
-        console = await attach(
-            reactor, self.endpoint, f"{url}/attach-console/{slug}?{urlencode(query)}"
-        )
-        self.consoles.append(console)
-        return console
-
-    async def state(self, slug: str = "app.web.0", *wanted: str) -> Document:
-        """
-        The document of a process, once its state is one of those.
-        """
-        console = await self.attach(slug, format="json")
-        while True:
-            document = await self.get(f"/process-status/{slug}")
-            if document["state"] in wanted:
-                await console.leave()
-                return document
-            await console.event("state")
-
-    async def close(self) -> None:
-        """
-        Close all connections.
-        """
-        for console in self.consoles:
-            await console.leave()
-        for followed in self.followed:
-            followed.hang_up()
-            await followed.end()
-        await self.pool.closeCachedConnections()
-
-    @staticmethod
-    def _expected(answer: Answer, status: int | None) -> Document:
-        assert status in (None, answer.status), (answer.status, answer.body)
-        return answer.document
 
 
 class AgentProcess(ProcessProtocol):
@@ -489,7 +173,7 @@ class AgentProcess(ProcessProtocol):
 
         @return: The seconds it took.
         """
-        return await none_below(self.warden)
+        return await emptied(self.below)
 
     async def end(self) -> None:
         """
@@ -498,31 +182,6 @@ class AgentProcess(ProcessProtocol):
         if not self.over.called:
             os.kill(self.warden, signal.SIGTERM)
             await self.over
-
-
-async def none_below(pid: int) -> float:
-    """
-    Wait until nothing lives below a process.
-
-    A process that forks itself anew may be missed by one look; so all of ten in a
-    row have to find nothing.
-
-    @return: The seconds it took.
-    """
-    start = time.monotonic()
-    empty = 0
-    since = start
-    while empty < 10:
-        found = running(warden.below(pid))
-        if found:
-            empty = 0
-            waited = time.monotonic() - start
-            assert waited < PATIENCE, f"left after {waited:.1f} s: {described(found)}"
-        else:
-            since = since if empty else time.monotonic()
-            empty += 1
-        await deferLater(reactor, 0.003)
-    return since - start
 
 
 class AgentTestCase(TestCase):
