@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -18,13 +18,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smartmob import descriptors
+from smartmob import descriptors, scaling
 from smartmob.documents import CreateRequest, State
 from smartmob.launch.interfaces import ILauncher
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.process import Process
 from smartmob.refusals import (
+    Refusal,
     SlugInUse,
     Stopping,
     TooManyProcesses,
@@ -32,6 +33,7 @@ from smartmob.refusals import (
     UnknownProcess,
 )
 from smartmob.restart import Backoff, FlappingGuard, Policy
+from smartmob.scaling import Step
 from smartmob.source.sources import Sources
 from smartmob.source_recipe import SourceRecipe, inheritable
 from smartmob.waiting import all_of
@@ -69,6 +71,7 @@ class Agent(Service):
     watch: Callable[[Process], None] = lambda process: None
     most_processes: int = MOST_PROCESSES
     _processes: dict[str, Process] = field(factory=dict)
+    _remembered: dict[str, dict[str, CreateRequest]] = field(factory=dict)
     _stopping: bool = False
 
     def processes(self) -> list[Process]:
@@ -112,6 +115,8 @@ class Agent(Service):
         def forgotten() -> None:
             del self._processes[slug]
             self.ports.give_back(port)
+            if not self._of_app(request.app):
+                del self._remembered[request.app]
 
         process = Process(
             request=request,
@@ -128,6 +133,7 @@ class Agent(Service):
             port=port,
         )
         self._processes[slug] = process
+        self._remembered.setdefault(request.app, {})[request.process_type] = request
         _log.info("{slug} created", slug=slug)
         self.watch(process)
         process.start()
@@ -140,10 +146,39 @@ class Agent(Service):
 
         @raise UnknownApp: It has none.
         """
-        mine = [process for process in self.processes() if process.request.app == app]
+        return all_of(process.delete() for process in self.processes_of(app))
+
+    def processes_of(self, app: str) -> list[Process]:
+        """
+        Those of an app, oldest first.
+
+        @raise UnknownApp: It has none.
+        """
+        mine = self._of_app(app)
         if not mine:
             raise UnknownApp(f"there is no process of app {app!r}")
-        return all_of(process.delete() for process in mine)
+        return mine
+
+    def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
+        """
+        Have as many instances of each type as is wanted: see L{scaling.scale}.
+
+        @raise UnknownApp: It has no process.
+        """
+
+        def create(requests: Sequence[CreateRequest]) -> None:
+            made: list[Process] = []
+            try:
+                for request in requests:
+                    # One by one: what was made before a refusal has to go again.
+                    made.append(self.create(request, request_id))  # noqa: PERF401
+            except Refusal:
+                for process in made:
+                    process.delete()
+                raise
+
+        remembered = self._remembered.get(app, {})
+        return scaling.scale(self.processes_of(app), wanted, remembered, create)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -171,6 +206,9 @@ class Agent(Service):
         """
         for process in self.processes():
             process.kill()
+
+    def _of_app(self, app: str) -> list[Process]:
+        return [process for process in self.processes() if process.request.app == app]
 
     def _policy(self, request: CreateRequest) -> Policy:
         if request.flapping is None:

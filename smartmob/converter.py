@@ -56,7 +56,7 @@ def structure(document: object, wanted: type[T]) -> T:
     try:
         return _converter.structure(document, wanted)
     except (ClassValidationError, Wrong) as error:
-        errors = tuple((_shown(name), message) for name, message in _errors(error))
+        errors = tuple((shown(name), message) for name, message in _errors(error))
         raise InvalidDocument(errors) from None
 
 
@@ -94,7 +94,7 @@ def _unknown(cl: type, names: list[str]) -> Iterator[tuple[str, str]]:
         yield "", f"{len(names) - UNKNOWN_SHOWN} more keys are not known"
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """
     A field's name as it can be told: encodable, and not of any length.
     """

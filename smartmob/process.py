@@ -7,11 +7,12 @@ from __future__ import annotations
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
+from twisted.python.failure import Failure
 
 from smartmob.documents import Output, State
 from smartmob.inputs import Supervision
 from smartmob.launch.interfaces import IProgram
-from smartmob.refusals import NoInput, NotRunning, StdinFull, Stopping
+from smartmob.refusals import NoInput, NotRunning, StdinFull, Stopping, TreeLeft
 from smartmob.supervised import Supervised
 from smartmob.supervision import supervise
 
@@ -25,9 +26,12 @@ class Process(Supervised):
     A process: what its document shows, and its verbs.
 
     A Deferred that a verb returns may be cancelled; what the verb began goes on.
+
+    @ivar doomed: It is being deleted.
     """
 
     _machine: Supervision = field(init=False)
+    doomed: bool = False
     _closing: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -96,6 +100,8 @@ class Process(Supervised):
         Bring it down and forget it.  Fires when nothing is left of it, fails with
         L{TreeLeft} where something can't be ended.
         """
+        self.doomed = True
+        self.deleted.wait().addErrback(self._spared)
         deleted = self.deleted.wait()
         self._machine.delete()
         return deleted
@@ -165,6 +171,10 @@ class Process(Supervised):
         Supervised.begun(self)
         if self.console.blocked and self.program is not None:
             self.program.pauseOutput()
+
+    def _spared(self, failure: Failure) -> None:
+        failure.trap(TreeLeft)
+        self.doomed = False
 
     def _reader_of_input(self) -> IProgram:
         if self.program is None or self.state is not State.RUNNING:

@@ -21,9 +21,11 @@ class Recipe(Protocol):
     Where the command of a process comes from.
 
     @ivar streams: The names of descriptors 1 and 2; C{None} throws one away.
+    @ivar types: The process types that its source has, once they are known.
     """
 
     streams: tuple[str | None, str | None]
+    types: tuple[str, ...] | None
 
     def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
         """

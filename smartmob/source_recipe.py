@@ -58,6 +58,7 @@ class SourceRecipe:
     port: int
     request_id: str
     streams: tuple[str | None, str | None] = STREAMS
+    types: tuple[str, ...] | None = None
     _release: Release | None = None
     _underway: set[Deferred[Command]] = field(factory=set)
     _idle: Waiters = field(factory=Waiters)
@@ -115,7 +116,7 @@ class SourceRecipe:
 
     def _command(self, release: Release) -> Command:
         request = self.request
-        entry = _entry(release, request.process_type)
+        entry = self._entry(release)
         try:
             settings = dotenv.parse(release.dotenv or b"")
         except dotenv.DotenvError as error:
@@ -140,6 +141,21 @@ class SourceRecipe:
             redirect_input=request.redirect_input,
         )
 
+    def _entry(self, release: Release) -> procfile.ProcessType:
+        try:
+            found = procfile.parse(release.procfile)
+        except procfile.ProcfileError as error:
+            raise SourceRefused(f"Procfile, line {error.line}: {error.why}") from None
+        self.types = tuple(found)
+        wanted = self.request.process_type
+        try:
+            return found[wanted]
+        except KeyError:
+            known = ", ".join(found) or "none"
+            raise SourceRefused(
+                f"the Procfile has no process type {wanted!r}; it has {known}"
+            ) from None
+
     def _own(self) -> dict[str, str]:
         request = self.request
         return {
@@ -150,20 +166,6 @@ class SourceRecipe:
             "SMARTMOB_NODE": request.node,
             "SMARTMOB_SLUG": request.slug,
         }
-
-
-def _entry(release: Release, process_type: str) -> procfile.ProcessType:
-    try:
-        types = procfile.parse(release.procfile)
-    except procfile.ProcfileError as error:
-        raise SourceRefused(f"Procfile, line {error.line}: {error.why}") from None
-    try:
-        return types[process_type]
-    except KeyError:
-        known = ", ".join(types) or "none"
-        raise SourceRefused(
-            f"the Procfile has no process type {process_type!r}; it has {known}"
-        ) from None
 
 
 def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:

@@ -54,6 +54,7 @@ class AgentMixin(Case):
         agent = self.agent
         self.assertRaises(UnknownProcess, agent.process, "one.web.0")
         self.assertRaises(UnknownApp, agent.delete_app, "one")
+        self.assertRaises(UnknownApp, agent.scale, "one", {}, "id")
 
     def test_document(self) -> None:
         """A process has all that its document shows, a version, and may be weakly held."""

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import smartmob
 from smartmob.documents import LastExit, Left, Output, Restart, State
 from smartmob.refusals import NotRunning, StdinFull, Stopping, TreeLeft
+from smartmob.scaling import Step
 from smartmob.web.root import make_site
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent, FakeProcess
@@ -81,6 +82,7 @@ class WalkThroughTests(ApiCase):
             answer.json(),
             {
                 "list": "http://127.0.0.1:8080/list-processes",
+                "scale": "http://127.0.0.1:8080/scale-app/{app}",
                 "create": "http://127.0.0.1:8080/create-process",
                 "openapi": "http://127.0.0.1:8080/openapi.json",
                 "version": smartmob.__version__,
@@ -459,6 +461,22 @@ class VerbTests(ApiCase):
         self.assertEqual((answer.status, answer.json()), (200, {}))
         self.assertEqual(self.process.asked + second.asked, ["delete", "delete"])
         self.assertEqual(other.asked, [])
+
+    def test_scaleApp(self) -> None:
+        """Scaling answers with the listing of the app, and of no other."""
+        self.agent.add(app="other")
+        answer = self.post("/scale-app/myapp", {"web": 3, "clock": "-1"})
+        self.assertEqual(answer.status, 200)
+        slugs = [process["slug"] for process in answer.json()["processes"]]
+        self.assertEqual(slugs, ["myapp.web.0"])
+        self.assertEqual(self.agent.scaled, [{"web": Step(3), "clock": Step(-1, True)}])
+
+    def test_scaleAppWrong(self) -> None:
+        """What is wrong with a scale request is named, all at once."""
+        answer = self.post("/scale-app/myapp", {"web": -3, "cl.ock": 1})
+        document = self.assertProblem(answer, 400, "invalid-document")
+        self.assertEqual([e["field"] for e in document["errors"]], ["web", "cl.ock"])
+        self.assertProblem(self.post("/scale-app/nope", {}), 404, "unknown-app")
 
 
 class ReportTests(ApiCase):

@@ -20,6 +20,7 @@ import smartmob
 from smartmob.converter import structure
 from smartmob.documents import CreateRequest, SignalRequest, StdinRequest, VerbRequest
 from smartmob.refusals import TreeLeft
+from smartmob.scaling import steps
 from smartmob.web.bodies import parse_body
 from smartmob.web.problems import bad_query
 from smartmob.web.render import Documents, encode
@@ -66,9 +67,18 @@ def read(request: Request, wanted: type[T]) -> T:
     @raise Problem: It is no JSON.
     @raise InvalidDocument: It has wrong fields.
     """
+    return structure(read_json(request), wanted)
+
+
+def read_json(request: Request) -> object:
+    """
+    What came with a request, not looked at any further.
+
+    @raise Problem: It is no JSON.
+    """
     assert request.content is not None
     request.content.seek(0)
-    return structure(parse_body(request.content.read()), wanted)
+    return parse_body(request.content.read())
 
 
 def globs(request: Request, name: str) -> Sequence[str]:
@@ -104,6 +114,7 @@ class Index:
         document = {
             "list": f"{base}/list-processes",
             "create": f"{base}/create-process",
+            "scale": f"{base}/scale-app/{{app}}",
             "openapi": f"{base}/openapi.json",
             "version": smartmob.__version__,
         }
@@ -208,6 +219,14 @@ class Verbs:
         read(request, VerbRequest)
         status = await done(waits(request), lambda: self.agent.delete_app(app))
         return reply(request, b"{}", status)
+
+    @app.route("/scale-app/<app>", methods=["POST"])
+    async def scale_app(self, request: Request, app: str) -> bytes:
+        """Have so many instances of the process types of an app, or so many more or less."""
+        wanted = steps(read_json(request))
+        await self.agent.scale(app, wanted, request.request_id)
+        processes = [each for each in self.agent.processes() if each.request.app == app]
+        return reply(request, self.documents.listing(processes, request.base_url))
 
     @app.route("/signal-process/<slug>", methods=["POST"])
     def signal_process(self, request: Request, slug: str) -> bytes:

@@ -10,6 +10,7 @@ from attrs import fields
 
 from smartmob import checks
 from smartmob.documents import Limits, Output, Restart, State
+from smartmob.scaling import MOST
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.render import LINKS
 
@@ -119,7 +120,9 @@ _LAST_EXIT = _object(
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "Index": _object({"list": URL, "create": URL, "openapi": URL, "version": TEXT}),
+    "Index": _object(
+        {"list": URL, "create": URL, "scale": TEXT, "openapi": URL, "version": TEXT}
+    ),
     "Version": _object({"name": TEXT, "version": TEXT}),
     "CreateRequest": _object(
         _CREATE,
@@ -127,6 +130,16 @@ SCHEMAS: dict[str, Schema] = {
         closed=True,
     ),
     "VerbRequest": _object({}, closed=True),
+    "ScaleRequest": {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{checks.APP}$"},
+        "additionalProperties": {
+            "anyOf": [
+                _between(0, MOST),
+                {"type": "string", "pattern": "^[+-][0-9]{1,5}$"},
+            ]
+        },
+    },
     "SignalRequest": _object({"signal": _SIGNAL}, closed=True),
     "StdinRequest": _object({"data": TEXT, "eof": BOOLEAN}, "data", "eof", closed=True),
     "Process": _object(

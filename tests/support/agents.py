@@ -4,6 +4,7 @@ An agent whose processes do nothing but remember what they were asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from attrs import define, field
@@ -13,6 +14,7 @@ from smartmob.documents import CreateRequest, LastExit, State
 from smartmob.lines.console import Console
 from smartmob.lines.consoles import Consoles
 from smartmob.refusals import Refusal, SlugInUse, UnknownApp, UnknownProcess
+from smartmob.scaling import Step
 from smartmob.waiting import Waiters, all_of
 
 if TYPE_CHECKING:
@@ -103,12 +105,14 @@ class FakeAgent:
 
     @ivar request_ids: What creates were called, in order.
     @ivar refuses: Raised by create.
+    @ivar scaled: What it was scaled to, in order.
     """
 
     consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
     request_ids: list[str] = field(factory=list)
     refuses: Exception | None = None
     by_slug: dict[str, FakeProcess] = field(factory=dict)
+    scaled: list[Mapping[str, Step]] = field(factory=list)
 
     @property
     def real(self) -> Agent:
@@ -157,3 +161,10 @@ class FakeAgent:
         if not mine:
             raise UnknownApp(f"there is no process of app {app!r}")
         return all_of(process.delete() for process in mine)
+
+    def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
+        """As the real one's, but for whom it makes and ends: it only remembers."""
+        if all(process.request.app != app for process in self.processes()):
+            raise UnknownApp(f"there is no process of app {app!r}")
+        self.scaled.append(wanted)
+        return succeed(None)

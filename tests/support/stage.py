@@ -37,6 +37,7 @@ class FakeRecipe:
     """
 
     streams: tuple[str | None, str | None] = STREAMS
+    types: tuple[str, ...] | None = None
     works: list[Deferred[Command]] = field(factory=list)
     progress: Callable[[State], None] = field(init=False)
     cancelled: int = 0
