@@ -21,6 +21,7 @@ from smartmob.main import AgentOptions
 from smartmob.source.limits import SourceLimits
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
+from smartmob.web.schemas import SCHEMAS
 from tests.support.machine import PAGE, transitions, with_table
 from tests.support.modules import modules, room_of
 from tests.support.papers import (
@@ -130,6 +131,14 @@ class RestTests(SynchronousTestCase):
         text = section(REST, "Create request").astext()
         for name in fields_dict(Limits):
             self.assertIn(name, text)
+
+    def test_documents(self) -> None:
+        """
+        It names every member of each document that is answered with.
+        """
+        for title, schema in (("Index", "Index"), ("Process", "Process"), ("Usage", "Stats")):
+            named = {each.astext() for each in section(REST, title).findall(nodes.literal)}
+            self.assertEqual(set(SCHEMAS[schema]["properties"]) - named, set(), title)
 
     def test_states(self) -> None:
         """
