@@ -111,6 +111,7 @@ class TermsTests(SynchronousTestCase):
         A signal is a number, a name, or a name without SIG.
         """
         self.assertEqual([signal_number(name) for name in ("HUP", "SIGHUP", 1)], [1, 1, 1])
+        self.assertEqual(signal_number(40), 40)  # real-time, without a name
         for wrong in ("", "SIG", "hup", "SIGSIGHUP", "SIG_DFL", 0, -1, 65, 1000):
             self.assertRaises(ValueError, signal_number, wrong)
 

@@ -57,7 +57,10 @@ def signal_number(signal: str | int) -> int:
     @raise ValueError: There is no such signal.
     """
     if isinstance(signal, int):
-        return signals.Signals(signal).value
+        # Most real-time signals have no name in Signals.
+        if signal not in signals.valid_signals():
+            raise ValueError(f"there is no signal {signal}")
+        return signal
     try:
         return signals.Signals[f"SIG{signal.removeprefix('SIG')}"].value
     except KeyError:
