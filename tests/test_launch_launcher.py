@@ -199,12 +199,14 @@ class LauncherCase(SynchronousTestCase):
         self.guardians.append(guardian)
         return guardian
 
-    def program(self, *, redirect_input: bool = False) -> tuple[Program, Recorder]:
+    def program(
+        self, *, cwd: str = "/", redirect_input: bool = False
+    ) -> tuple[Program, Recorder]:
         """
         One that was asked to run.
         """
         program = self.launcher.program(
-            Command(argv=("prog",), env={}, redirect_input=redirect_input)
+            Command(argv=("prog",), env={}, cwd=cwd, redirect_input=redirect_input)
         )
         recorder = Recorder()
         program.run(recorder)
@@ -476,6 +478,20 @@ class StartTests(LauncherCase):
         first[2].die()
         self.reactor.turn()
         self.assertEqual(len(self.arrived()), 3)
+
+    def test_allRefusedAtOnce(self) -> None:
+        """
+        However many wait, all of them may fail in the same moment.
+        """
+        held = [self.program() for _ in range(WINDOW)]
+        queued = [self.program(cwd="/\0")[1] for _ in range(1000)]
+        reapers = self.arrived()
+        self.assertEqual(len(reapers), len(held))
+        reapers[0].die()
+        self.reactor.turn()
+        for recorder in queued:
+            ((_, reason),) = recorder.told
+            self.assertIsInstance(reason, NotExecuted)
 
     def test_overdue(self) -> None:
         """

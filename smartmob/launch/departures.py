@@ -88,6 +88,7 @@ class Departures:
         self._waiting: deque[Departing] = deque()
         self._flying: dict[Departing, float] = {}
         self._timer: IDelayedCall | None = None
+        self._going = False
 
     def enter(self, departing: Departing) -> None:
         """
@@ -121,10 +122,18 @@ class Departures:
         """
         Let go whose turn it is.
         """
-        while self._waiting and len(self._flying) < WINDOW and self._is_open():
-            departing = self._waiting.popleft()
-            self._flying[departing] = self._reactor.seconds()
-            departing.depart()
+        if self._going:
+            # One that failed at once has landed within its own departure: the loop
+            # goes on with the next, where a call for each would exhaust the stack.
+            return
+        self._going = True
+        try:
+            while self._waiting and len(self._flying) < WINDOW and self._is_open():
+                departing = self._waiting.popleft()
+                self._flying[departing] = self._reactor.seconds()
+                departing.depart()
+        finally:
+            self._going = False
         if self._waiting and self._timer is None:
             self._timer = self._reactor.callLater(OVERDUE, self._look)
 
