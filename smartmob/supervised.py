@@ -208,9 +208,8 @@ class Supervised:
         """
         Seconds until the source is asked for again.
 
-        @param asked: What its server asked for.
+        @param asked: What its server asked for: it may ask for more, never for less.
         """
         tries, self.source_tries = self.source_tries, min(self.source_tries + 1, 10)
-        if asked is not None:
-            return min(asked, LONGEST_SOURCE_DELAY)
-        return spread(min(LONGEST_SOURCE_DELAY, FIRST_SOURCE_DELAY * 2**tries), self.random)
+        own = spread(min(LONGEST_SOURCE_DELAY, FIRST_SOURCE_DELAY * 2**tries), self.random)
+        return own if asked is None else max(own, min(asked, LONGEST_SOURCE_DELAY))

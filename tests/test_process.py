@@ -197,10 +197,13 @@ class SourceTests(SynchronousTestCase):
             self.assertEqual(len(stage.recipe.works), tries + 1)
 
     def test_retryAfter(self) -> None:
-        """A server that says when to come back is obeyed, within a minute."""
+        """
+        A server that asks for more time gets it, up to a minute; one that asks for none
+        is not asked again and again without a pause.
+        """
         stage = Stage()
         stage.process.start()
-        for asked, delay in ((7.0, 7.0), (86400.0, 60.0)):
+        for asked, delay in ((0.0, 1.0), (7.0, 7.0), (0.0, 4.0), (86400.0, 60.0)):
             stage.recipe.works[-1].errback(SourceUnavailable("busy", asked))
             [call] = stage.clock.getDelayedCalls()
             self.assertAlmostEqual(call.getTime() - stage.clock.seconds(), delay)
