@@ -105,7 +105,8 @@ def build() -> TypeMachine[Supervision, Supervised]:
 
     @poised.upon(Supervision._go_fail).to(failed)
     def fail(k: Supervision, core: Supervised, reason: str) -> None:
-        core.dismiss()
+        if core.tree_left() is None:
+            core.dismiss()  # else it is needed to try once more to end what is left
         core.show(State.FAILED, reason)
         core.console.say(reason)
         core.arrived()

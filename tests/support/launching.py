@@ -68,7 +68,8 @@ class FakeProgram(StandardStreams):
     @ivar paused: Its output is not read.
     @ivar silenced: The descriptors whose output is thrown away.
     @ivar dismissed: C{dismiss} was called since the last run.
-    @ivar ends_left: What L{endLeft} can end of what was left: all, or nothing.
+    @ivar ends_left: What L{endLeft} can end of what was left: all, or nothing; once
+        dismissed, nothing.
     @ivar obedient: It ends, by TERM or KILL, when it is asked to.
     @ivar script: Called a turn of the clock after each C{run}, with the program.
     """
@@ -161,7 +162,7 @@ class FakeProgram(StandardStreams):
         """
         if self.running:
             raise RuntimeError("a run is under way")
-        if self.ends_left:
+        if self.ends_left and not self.dismissed:
             self.left = ()
         return succeed(self.left)
 
