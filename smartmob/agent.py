@@ -34,7 +34,9 @@ from smartmob.refusals import (
 )
 from smartmob.restart import Backoff, FlappingGuard, Policy
 from smartmob.scaling import Step
+from smartmob.source.archives import sha256_of
 from smartmob.source.sources import Sources
+from smartmob.source.upload import Sender, Upload
 from smartmob.source_recipe import SourceRecipe, inheritable
 from smartmob.waiting import all_of
 
@@ -139,6 +141,17 @@ class Agent(Service):
         process.start()
         return process
 
+    def receive(self, length: int | None, sender: Sender) -> Upload:
+        """
+        Begin to take an archive.
+
+        @param length: Its size in bytes, where that is known.
+        @raise Refusal: L{Stopping}, L{StateNotWritten}.
+        """
+        if self._stopping:
+            raise Stopping("the agent is about to end")
+        return self.sources.archives.receive(length, sender, self._archives_in_use)
+
     def delete_app(self, app: str) -> Deferred[None]:
         """
         Delete every process of an app.  Fires when nothing is left of them, fails
@@ -209,6 +222,10 @@ class Agent(Service):
 
     def _of_app(self, app: str) -> list[Process]:
         return [process for process in self.processes() if process.request.app == app]
+
+    def _archives_in_use(self) -> set[str]:
+        named = (sha256_of(process.request.source_url) for process in self.processes())
+        return {sha256 for sha256 in named if sha256 is not None}
 
     def _policy(self, request: CreateRequest) -> Policy:
         if request.flapping is None:

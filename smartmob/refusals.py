@@ -75,6 +75,12 @@ class TooManyProcesses(Refusal):
     code = "too-many-processes"
 
 
+class StateNotWritten(Refusal):
+    """What was sent can't be kept: the disk, or the agent's share of it, is full."""
+
+    code = "state-not-written"
+
+
 class TreeLeft(Refusal):
     """Something of the program is left that the agent has no right to end."""
 

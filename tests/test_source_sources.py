@@ -290,7 +290,7 @@ class SourcesTests(SynchronousTestCase):
         again = Bench(self.bench.path, InlineDisk())
         again.sources.startService()
         self.assertEqual(again.found(), ["processes"])
-        for name in ("downloads", "releases"):
+        for name in ("archives", "downloads", "releases"):
             self.assertEqual(os.stat(f"{again.path}/{name}").st_mode & 0o777, 0o700)
 
     def test_waitsForStart(self) -> None:

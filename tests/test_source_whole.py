@@ -99,7 +99,7 @@ class WholeMixin:
         for release in releases:
             self.case.assertTrue(os.path.exists(release.path / "d/f"))
             await self.sources.drop(release, "slug")
-        self.case.assertEqual(self.found(), ["downloads", "releases"])
+        self.case.assertEqual(self.found(), ["archives", "downloads", "releases"])
 
     async def check_failures(self) -> None:
         """
@@ -119,7 +119,7 @@ class WholeMixin:
                 error = await self.failure(url)
                 self.case.assertIs(type(error), kind)
                 self.case.assertIn(why, error.reason)
-                self.case.assertEqual(self.found(), ["downloads", "releases"])
+                self.case.assertEqual(self.found(), ["archives", "downloads", "releases"])
 
     async def check_abandoned(self) -> None:
         """
@@ -132,7 +132,7 @@ class WholeMixin:
         exchange: Exchange = await coming
         await self.cancelled(asked)
         await exchange.lost
-        self.case.assertEqual(self.found(), ["downloads", "releases"])
+        self.case.assertEqual(self.found(), ["archives", "downloads", "releases"])
         large = of_app([file(f"f{n}", os.urandom(90_000)) for n in range(100)])
         url = self.origin.serve("/large", large)
         unpacking: Deferred[None] = Deferred()
@@ -145,7 +145,7 @@ class WholeMixin:
         asked = self.sources.release("app", "slug", url, None, "id-1", progress)
         await unpacking
         await self.cancelled(asked)
-        self.case.assertEqual(self.found(), ["downloads", "releases"])
+        self.case.assertEqual(self.found(), ["archives", "downloads", "releases"])
 
     async def cancelled(self, asked: Deferred[Release]) -> None:
         """

@@ -84,6 +84,7 @@ class WalkThroughTests(ApiCase):
                 "list": "http://127.0.0.1:8080/list-processes",
                 "scale": "http://127.0.0.1:8080/scale-app/{app}",
                 "create": "http://127.0.0.1:8080/create-process",
+                "archives": "http://127.0.0.1:8080/archives",
                 "openapi": "http://127.0.0.1:8080/openapi.json",
                 "version": smartmob.__version__,
             },

@@ -271,7 +271,7 @@ class MethodTests(GateCase):
             ("/", "GET, HEAD, OPTIONS"),
             ("/create-process", "OPTIONS, POST"),
             ("/stop-process/x.y", "OPTIONS, POST"),
-            ("*", "GET, HEAD, OPTIONS, POST"),
+            ("*", "GET, HEAD, OPTIONS, POST, PUT"),
         ):
             answer = self.wire().ask("OPTIONS", path)
             self.assertEqual((answer.status, answer.header("allow")), (204, allow), path)

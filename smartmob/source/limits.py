@@ -24,6 +24,8 @@ class SourceLimits:
     @ivar redirects: How many may be followed.
     @ivar downloads: How many sources may be read from one server at the same time; the
         others wait.
+    @ivar archives: How many archives that clients sent are kept.
+    @ivar archives_bytes: Size of all of them.
     """
 
     download_bytes: int = 512 << 20
@@ -36,3 +38,5 @@ class SourceLimits:
     head_bytes: int = 64 << 10
     redirects: int = 5
     downloads: int = 32
+    archives: int = 64
+    archives_bytes: int = 2 << 30

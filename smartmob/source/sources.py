@@ -18,7 +18,11 @@ is forgotten only when nothing of it is left; a release that needs it while it c
 waits, and begins anew.  Abandoning is closing: the unpacker is killed, and what it
 made is removed, before the Deferred that was cancelled fires.
 
-Everything below C{releases} and C{downloads} belongs to one run of the agent.
+A URL may also name an archive that was sent to the agent
+(L{Archives<smartmob.source.archives.Archives>}), which is not downloaded then.
+
+Everything below C{releases}, C{downloads} and C{archives} belongs to one run of the
+agent.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from twisted.python.filepath import FilePath
 
 from smartmob.documents import State
 from smartmob.launch.interfaces import ILauncher
+from smartmob.source.archives import Archives, sha256_of
 from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceRefused
 from smartmob.source.limits import SourceLimits
@@ -70,6 +75,8 @@ class IFetch(Protocol):
 class Sources(Service):
     """
     The releases of an agent, and how it comes by them.
+
+    @ivar archives: Those that clients have sent.
     """
 
     name = "sources"
@@ -99,6 +106,8 @@ class Sources(Service):
         self._unpackers = DeferredSemaphore(_UNPACKERS)
         self._downloads_path = os.path.abspath(folder.child("downloads").path)
         self._releases_path = os.path.abspath(folder.child("releases").path)
+        self._archives_path = os.path.abspath(folder.child("archives").path)
+        self.archives = Archives(self._disk, self._archives_path, limits, self._ready)
         self._numbers = count(1)
         self._downloads: dict[str, Download] = {}
         self._folders: dict[tuple[str, str], Folder] = {}
@@ -124,6 +133,7 @@ class Sources(Service):
         for asked in list(self._asked):
             asked.cancel()
         waiting = [download.work.when_ended() for download in self._downloads.values()]
+        waiting.append(Deferred.fromCoroutine(self.archives.stop()))
         for folder in self._folders.values():
             closing = folder.closing
             waiting.append((folder.work if closing is None else closing).when_ended())
@@ -179,10 +189,9 @@ class Sources(Service):
         request_id: str,
         progress: Callable[[State], None],
     ) -> Release:
-        if self._prepared is None or not self.running:
-            raise RuntimeError("the sources are not running")
+        ready = self._ready()
         progress(State.DOWNLOADING)
-        await self._prepared.join()
+        await ready
         download = self._download(url, request_id)
         download.holders += 1
         try:
@@ -200,6 +209,14 @@ class Sources(Service):
             raise
         return release
 
+    def _ready(self) -> Deferred[None]:
+        """
+        Fires when the folders are there.
+        """
+        if self._prepared is None or not self.running:
+            raise RuntimeError("the sources are not running")
+        return self._prepared.join()
+
     def _download(self, url: str, request_id: str) -> Download:
         """
         The download of a URL: the one that is under way, or a new one.
@@ -207,7 +224,8 @@ class Sources(Service):
         download = self._downloads.get(url)
         if download is None or download.work.ended or not download.work.open:
             path = os.path.join(self._downloads_path, str(next(self._numbers)))
-            fetched = Deferred.fromCoroutine(self._fetching().fetch(url, path, request_id))
+            fetching = self._fetching() if sha256_of(url) is None else self.archives
+            fetched = Deferred.fromCoroutine(fetching.fetch(url, path, request_id))
             download = Download(path, Shared(fetched))
             if not download.work.ended:
                 self._downloads[url] = download
@@ -334,7 +352,7 @@ class Sources(Service):
         """
         Make the folders, empty.
         """
-        for path in (self._downloads_path, self._releases_path):
+        for path in (self._downloads_path, self._releases_path, self._archives_path):
             await self._removed(path)
             try:
                 await self._disk.run(os.makedirs, path, 0o700, exist_ok=True)

@@ -98,7 +98,7 @@ class Spool:
     def _written(self) -> None:
         self._writing = False
         self._write()
-        if self._held and self._waiting < self._low_water:
+        if self._held and not self._abandoned and self._waiting < self._low_water:
             self._held = False
             self._hold(False)
         self._settle()

@@ -1,5 +1,5 @@
 """
-From the bytes of a request's body to JSON, within bounds.
+The bodies of requests, and their bounds: from bytes to JSON, for most of them.
 """
 
 from __future__ import annotations
@@ -7,12 +7,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from enum import Enum
 from typing import NoReturn
 
+from smartmob.source.limits import SourceLimits
 from smartmob.web.problems import FieldError, Problem
 
 BODY_BYTES = 1 << 20
 """A JSON body has at most so many bytes."""
+
+ARCHIVE_BYTES = SourceLimits().download_bytes
+"""An archive that is sent has at most so many bytes, as one that is downloaded."""
 
 DEPTH = 64
 """So deep may arrays and objects lie in one another."""
@@ -20,6 +25,16 @@ DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class Body(Enum):
+    """
+    What kind of body a route takes.
+    """
+
+    NONE = "none"
+    DOCUMENT = "document"
+    ARCHIVE = "archive"
 
 
 def parse_body(body: bytes) -> dict[str, object]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from smartmob.web.patience import Patience
 from smartmob.web.problems import CONTENT_TYPE, Problem
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 30.0
 """From the first byte of a request to the last of its body."""
+
+UPLOAD_SECONDS = 3600.0
+"""What the body of an archive may take instead ..."""
+
+UPLOAD_SILENCE = 30.0
+"""... while so long no byte may be missing."""
 
 IDLE_SECONDS = 75.0
 """Without a request."""
@@ -44,7 +51,11 @@ class Channel(http.HTTPChannel):
     transport: ITCPTransport
     site: Site
     closing = False
-    _timer: IDelayedCall | None = None
+    _networkProducer: IPushProducer
+    _waitingForTransport: bool
+    _handlingRequest: bool
+    _patience: Patience
+    _held = False
     _idle = True
     _discarded = 0
 
@@ -53,12 +64,15 @@ class Channel(http.HTTPChannel):
         The client may take a while to say something.
         """
         super().connectionMade()
-        self._wait(IDLE_SECONDS)
+        self._patience = Patience(self.site.reactor, self._expired)
+        self._patience.wait(IDLE_SECONDS)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Something came.  Unlike Twisted's own, a byte gives the client no more time.
+        Something came.  Unlike Twisted's own, a byte gives the client no more time,
+        except where an archive is sent.
         """
+        self._patience.heard()
         if self.closing:
             self._discard(data)
             return
@@ -103,18 +117,46 @@ class Channel(http.HTTPChannel):
         except Exception:
             self.refuse(request, Failure())
             return
+        if self.closing:  # what is to keep its body has failed at once
+            return
         request.gotLength(self.length)
         expected = request.requestHeaders.getRawHeaders(b"Expect", [])
         waits = any(value.lower() == b"100-continue" for value in expected)
         if waits and self.length != 0 and version == b"HTTP/1.1":
             self._send100Continue()
 
+    def expect_upload(self) -> None:
+        """
+        What comes now is large, and may take its time.
+        """
+        self._patience.wait(UPLOAD_SECONDS, silence=UPLOAD_SILENCE)
+
+    def hold(self, held: bool) -> None:
+        """
+        Have the client wait with a body, or go on with it.
+        """
+        self._held = held
+        self._patience.hold(held)
+        if held:
+            self._networkProducer.pauseProducing()
+        elif not (self._waitingForTransport or self._handlingRequest):
+            self._networkProducer.resumeProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        What was written has been sent.  That lets a client go on that is slow to read
+        answers, but not one that is held.
+        """
+        super().resumeProducing()
+        if self._held:
+            self._networkProducer.pauseProducing()
+
     def allContentReceived(self) -> None:
         """
         A request is complete: as long as it is worked on it has all the time.
         """
         if not self.closing:
-            self._cancel()
+            self._patience.cancel()
             super().allContentReceived()
 
     def requestDone(self, request: http.Request) -> None:
@@ -123,7 +165,7 @@ class Channel(http.HTTPChannel):
         """
         self._idle = True
         if not self.closing:
-            self._wait(IDLE_SECONDS)
+            self._patience.wait(IDLE_SECONDS)
         super().requestDone(request)
 
     def refuse(self, request: Request, why: Failure) -> None:
@@ -143,7 +185,7 @@ class Channel(http.HTTPChannel):
         if not self.closing:
             super().loseConnection()
             return
-        self._wait(LINGER_SECONDS)
+        self._patience.wait(LINGER_SECONDS)
         transport = self.transport
         transport.resumeProducing()  # type: ignore[attr-defined] # every transport of a socket is a producer
         transport.unregisterProducer()  # type: ignore[attr-defined] # and a consumer
@@ -157,7 +199,7 @@ class Channel(http.HTTPChannel):
         The client is gone.
         """
         self.closing = True
-        self._cancel()
+        self._patience.cancel()
         super().connectionLost(reason)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
@@ -184,6 +226,7 @@ class Channel(http.HTTPChannel):
 
     def _stop_reading(self) -> None:
         self.closing = True
+        self._held = False
         self.persistent = False
         self.setRawMode()
 
@@ -198,20 +241,10 @@ class Channel(http.HTTPChannel):
         """
         if self._idle:
             self._idle = False
-            self._wait(REQUEST_SECONDS)
-
-    def _wait(self, seconds: float) -> None:
-        self._cancel()
-        self._timer = self.callLater(seconds, self._expired)
-
-    def _cancel(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+            self._patience.wait(REQUEST_SECONDS)
 
     def _expired(self) -> None:
         """
         The client took too long; what is not written yet will not be read either.
         """
-        self._timer = None
         self.transport.abortConnection()

@@ -15,14 +15,31 @@ from ipaddress import ip_address
 from attrs import field, frozen
 from twisted.web.http_headers import Headers
 
-from smartmob.web.bodies import BODY_BYTES
-from smartmob.web.problems import Problem
+from smartmob.web.bodies import ARCHIVE_BYTES, BODY_BYTES, Body
+from smartmob.web.problems import FieldError, Problem
 from smartmob.web.routing import Match, Routes
 
 _HOST = re.compile(
     rb"(?P<name>\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?"
 )
 _LENIENT_TYPES = (b"", b"text/plain", b"application/octet-stream")
+_ARCHIVE_TYPES = (
+    b"application/octet-stream",
+    b"application/tar",
+    b"application/x-tar",
+    b"application/gzip",
+    b"application/x-gzip",
+    b"application/x-gtar",
+    b"application/x-tgz",
+    b"application/x-compressed-tar",
+    b"application/x-bzip2",
+    b"application/x-xz",
+    b"application/zstd",
+    b"application/zip",
+    b"application/x-zip-compressed",
+)
+"""As browsers call the files that they send."""
+
 _UTF8 = (b"utf-8", b"utf8")
 
 
@@ -69,11 +86,13 @@ class Gate:
         in lower case.
     @ivar find: Takes what the path names (C{slug}, C{app}), and raises a
         L{Refusal<smartmob.refusals.Refusal>} where there is no such thing.
+    @ivar archive_bytes: The size that an archive may have.
     """
 
     routes: Routes
     hosts: Collection[str] = field(factory=frozenset)
     find: Callable[[Mapping[str, str]], None] = lambda arguments: None
+    archive_bytes: int = ARCHIVE_BYTES
 
     def admit(self, head: Head) -> Match:
         """
@@ -87,11 +106,21 @@ class Gate:
         match = self.routes.match(head.method, head.path)
         if head.length != 0:  # without a body to refuse, the route will say it as well
             self.find(match.arguments)
-        if match.takes_body:
+        if match.body is Body.DOCUMENT:
             check_type(head)
-        if head.length is not None and head.length > BODY_BYTES:
-            raise too_large()
+        elif match.body is Body.ARCHIVE:
+            check_archive_type(head)
+        if head.length is not None and head.length > self.most_bytes(match.body):
+            raise too_large(self.most_bytes(match.body))
+        if match.body is Body.ARCHIVE and head.length == 0:
+            raise no_archive()
         return match
+
+    def most_bytes(self, body: Body) -> int:
+        """
+        How large a body of a kind may be.
+        """
+        return self.archive_bytes if body is Body.ARCHIVE else BODY_BYTES
 
     def _check_host(self, head: Head) -> None:
         hosts = head.all(b"host")
@@ -131,8 +160,7 @@ def check_type(head: Head) -> None:
     types = head.all(b"content-type")
     if not types and head.length == 0:
         return
-    kind, *parameters = b",".join(types).lower().split(b";")
-    kind = kind.strip()
+    kind, *parameters = _type(head)
     charsets = [
         value.strip(b' "')
         for name, _, value in (parameter.strip().partition(b"=") for parameter in parameters)
@@ -149,11 +177,43 @@ def check_type(head: Head) -> None:
         raise Problem("unsupported-media-type", "JSON is encoded in UTF-8, say so or nothing")
 
 
-def too_large() -> Problem:
+def check_archive_type(head: Head) -> None:
+    """
+    Whether the type of an archive is one that can be taken: from what is no browser
+    any, since what it really is shows when it is unpacked.
+
+    @raise Problem: It is another.
+    """
+    if head.from_browser and _type(head)[0] not in _ARCHIVE_TYPES:
+        raise Problem(
+            "unsupported-media-type",
+            "the body must be an archive, with the header "
+            "Content-Type: application/octet-stream",
+            headers={b"Accept": b", ".join(_ARCHIVE_TYPES)},
+        )
+
+
+def no_archive() -> Problem:
+    """
+    There is no body where an archive should be.
+    """
+    why = "is empty; it must be the bytes of an archive, as curl -T FILE sends them"
+    return Problem("invalid-document", f"the body {why}", (FieldError("", why),))
+
+
+def too_large(most: int) -> Problem:
     """
     A body beyond the bound.
     """
-    return Problem("body-too-large", f"a body may have at most {BODY_BYTES} bytes")
+    return Problem("body-too-large", f"the body may have at most {most} bytes")
+
+
+def _type(head: Head) -> list[bytes]:
+    """
+    The type of a body, in lower case, and its parameters.
+    """
+    kind, *parameters = b",".join(head.all(b"content-type")).lower().split(b";")
+    return [kind.strip(), *parameters]
 
 
 def _is_address(name: str) -> bool:

@@ -30,12 +30,14 @@ class Operation:
     @ivar status: Of success.
     @ivar answer: The name of the answer's schema; C{None}: it is text, or none.
     @ivar query: Parameters.
+    @ivar bytes_type: What the body is, where it is no JSON.
     """
 
     answer: str | None
     body: str | None = None
     status: int = http.OK
     query: tuple[tuple[str, Schema], ...] = ()
+    bytes_type: str | None = None
 
 
 _WAIT = (("wait", {"enum": [0, 1], "default": 1}),)
@@ -59,6 +61,9 @@ OPERATIONS: dict[str, Operation] = {
     "scale_app": Operation("Listing", "ScaleRequest"),
     "signal_process": Operation("Process", "SignalRequest"),
     "write_stdin": Operation("Process", "StdinRequest"),
+    "put_archive": Operation(
+        "Stored", status=http.CREATED, bytes_type="application/octet-stream"
+    ),
     "process_stats": Operation("Stats"),
     "process_logs": Operation(
         None,
@@ -129,6 +134,8 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {"application/json": {"schema": ref(about.body)}},
             "required": "required" in SCHEMAS[about.body],
         }
+    if about.bytes_type is not None:
+        operation["requestBody"] = {"content": {about.bytes_type: {}}, "required": True}
     return operation
 
 

@@ -50,6 +50,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "no-port": Kind(503, "No port is free"),
     "out-of-descriptors": Kind(503, "The agent has no file descriptors left"),
     "stdin-full": Kind(503, "The program does not read its input"),
+    "state-not-written": Kind(507, "What was sent can't be kept"),
 }
 """The codes, as documented; none of them ever means something else."""
 

@@ -15,6 +15,8 @@ from twisted.internet.threads import deferToThreadPool
 
 from smartmob.refusals import UnknownApp
 from smartmob.web.api import Index, Processes, Verbs
+from smartmob.web.archives import Uploads
+from smartmob.web.bodies import ARCHIVE_BYTES
 from smartmob.web.connections import Connections
 from smartmob.web.gate import Gate
 from smartmob.web.lines import Lines
@@ -41,6 +43,7 @@ def make_routes(agent: Agent, reactor: IReactorTime, in_thread: InThread) -> Rou
             Index(),
             Processes(agent, documents),
             Verbs(agent, documents),
+            Uploads(),
             Lines(agent, reactor),
             Stats(agent, in_thread),
             description,
@@ -56,17 +59,19 @@ def make_site(
     *,
     hosts: Iterable[str] = (),
     in_thread: InThread | None = None,
+    archive_bytes: int = ARCHIVE_BYTES,
 ) -> Connections:
     """
     What listens on every endpoint.
 
     @param hosts: The names that the agent is bound to; this machine's own is added.
     @param in_thread: Calls what blocks; in a thread of the reactor's, unless given.
+    @param archive_bytes: The size that an archive may have.
     """
     routes = make_routes(agent, reactor, in_thread or partial(_in_thread, reactor))
     names = {name.lower() for name in (*hosts, socket.gethostname()) if name}
-    gate = Gate(routes, frozenset(names), partial(_find, agent))
-    return Connections(Site(gate, reactor))
+    gate = Gate(routes, frozenset(names), partial(_find, agent), archive_bytes)
+    return Connections(Site(gate, reactor, agent.receive))
 
 
 def _in_thread(reactor: IReactorTime, measure: Callable[[], Usage]) -> Deferred[Usage]:

@@ -15,7 +15,10 @@ from klein.resource import KleinResource
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, RequestRedirect, Rule
 
+from smartmob.web.bodies import Body
 from smartmob.web.problems import Problem
+
+_BODIES = {"POST": Body.DOCUMENT, "PUT": Body.ARCHIVE}
 
 
 class Family(Protocol):
@@ -78,7 +81,7 @@ class Match:
     route: Route | None
     arguments: Mapping[str, str]
     allow: tuple[str, ...]
-    takes_body: bool
+    body: Body = Body.NONE
 
 
 class Routes:
@@ -112,7 +115,7 @@ class Routes:
         @raise Problem: not-found, method-not-allowed.
         """
         if path == b"*" and method == b"OPTIONS":
-            return Match(None, {}, ("GET", "HEAD", "OPTIONS", "POST"), takes_body=False)
+            return Match(None, {}, ("GET", "HEAD", "OPTIONS", "POST", "PUT"))
         verb = method.decode("ascii")
         try:
             text = unquote_to_bytes(path).decode("utf-8")
@@ -124,7 +127,7 @@ class Routes:
         except MethodNotAllowed as error:
             allow = tuple(sorted({*(error.valid_methods or ()), "OPTIONS"}))
             if verb == "OPTIONS":
-                return Match(None, {}, allow, takes_body=False)
+                return Match(None, {}, allow)
             raise Problem(
                 "method-not-allowed",
                 f"{verb} is not allowed here, only {', '.join(allow)}",
@@ -132,7 +135,7 @@ class Routes:
             ) from None
         except (NotFound, RequestRedirect, UnicodeDecodeError):
             raise not_found() from None
-        return Match(route, arguments, route.allow, takes_body=verb == "POST")
+        return Match(route, arguments, route.allow, _BODIES.get(verb, Body.NONE))
 
 
 def not_found() -> Problem:

@@ -83,6 +83,8 @@ _LIMITS = _object(
     closed=True,
 )
 
+_SHA256 = _matching("[0-9A-Fa-f]{64}")
+
 _CREATE: dict[str, Schema] = {
     "app": _matching(checks.APP),
     "node": _matching(checks.NODE),
@@ -93,7 +95,7 @@ _CREATE: dict[str, Schema] = {
         "description": "Where the archive is: http, https, or smartmob-archive:SHA256.",
     },
     "env": {**STRINGS, "maxProperties": checks.ENV_NAMES},
-    "source_sha256": _or_null(_matching("[0-9A-Fa-f]{64}")),
+    "source_sha256": _or_null(_SHA256),
     "cwd": _or_null({**TEXT, "description": "Relative to the source, without .."}),
     "stop_signal": _SIGNAL,
     "graceful_timeout": _between(0, 3600, "number"),
@@ -121,8 +123,16 @@ _LAST_EXIT = _object(
 
 SCHEMAS: dict[str, Schema] = {
     "Index": _object(
-        {"list": URL, "create": URL, "scale": TEXT, "openapi": URL, "version": TEXT}
+        {
+            "list": URL,
+            "create": URL,
+            "scale": TEXT,
+            "archives": URL,
+            "openapi": URL,
+            "version": TEXT,
+        }
     ),
+    "Stored": _object({"source_url": TEXT, "sha256": _SHA256, "size": INTEGER}),
     "Version": _object({"name": TEXT, "version": TEXT}),
     "CreateRequest": _object(
         _CREATE,

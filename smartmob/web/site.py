@@ -11,6 +11,7 @@ ended (L{Channel.allHeadersReceived}).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
@@ -19,13 +20,15 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.resource import IResource
 
 from smartmob.refusals import Refusal
-from smartmob.web.bodies import BODY_BYTES
+from smartmob.source.upload import Sender, Upload
+from smartmob.web.bodies import Body
 from smartmob.web.channel import Channel
 from smartmob.web.gate import Gate, Head, too_large
 from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
@@ -42,6 +45,7 @@ class Request(server.Request):
 
     @ivar match: Where it leads, once it was admitted.
     @ivar request_id: What it is called in the log, and in the answer.
+    @ivar upload: The archive that it sends, if it does.
     """
 
     defaultContentType = None
@@ -49,6 +53,8 @@ class Request(server.Request):
     match: Match
     request_id: str
     started_at: float
+    upload: Upload | None = None
+    _received = 0
 
     def begin(self, method: bytes, uri: bytes, version: bytes, length: int | None) -> None:
         """
@@ -74,10 +80,14 @@ class Request(server.Request):
                 local=isinstance(self.getHost(), UNIXAddress),
             )
         )
+        if self.match.body is Body.ARCHIVE:
+            self.upload = site.receive(length, self)
+            self.channel.expect_upload()
 
     def gotLength(self, length: int | None) -> None:
         """
-        The body is about to come: it is kept in memory, since it is bounded.
+        The body is about to come: it is kept in memory, since it is bounded, unless it
+        is an archive.
         """
         self.content = BytesIO()
 
@@ -87,10 +97,40 @@ class Request(server.Request):
         """
         if self.content is None or self.channel.closing:
             return
-        if self.content.tell() + len(data) > BODY_BYTES:
-            self.channel.refuse(self, Failure(too_large()))
+        self._received += len(data)
+        most = self.channel.site.gate.most_bytes(self.match.body)
+        if self._received > most:
+            too_much = Failure(too_large(most))
+            if self.upload is not None:
+                self.upload.fail(too_much)
+            else:
+                self.refuse(too_much)
+        elif self.upload is not None:
+            self.upload.write(data)
         else:
             self.content.write(data)
+
+    def hold(self, held: bool) -> None:
+        """
+        See L{Sender.hold}.
+        """
+        if not self._disconnected:
+            self.channel.hold(held)
+
+    def refuse(self, why: Failure) -> None:
+        """
+        See L{Sender.refuse}.
+        """
+        if not (self._disconnected or self.channel.closing):
+            self.channel.refuse(self, why)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The client is gone.
+        """
+        super().connectionLost(reason)
+        if self.upload is not None:
+            self.upload.abandon()
 
     def process(self) -> None:
         """
@@ -194,10 +234,16 @@ class Site(server.Site):
     protocol = Channel  # type: ignore[assignment] # Twisted's is a proxy that may switch to HTTP/2
     noisy = False
 
-    def __init__(self, gate: Gate, reactor: IReactorTime) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        reactor: IReactorTime,
+        receive: Callable[[int | None, Sender], Upload],
+    ) -> None:
         """
         @param gate: What every request has to pass.
         @param reactor: For the bounds on time.
+        @param receive: Takes an archive of a length from a sender.
         """
         super().__init__(
             cast(IResource, None),  # the gate's match has the resource
@@ -206,6 +252,7 @@ class Site(server.Site):
             parsePOSTFormSubmission=False,
         )
         self.gate = gate
+        self.receive = receive
 
     def startFactory(self) -> None:
         """

@@ -13,8 +13,10 @@ from twisted.internet.defer import Deferred, succeed
 from smartmob.documents import CreateRequest, LastExit, State
 from smartmob.lines.console import Console
 from smartmob.lines.consoles import Consoles
-from smartmob.refusals import Refusal, SlugInUse, UnknownApp, UnknownProcess
+from smartmob.refusals import Refusal, SlugInUse, Stopping, UnknownApp, UnknownProcess
 from smartmob.scaling import Step
+from smartmob.source.archives import Archives
+from smartmob.source.upload import Sender, Upload
 from smartmob.waiting import Waiters, all_of
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ class FakeAgent:
     @ivar request_ids: What creates were called, in order.
     @ivar refuses: Raised by create.
     @ivar scaled: What it was scaled to, in order.
+    @ivar archives: Keeps what is sent; without it the agent is about to end.
     """
 
     consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
@@ -113,6 +116,7 @@ class FakeAgent:
     refuses: Exception | None = None
     by_slug: dict[str, FakeProcess] = field(factory=dict)
     scaled: list[Mapping[str, Step]] = field(factory=list)
+    archives: Archives | None = None
 
     @property
     def real(self) -> Agent:
@@ -154,6 +158,12 @@ class FakeAgent:
         console = self.consoles.open(request.slug, State.PENDING)
         process = self.by_slug[request.slug] = FakeProcess(request, console)
         return process
+
+    def receive(self, length: int | None, sender: Sender) -> Upload:
+        """As the real one's, with no archive in use."""
+        if self.archives is None:
+            raise Stopping("the agent is about to end")
+        return self.archives.receive(length, sender, lambda: ())
 
     def delete_app(self, app: str) -> Deferred[None]:
         """As the real one's."""

@@ -107,14 +107,14 @@ class Bench:
 
     def found(self) -> list[str]:
         """
-        All files and folders there are, C{downloads} and C{releases} excepted.
+        All files and folders there are, the three that are always there excepted.
         """
         things = {
             os.path.relpath(os.path.join(parent, name), self.path)
             for parent, folders, files in os.walk(self.path)
             for name in (*folders, *files)
         }
-        return sorted(things - {"downloads", "releases"})
+        return sorted(things - {"archives", "downloads", "releases"})
 
     @property
     def unpackers(self) -> list[FakeProgram]:

@@ -1,0 +1,242 @@
+"""
+The archives that clients have sent, for processes to be made of.
+
+They are files of the state folder, named by their sha256; the same bytes are one
+file.  There is room for so many bytes and so many of them, those that are on their
+way included.  Where more is needed, those go that no process names as its source,
+what was neither sent nor read for the longest time first; those that are named
+stay.  Nothing happens by itself, so there is no timer.
+
+Who is to unpack one is given a hard link to it, so that it may go meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection
+from itertools import count
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smartmob.refusals import StateNotWritten, Stopping
+from smartmob.source.disk import Worker
+from smartmob.source.errors import SourceRefused
+from smartmob.source.limits import SourceLimits
+from smartmob.source.shared import Shared
+from smartmob.source.upload import Sender, Stored, Upload, refusal_of
+from smartmob.waiting import Waiters
+
+_log = Logger()
+
+SCHEME = "smartmob-archive"
+
+Used = Callable[[], Collection[str]]
+"""Says the sha256 of the archives that processes name as their sources."""
+
+
+def url_of(sha256: str) -> str:
+    """
+    What a create request calls an archive.
+    """
+    return f"{SCHEME}:{sha256}"
+
+
+def sha256_of(url: str) -> str | None:
+    """
+    Which archive a URL names, if any.
+    """
+    scheme, _, rest = url.partition(":")
+    return rest.lower() if scheme.lower() == SCHEME else None
+
+
+class Archives:
+    """
+    The archives of an agent.
+    """
+
+    def __init__(
+        self,
+        disk: Worker,
+        folder: str,
+        limits: SourceLimits,
+        ready: Callable[[], Deferred[None]],
+    ) -> None:
+        """
+        @param folder: Where they are.
+        @param ready: Says when that is there, and empty.
+        """
+        self._disk = disk
+        self._folder = folder
+        self._limits = limits
+        self._ready = ready
+        self._numbers = count(1)
+        self._sizes: dict[str, int] = {}  # the next to go first
+        self._uploads: set[Upload] = set()
+        self._stopped = False
+        self._one_over = Waiters()
+        # Files with their names come and go one at a time.
+        self._turn = DeferredLock()
+
+    def receive(self, length: int | None, sender: Sender, used: Used) -> Upload:
+        """
+        Begin to take an archive.
+
+        @param length: Its size, where that is known.
+        @raise Stopping: The agent is about to end.
+        @raise StateNotWritten: There will be no room for it.
+        """
+        if self._stopped:
+            raise Stopping("the agent is about to end")
+        self._check(length or 0, used)
+        path = os.path.join(self._folder, f"{next(self._numbers)}.part")
+
+        def make_room(size: int) -> None:
+            self._make_room(used, size=size)
+
+        upload = Upload(path, self._disk, self._ready(), sender, make_room)
+        self._uploads.add(upload)
+        Deferred.fromCoroutine(self._take(upload, used))
+        return upload
+
+    async def fetch(self, url: str, path: str, request_id: str) -> str:
+        """
+        Have an archive at C{path}.  Whoever calls removes it, also after a failure;
+        when this is over, nothing makes it any more.
+
+        @return: Its sha256.
+        @raise SourceRefused: There is none.
+        """
+        sha256 = sha256_of(url) or ""
+        if sha256 not in self._sizes:
+            raise SourceRefused(f"there is no archive {sha256} here; send it (PUT /archives)")
+        self._touch(sha256)
+        linked = Shared(self._disk.run(os.link, self._path(sha256), path))
+        try:
+            await linked.when_ended()
+        except CancelledError:
+            await linked.when_ended()
+            raise
+        try:
+            await linked.join()
+        except OSError as error:
+            reason = f"archive {sha256} can't be read: {error.strerror}"
+            raise SourceRefused(reason) from error
+        return sha256
+
+    async def stop(self) -> None:
+        """
+        Abandon what is under way.
+        """
+        self._stopped = True
+        for upload in list(self._uploads):
+            upload.fail(Failure(Stopping("the agent is about to end")))
+        while self._uploads:
+            await self._one_over.wait()
+        async with self._turn:
+            """What was to be removed is."""
+
+    async def _take(self, upload: Upload, used: Used) -> None:
+        """
+        See an upload through to its end.
+        """
+        outcome: Stored | Failure
+        try:
+            await upload.settled
+            outcome = await upload.close()
+            await self._enter(upload, outcome, used)
+        except Exception as error:
+            outcome = Failure(refusal_of(error))
+        await self._removed(upload.path)  # it is not there if it was given its name
+        self._uploads.discard(upload)
+        upload.tell(outcome)
+        self._one_over.fire()
+
+    async def _enter(self, upload: Upload, stored: Stored, used: Used) -> None:
+        """
+        Give the file of an upload its name, unless its bytes are there.
+        """
+        async with self._turn:
+            if stored.sha256 not in self._sizes:
+                self._make_room(used, number=1)
+                path = self._path(stored.sha256)
+                await self._disk.run(os.rename, upload.path, path)
+                self._uploads.discard(upload)
+                self._sizes[stored.sha256] = stored.size
+                _log.info(
+                    "archive {sha256}: {size} bytes", sha256=stored.sha256, size=stored.size
+                )
+            self._touch(stored.sha256)
+
+    def _check(self, size: int, used: Used) -> None:
+        """
+        See that one more of a size has room, with all removed that may be.
+        """
+        in_use = used()
+        sizes = [self._sizes[sha256] for sha256 in self._sizes.keys() & set(in_use)]
+        sizes += [upload.size for upload in self._uploads]
+        limits = self._limits
+        if len(sizes) >= limits.archives or sum(sizes) + size > limits.archives_bytes:
+            raise self._full()
+
+    def _make_room(self, used: Used, *, size: int = 0, number: int = 0) -> None:
+        """
+        Have room for more bytes of what is under way, or for one more archive.
+        """
+        if self._fits(size, number):
+            return
+        in_use = used()
+        for sha256 in [one for one in self._sizes if one not in in_use]:
+            del self._sizes[sha256]
+            Deferred.fromCoroutine(self._drop(sha256))
+            if self._fits(size, number):
+                return
+        raise self._full()
+
+    def _fits(self, size: int, number: int) -> bool:
+        limits = self._limits
+        under_way = sum(upload.size for upload in self._uploads)
+        total = sum(self._sizes.values()) + under_way + size
+        return len(self._sizes) + number <= limits.archives and total <= limits.archives_bytes
+
+    def _full(self) -> StateNotWritten:
+        limits = self._limits
+        return StateNotWritten(
+            f"the agent keeps at most {limits.archives} archives and "
+            f"{limits.archives_bytes} bytes of them, and those it has are in use; "
+            "delete processes that were made of some"
+        )
+
+    async def _drop(self, sha256: str) -> None:
+        """
+        Remove an archive, unless it has been sent anew by then.
+        """
+        async with self._turn:
+            if sha256 not in self._sizes:
+                await self._removed(self._path(sha256))
+                _log.info("archive {sha256} made room for others", sha256=sha256)
+
+    async def _removed(self, path: str) -> None:
+        """
+        Remove a file, if it is there; if that can't be done, say so.
+        """
+        try:
+            await self._disk.run(_unlink, path)
+        except OSError:
+            _log.failure("An archive can't be removed: {path}", path=path)
+
+    def _touch(self, sha256: str) -> None:
+        """
+        C{sha256} goes last.
+        """
+        self._sizes[sha256] = self._sizes.pop(sha256)
+
+    def _path(self, sha256: str) -> str:
+        return os.path.join(self._folder, sha256)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
