@@ -98,10 +98,10 @@ class House(Service):
         self.open_folder()
         self._listen()
         try:
-            self.sources.startService()
             self.launcher.startService()
         except OSError as error:
-            self._fail(f"can't start: {error}")
+            self.fail(f"can't start: {error}")
+        self.sources.startService()
         self.launcher.whenReady().addCallbacks(self._ready, self._unready)
         self.reactor.callWhenRunning(self._take_signals)
 
@@ -114,7 +114,21 @@ class House(Service):
         try:
             self.folder.open()
         except (FolderTaken, OSError) as error:
-            self._fail(f"{error}")
+            self.fail(f"{error}")
+
+    def fail(self, why: str, code: int = 1) -> NoReturn:
+        """
+        Give up before all is up.
+
+        @raise SystemExit: As L{startService}.
+        """
+        for port in self._ports:
+            port.stopListening()
+        self.folder.close()
+        if self.told_by_twistd:
+            raise CantStart(why)
+        sys.stderr.write(f"smartmob: {why}\n")
+        raise SystemExit(code)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -145,11 +159,11 @@ class House(Service):
             failed: list[Failure] = []
             address.endpoint.listen(self.site).addCallbacks(heard.append, failed.append)
             for failure in failed:
-                self._fail(f"can't listen on {address.text}: {failure.getErrorMessage()}")
+                self.fail(f"can't listen on {address.text}: {failure.getErrorMessage()}")
             [port] = heard
             self._ports.append(port)
             if not (self.insecure or is_local(port)):
-                self._fail(
+                self.fail(
                     f"{address.text} can be reached from other machines, and whoever "
                     "reaches it can run programs here: use 127.0.0.1 or a unix socket, "
                     "or say --insecure",
@@ -165,15 +179,6 @@ class House(Service):
     def _unready(self, failure: Failure) -> None:
         _log.failure("the helper that launches programs did not start", failure)
         self.reactor.stop()
-
-    def _fail(self, why: str, code: int = 1) -> NoReturn:
-        for port in self._ports:
-            port.stopListening()
-        self.folder.close()
-        if self.told_by_twistd:
-            raise CantStart(why)
-        sys.stderr.write(f"smartmob: {why}\n")
-        raise SystemExit(code)
 
     def _take_signals(self) -> None:
         # The reactor puts its own handlers in place when it starts running: they

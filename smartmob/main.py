@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from twisted.logger import globalLogBeginner
 from twisted.python import usage
@@ -63,22 +64,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     from smartmob import tap
 
     house = tap.makeService(options)
+    # Its lock comes first: what a second agent would write is the first one's.
+    house.open_folder()
+    pidfile: Path | None = options["pidfile"]
     out = None
-    if terminal is not None:
-        house.ready = terminal.let_go
-        house.open_folder()
-        out = (options["state-dir"] / "agent.log").open("a", encoding="utf-8")
+    try:
+        if terminal is not None:
+            house.ready = terminal.let_go
+            out = _private(options["state-dir"] / "agent.log")
+        if pidfile is not None:
+            daemon.write_pidfile(pidfile)
+    except OSError as error:
+        house.fail(f"can't write {error.filename}: {error.strerror}")
     globalLogBeginner.beginLoggingTo(
         [observer(options["verbosity"], options["log-format"], out)],
         redirectStandardIO=False,
     )
-    house.startService()
-    pidfile: Path | None = options["pidfile"]
-    if pidfile is not None:
-        daemon.write_pidfile(pidfile)
-    reactor.addSystemEventTrigger("before", "shutdown", house.stopService)
-    reactor.run()
-    if pidfile is not None:
-        daemon.remove_pidfile(pidfile)
+    try:
+        house.startService()
+        reactor.addSystemEventTrigger("before", "shutdown", house.stopService)
+        reactor.run()
+    finally:
+        if pidfile is not None:
+            daemon.remove_pidfile(pidfile)
     sys.stdout.flush()
     return os.EX_OK if house.came_up else 1
+
+
+def _private(path: Path) -> TextIO:
+    """
+    A log that only the agent's user can read.
+    """
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    return open(path, "a", encoding="utf-8", opener=opened)

@@ -170,6 +170,8 @@ class DaemonTests(AgentTestCase):
         pid = int(pidfile.read_text())
         self.assertIn(pid, command.below())
         self.assertEqual(Path(f"/proc/{pid}/cwd").readlink(), Path("/"))
+        for path, mode in ((".", 0o700), ("agent.log", 0o600), ("lock", 0o600)):
+            self.assertEqual((self.state / path).stat().st_mode & 0o777, mode)
         [url] = await self.logged_urls(self.state / "agent.log")
         archive = self.origin.serve("/a", application("web: echo up; sleep 1000"))
         remote = self.remote(url)

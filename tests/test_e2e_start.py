@@ -236,6 +236,21 @@ class FailingTests(AgentTestCase):
             self.assertEqual(await command.exit(), 1)
         await command.nothing_left()
 
+    async def test_unwritable(self) -> None:
+        """
+        A pidfile or a log that can't be written is exit 1 and a line that names it, and
+        the first agent's pidfile is its own.
+        """
+        nowhere = str(self.folder / "nowhere" / "pid")
+        await self.fails(self.spawn_agent("--pidfile", nowhere), 1, nowhere)
+        await self.fails(self.spawn_agent("--pidfile", nowhere, "--daemon"), 1, nowhere)
+        (self.state / "agent.log").unlink()
+        (self.state / "agent.log").mkdir()
+        await self.fails(self.spawn_agent("--daemon"), 1, "agent.log")
+        first, _ = await self.start("--pidfile", "pid")
+        await self.fails(self.spawn_agent("--pidfile", "pid"), 1, str(first.pid))
+        self.assertEqual(int((self.folder / "pid").read_text()), first.pid)
+
     async def test_reachable_by_others(self) -> None:
         """
         Listening beyond this machine is refused, naming the way out.
