@@ -93,7 +93,10 @@ class AddressTests(TestCase):
 
     def test_wrong(self) -> None:
         """What is no address is an error that shows the forms."""
+        Path("key.pem").write_text("a file that is no key")
         for text in (
+            "ssl:0:privateKey=key.pem",
+            "ssl:0:privateKey=missing.pem",
             "127.0.0.1",
             "8080",
             ":8080",
