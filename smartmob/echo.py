@@ -4,7 +4,7 @@ The lines of all programs on the agent's own standard output: C{SLUG | LINE}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
@@ -52,7 +52,7 @@ class Echo:
 
     reactor: IReactorFromThreads
     out: BinaryIO
-    _queue: SimpleQueue[tuple[bytes, Callable[[], None]]] = field(factory=SimpleQueue)
+    _queue: SimpleQueue[tuple[bytes, Subscription]] = field(factory=SimpleQueue)
     _thread: Thread | None = None
 
     def watch(self, process: Process) -> None:
@@ -68,22 +68,24 @@ class Echo:
         )
         echoed.subscription.resume()
 
-    def write(self, data: bytes, written: Callable[[], None]) -> None:
+    def write(self, data: bytes, subscription: Subscription) -> None:
         """
-        Write this after all that came before, then call C{written}.
+        Write this after all that came before, then let the next lines come.
         """
-        self._queue.put((data, written))
+        self._queue.put((data, subscription))
 
     def _write_all(self) -> None:
         while True:
-            data, written = self._queue.get()
+            data, subscription = self._queue.get()
             try:
                 self.out.write(data)
                 self.out.flush()
             except OSError:
-                # Nobody reads any more; the agent goes on for those who attach.
-                return
-            self.reactor.callFromThread(written)
+                # Nobody reads any more; the agent goes on for those who attach, and
+                # keeps nothing for this one.
+                self.reactor.callFromThread(subscription.detach)
+            else:
+                self.reactor.callFromThread(subscription.resume)
 
 
 @implementer(IReader)
@@ -98,7 +100,7 @@ class _Echoed:
 
     def write(self, data: bytes) -> None:
         self.subscription.pause()
-        self.echo.write(data, self.subscription.resume)
+        self.echo.write(data, self.subscription)
 
     def ending(self, why: Ending) -> None:
         """
