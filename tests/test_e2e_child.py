@@ -164,6 +164,22 @@ class ChildTests(AgentTestCase):
             },
         )
 
+    async def test_output_closed(self) -> None:
+        """
+        A program that closes its output runs on until it ends.
+        """
+        _, remote = await self.start()
+        script = "web: echo up; exec 1>&- 2>&-; read x; exit 3"
+        url = self.origin.serve("/app", application(script))
+        await remote.create(url, restart="never", redirect_input=True)
+        console = await remote.attach(format="json", tail=1)
+        await console.logged("up")
+        pid = (await remote.get("/process-status/app.web.0"))["pid"]
+        await until(lambda: not os.path.exists(f"/proc/{pid}/fd/1"), "closing")
+        await remote.post("/write-stdin/app.web.0", {"data": "go\n"})
+        exited = await console.event("exited")
+        self.assertEqual(exited["code"], 3)
+
     async def test_environment(self) -> None:
         """
         The environment is the agent's, .env, the process's own variables, the Procfile's

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.support.agent_process import AgentProcess, AgentTestCase, program
-from tests.support.applications import PYTHON, application
+from tests.support.applications import PYTHON, application, archive
 from tests.support.living import running, until
 
 DEAF = """
@@ -98,6 +98,27 @@ class EndingTests(AgentTestCase):
         self.assertEqual(agent.below(), [])
         self.assertGreaterEqual(took, 2)
         self.assertLess(took, 20)
+
+    async def test_sources_under_way(self) -> None:
+        """
+        What is being downloaded or unpacked is abandoned, and leaves no file.
+        """
+        agent, remote = await self.start()
+        drips = self.origin.script(
+            "/drips",
+            lambda exchange: exchange.send(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x" * 1000
+            ),
+        )
+        many = self.origin.serve("/many", archive({str(n): "" for n in range(20_000)}))
+        await remote.create(drips, "drips")
+        await remote.create(many, "many")
+        await remote.state("app.drips", "downloading")
+        await until(lambda: len(self.files()) > 100, "some files")
+        os.kill(agent.pid, signal.SIGTERM)
+        self.assertEqual(await agent.exit(), 0, agent.err)
+        self.assertEqual(agent.below(), [])
+        self.assertEqual(self.files(), [])
 
     async def test_no_new_work(self) -> None:
         """

@@ -240,6 +240,28 @@ class SlowTests(LinesTestCase):
         document = await remote.state("app.web.0", "stopped")
         self.assertFalse(document["blocked"])
 
+    async def test_blocked_program(self) -> None:
+        """
+        A program that waits for a client that never reads can be stopped, deleted, and
+        ended with its agent, while that client is there.
+        """
+        remote = await self.speaks("exec yes", output="block")
+        slow = await remote.attach()
+        slow.hold()
+        for verb in ("stop", "delete"):
+            await remote.post("/start-process/app.web.0")
+            while not (await remote.get("/process-status/app.web.0"))["blocked"]:
+                continue
+            await remote.post(f"/{verb}-process/app.web.0")
+        await remote.create(self.origin.url("/app.tar.gz"), output="block")
+        slow = await remote.attach()
+        slow.hold()
+        while not (await remote.get("/process-status/app.web.0"))["blocked"]:
+            continue
+        os.kill(self.agent.pid, signal.SIGTERM)
+        self.assertEqual(await self.agent.exit(), 0)
+        self.assertEqual(self.agent.below(), [])
+
 
 class KeptTests(LinesTestCase):
     """

@@ -59,8 +59,8 @@ class StormTests(AgentTestCase):
         ]
         for storm in range(STORMS):
             enough = random.Random(storm).randrange(2, 60)
+            guardian = await self.guardian(agent.pid)
             await until(lambda: len(agent.below()) >= enough, "programs")  # noqa: B023 - at once
-            [guardian] = [pid for pid in children(agent.pid) if name(pid) == GUARDIAN]
             os.kill(guardian, signal.SIGKILL)
             await until(lambda: not stat_of(guardian), "its end")  # noqa: B023 - at once
         await gatherResults(creates)
@@ -72,6 +72,20 @@ class StormTests(AgentTestCase):
         self.assertEqual(programs, pids)
         await remote.post("/delete-app/app")
         self.assertEqual([pid for pid in agent.below() if name(pid) == "sleep"], [])
+
+    async def guardian(self, agent: int) -> int:
+        """
+        The guardian of an agent, once it has its name.
+        """
+        found: list[int] = []
+
+        def look() -> list[int]:
+            found[:] = [pid for pid in children(agent) if name(pid) == GUARDIAN]
+            return found
+
+        await until(look, "a guardian")
+        [guardian] = found
+        return guardian
 
     async def test_reapers_killed(self) -> None:
         """
