@@ -24,7 +24,7 @@ from twisted.trial.unittest import TestCase
 from tests.support import warden
 from tests.support.console_client import PATIENCE
 from tests.support.http_origin import Origin
-from tests.support.living import emptied, running
+from tests.support.living import emptied, running, until
 from tests.support.remote import Remote
 
 reactor: Any = installed_reactor
@@ -166,6 +166,13 @@ class AgentProcess(ProcessProtocol):
         Everything that lives of what was started, the agent included.
         """
         return running(warden.below(self.warden))
+
+    async def alone(self) -> None:
+        """
+        Wait until it and its guardian are all that runs: a reaper goes when its
+        program has gone.
+        """
+        await until(lambda: len(self.below()) == 2, "the end of all others")
 
     async def nothing_left(self) -> float:
         """
