@@ -7,10 +7,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING, cast
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.web.stats import Usage, measure
+from smartmob.web.stats import AT_ONCE, Stats, Usage, measure
+
+if TYPE_CHECKING:
+    from smartmob.agent import Agent
 
 BUSY = """
 import subprocess, sys
@@ -56,3 +61,53 @@ class MeasureTests(SynchronousTestCase):
         os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
         self.addCleanup(program.wait)
         self.assertEqual(measure(program.pid), Usage())
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    How many are measured at the same time.
+    """
+
+    def setUp(self) -> None:
+        """
+        Threads that the test plays.
+        """
+        self.threads: list[Deferred[Usage]] = []
+        self.stats = Stats(cast("Agent", None), self.in_thread)
+
+    def in_thread(self, act: object) -> Deferred[Usage]:
+        """
+        Begin, and wait for the test.
+        """
+        self.threads.append(Deferred())
+        return self.threads[-1]
+
+    def ask(self, number: int) -> list[Deferred[Usage]]:
+        """
+        So many clients at once.
+        """
+        return [Deferred.fromCoroutine(self.stats.usage(pid)) for pid in range(number)]
+
+    def test_inTurn(self) -> None:
+        """Only so many have a thread; each that is done, well or not, lets one go."""
+        asked = self.ask(AT_ONCE + 2)
+        self.assertEqual(len(self.threads), AT_ONCE)
+        self.threads[0].callback(Usage(processes=7))
+        self.assertEqual(self.successResultOf(asked[0]).processes, 7)
+        self.threads[1].errback(ZeroDivisionError())
+        self.failureResultOf(asked[1], ZeroDivisionError)
+        self.assertEqual(len(self.threads), AT_ONCE + 2)
+
+    def test_clientsGone(self) -> None:
+        """
+        What nobody waits for any more is not begun, and no busy thread counts as free.
+        """
+        for one in self.ask(100):
+            one.cancel()
+            self.failureResultOf(one, CancelledError)
+        self.assertEqual(len(self.threads), AT_ONCE)
+        [last] = self.ask(1)
+        self.assertEqual(len(self.threads), AT_ONCE)
+        self.threads[0].callback(Usage())
+        self.threads[AT_ONCE].callback(Usage(processes=7))
+        self.assertEqual(self.successResultOf(last).processes, 7)

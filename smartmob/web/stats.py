@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from attrs import asdict, frozen
-from twisted.internet.defer import Deferred
+from attrs import asdict, field, frozen
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.python.failure import Failure
 
 from smartmob.launch import tree
 from smartmob.web.api import reply
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS = 0.2
 """How long processor time is watched."""
+
+AT_ONCE = 4
+"""
+Measurements at the same time.  Their threads are the reactor's, which has ten: the
+others are for names of hosts, and the agent's end waits for what was handed to them.
+"""
 
 
 @frozen
@@ -130,12 +137,30 @@ class Stats:
     app = new_app()
     agent: Agent
     in_thread: InThread
+    _turns: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(AT_ONCE), init=False)
 
     @app.route("/process-stats/<slug>", methods=["GET"])
     async def process_stats(self, request: Request, slug: str) -> bytes:
         """What the programs of a process use; zeros and nulls where none runs."""
         process = self.agent.process(slug)
         pid, started = process.pid, process.started_at
-        usage = Usage() if pid is None else await self.in_thread(lambda: measure(pid))
+        usage = Usage() if pid is None else await self.usage(pid)
         since = None if pid is None or started is None else iso(started)
         return reply(request, encode({**asdict(usage), "started_at": since}))
+
+    async def usage(self, pid: int) -> Usage:
+        """
+        What a tree uses, measured as soon as there is a thread for it.  Cancelling gives
+        up the turn; one that has come lasts until its thread is free.
+        """
+        await self._turns.acquire()
+        # No canceller: deferToThread's would forget that the thread is busy.
+        usage: Deferred[Usage] = Deferred()
+        measured = self.in_thread(lambda: measure(pid))
+        measured.addBoth(self._next)
+        measured.addBoth(usage.callback)
+        return await usage
+
+    def _next(self, result: Usage | Failure) -> Usage | Failure:
+        self._turns.release()
+        return result
