@@ -9,10 +9,11 @@ import re
 import signal
 import socket
 from datetime import datetime
+from operator import le
 
 from tests.support.agent_process import AgentTestCase
 from tests.support.applications import PYTHON, application
-from tests.support.living import running
+from tests.support.living import running, until
 
 SERVER = """
 import os, signal, socket, sys
@@ -194,3 +195,126 @@ class StoryTests(AgentTestCase):
             ).encode()
             answer = await remote.ask("POST", "/create-process", body, headers)
             self.assertEqual(answer.status, 201, answer.body)
+
+
+class LifeTests(AgentTestCase):
+    """
+    What becomes of programs that end by themselves, and of many of them.
+    """
+
+    async def test_flapping(self) -> None:
+        """
+        With flapping 3, 1., 0.2, 2 a program that ends at once runs nine times, pauses
+        twice, and is C{failed}; an operator's start begins anew.
+        """
+        _, remote = await self.start()
+        url = self.origin.serve("/app", application("web: echo run; exit 1"))
+        flapping = {"attempts": 3, "window": 1.0, "retry_in": 0.2, "max_retry": 2}
+        await remote.create(url, flapping=flapping)
+        document = await remote.state("app.web.0", "failed")
+        self.assertEqual(document["restarts"], 8)
+        console = await remote.attach(tail=1000, stream="stdout")
+        self.assertEqual(await console.lines(9), ["run"] * 9)
+        await remote.post("/start-process/app.web.0")
+        self.assertEqual(await console.lines(9), ["run"] * 9)
+
+    async def test_policies(self) -> None:
+        """
+        What is not started again is C{stopped} after code 0, and C{failed} after others.
+        """
+        _, remote = await self.start()
+        url = self.origin.serve("/app", application("web: exit $CODE\ndies: kill -SEGV $$"))
+        rows = [
+            ("never", "0", "web", "stopped", 0, None),
+            ("never", "7", "web", "failed", 7, None),
+            ("never", "", "dies", "failed", None, "SEGV"),
+            ("on-failure", "0", "web", "stopped", 0, None),
+        ]
+        for restart, status, kind, state, code, signaled in rows:
+            env = {"CODE": status}
+            await remote.create(url, restart=restart, env=env, process_type=kind)
+            document = await remote.state("app.web.0", "stopped", "failed")
+            exited = document["last_exit"]
+            self.assertEqual(
+                (document["state"], exited["code"], exited["signal"]), (state, code, signaled)
+            )
+            self.assertEqual(document["restarts"], 0)
+            await remote.post("/delete-process/app.web.0")
+        await remote.create(url, restart="on-failure", env={"CODE": "1"})
+        document = await remote.state("app.web.0", "backoff")
+        self.assertIn("code 1", document["reason"])
+
+    async def test_stop_signal(self) -> None:
+        """
+        A program is asked to end by the signal that was wished for.
+        """
+        _, remote = await self.start()
+        script = "web: trap 'echo asked; exit 5' USR1; echo up; while :; do sleep 0.01; done"
+        url = self.origin.serve("/app", application(script))
+        await remote.create(url, stop_signal="USR1")
+        console = await remote.attach(tail=1)
+        await console.line("up")
+        document = await remote.post("/stop-process/app.web.0")
+        self.assertEqual(await console.next(), "asked")
+        self.assertEqual(
+            (document["last_exit"]["code"], document["last_exit"]["killed"]), (5, [])
+        )
+
+    async def test_listing(self) -> None:
+        """
+        A listing is in the order of creation, and can be filtered; an app is deleted with
+        all its processes.
+        """
+        agent, remote = await self.start()
+        url = self.origin.serve("/app", application("web: exec sleep 1000"))
+        for app, node in (("b", "web.1"), ("a", "web.0"), ("b", "clock"), ("bb", "web.0")):
+            await remote.create(url, node, app=app)
+        await remote.post("/stop-process/a.web.0")
+        for query, slugs in (
+            ("", ["b.web.1", "a.web.0", "b.clock", "bb.web.0"]),
+            ("?app=b", ["b.web.1", "b.clock"]),
+            ("?app=b*&node=web.*", ["b.web.1", "bb.web.0"]),
+            ("?app=a&app=bb", ["a.web.0", "bb.web.0"]),
+            ("?state=stopped", ["a.web.0"]),
+            ("?state=nothing", []),
+        ):
+            listing = await remote.get(f"/list-processes{query}")
+            self.assertEqual([each["slug"] for each in listing["processes"]], slugs, query)
+        self.assertEqual(await remote.post("/delete-app/b"), {})
+        await remote.post("/delete-app/b", status=404)
+        listing = await remote.get("/list-processes")
+        self.assertEqual(
+            [each["slug"] for each in listing["processes"]], ["a.web.0", "bb.web.0"]
+        )
+        await remote.post("/delete-app/a")
+        await remote.post("/delete-app/bb")
+        await agent.alone()
+        self.assertEqual(self.files(), [])
+
+    async def test_nothing_grows(self) -> None:
+        """
+        After many processes, restarts and consoles the agent and its guardian have no
+        more open than before.
+        """
+        agent, remote = await self.start()
+        url = self.origin.serve("/app", application("web: echo up; exec sleep 1000"))
+
+        def opened() -> list[int]:
+            return [len(os.listdir(f"/proc/{pid}/fd")) for pid in agent.below()]
+
+        async def cycle() -> None:
+            await remote.create(url)
+            console = await remote.attach(tail=1, format="json")
+            await console.logged("up")
+            await remote.post("/restart-process/app.web.0")
+            await console.logged("up")
+            await remote.post("/delete-process/app.web.0")
+            await console.closed
+
+        await cycle()
+        await agent.alone()
+        before = opened()
+        for _ in range(30):
+            await cycle()
+        await agent.alone()
+        await until(lambda: all(map(le, opened(), before)), f"no more open than {before}")
