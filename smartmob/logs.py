@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from json import dumps
-from typing import TextIO
+from typing import TextIO, cast
 
 from attrs import frozen
 from constantly import NamedConstant
@@ -23,6 +23,8 @@ from twisted.logger import (
     formatTime,
 )
 from zope.interface import implementer
+
+from smartmob.unhurried import Unhurried
 
 ALWAYS = "smartmob_always"
 """The key of events that are shown at every verbosity."""
@@ -96,7 +98,8 @@ def observer(verbosity: int, log_format: str, out: TextIO | None = None) -> ILog
     """
     The observer that an agent logs to.
 
-    @param out: Standard error, unless given.
+    @param out: Standard error, unless given; then nobody waits for who reads it.
     """
-    written = FileLogObserver(sys.stderr if out is None else out, FORMATS[log_format])
+    file = Unhurried(sys.stderr) if out is None else out
+    written = FileLogObserver(cast(TextIO, file), FORMATS[log_format])
     return FilteringLogObserver(written, [Wanted(verbosity)])
