@@ -48,8 +48,8 @@ def sha256_of(url: str) -> str | None:
     """
     Which archive a URL names, if any.
     """
-    scheme, _, rest = url.partition(":")
-    return rest.lower() if scheme.lower() == SCHEME else None
+    scheme, colon, rest = url.partition(":")
+    return rest.lower() if colon and scheme.lower() == SCHEME else None
 
 
 class Archives:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from smartmob.refusals import OutOfDescriptors, Refusal, StateNotWritten
@@ -121,8 +121,11 @@ class Upload:
         """
         All of it came.  From now on a client that goes away changes nothing.
 
-        @return: C{done}.  Cancelling it changes nothing either.
+        @return: C{done}; cancelling it changes nothing either.  Or why it has failed
+            before.
         """
+        if self._failure is not None:
+            return fail(self._failure)
         self._complete = True
         self._spool.end()
         return self.done

@@ -4,10 +4,12 @@ Disks for tests.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +25,25 @@ class InlineDisk:
         Do it.
         """
         return maybeDeferred(work, *args, **kwargs)
+
+
+class FullDisk(InlineDisk):
+    """
+    A disk on which there is room for so many bytes.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """
+        Do it, unless it is to write more.
+        """
+        if isinstance(args[0] if args else None, list):
+            self.room -= sum(map(len, cast("list[bytes]", args[0])))
+            if self.room < 0:
+                return fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        return super().run(work, *args, **kwargs)
 
 
 class SlowDisk:

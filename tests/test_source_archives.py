@@ -1,0 +1,419 @@
+"""
+Tests of L{smartmob.source.archives}: what clients send, and what is kept of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.refusals import OutOfDescriptors, StateNotWritten, Stopping
+from smartmob.source.archives import sha256_of, url_of
+from smartmob.source.errors import SourceRefused
+from smartmob.source.upload import HIGH_WATER, LOW_WATER, Stored, refusal_of
+from tests.support.disks import FullDisk, InlineDisk, SlowDisk
+from tests.support.uploading import Store
+
+STEPS = ("put", "gone", "use", "unuse", "fetch")
+
+
+def digest(data: bytes) -> str:
+    """
+    The sha256 of some bytes.
+    """
+    return hashlib.sha256(data).hexdigest()
+
+
+class ArchivesTests(SynchronousTestCase):
+    """
+    A store on a disk that does everything at once.
+    """
+
+    def store(self, **limits: int) -> Store:
+        """
+        A new store.
+        """
+        return Store(self.mktemp(), InlineDisk(), **limits)
+
+    def put(self, store: Store, data: bytes) -> str:
+        """
+        Send one, which is kept.
+        """
+        stored = self.successResultOf(store.put(data))
+        self.assertEqual(stored, Stored(digest(data), len(data)))
+        return stored.sha256
+
+    def fetched(self, store: Store, url: str) -> Deferred[str]:
+        """
+        Ask for one.
+        """
+        self.path = self.mktemp()
+        return Deferred.fromCoroutine(store.archives.fetch(url, self.path, "id-1"))
+
+    def test_kept(self) -> None:
+        """What was sent is a file with the name of its bytes, for the agent alone."""
+        store = self.store()
+        upload, sender = store.upload()
+        for piece in (b"some ", b"", b"bytes"):
+            upload.write(piece)
+        self.assertEqual(store.found(), ["1.part"])
+        self.successResultOf(upload.finish())
+        self.assertEqual(store.found(), [digest(b"some bytes")])
+        path = os.path.join(store.path, store.found()[0])
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), b"some bytes")
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+        self.assertEqual((sender.held, sender.refused), ([], []))
+
+    def test_twice(self) -> None:
+        """The same bytes are one file, however often and however close they are sent."""
+        store = self.store()
+        first, second = store.upload()[0], store.upload()[0]
+        first.write(b"same")
+        second.write(b"same")
+        done = [first.finish(), second.finish(), store.put(b"same")]
+        self.assertEqual({self.successResultOf(one).sha256 for one in done}, {digest(b"same")})
+        self.assertEqual(store.found(), [digest(b"same")])
+
+    def test_fetched(self) -> None:
+        """Who needs one gets it as a file of his own, which outlives the store's."""
+        store = self.store(archives=1)
+        sha256 = self.put(store, b"one")
+        for url in (url_of(sha256), f"SMARTMOB-Archive:{sha256.upper()}"):
+            self.assertEqual(self.successResultOf(self.fetched(store, url)), sha256)
+        self.put(store, b"two")
+        self.assertEqual(store.found(), [digest(b"two")])
+        with open(self.path, "rb") as file:
+            self.assertEqual(file.read(), b"one")
+
+    def test_unknown(self) -> None:
+        """One that is not there is refused, in a sentence that says what to do."""
+        fetched = self.fetched(self.store(), url_of("0" * 64))
+        error = self.failureResultOf(fetched, SourceRefused).value
+        assert isinstance(error, SourceRefused)
+        self.assertEqual(
+            error.reason, f"there is no archive {'0' * 64} here; send it (PUT /archives)"
+        )
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_vanished(self) -> None:
+        """So is one whose file somebody took away."""
+        store = self.store()
+        sha256 = self.put(store, b"x")
+        os.unlink(os.path.join(store.path, sha256))
+        error = self.failureResultOf(self.fetched(store, url_of(sha256)), SourceRefused).value
+        assert isinstance(error, SourceRefused)
+        self.assertIn("can't be read: No such file", error.reason)
+
+    def test_urls(self) -> None:
+        """Of other URLs it knows nothing."""
+        self.assertEqual(sha256_of(url_of("ab" * 32)), "ab" * 32)
+        for url in ("http://smartmob-archive:1/", "https://h/", "smartmob-archive", ""):
+            self.assertIsNone(sha256_of(url))
+
+    def test_gone(self) -> None:
+        """Of what breaks off nothing is left, and nobody is told."""
+        store = self.store()
+        upload, sender = store.upload()
+        upload.write(b"half")
+        upload.abandon()
+        upload.write(b"late")
+        upload.abandon()
+        self.assertEqual(store.found(), [])
+        self.assertEqual(sender.refused, [])
+        self.successResultOf(Deferred.fromCoroutine(store.archives.stop()))
+
+    def test_goneTooLate(self) -> None:
+        """Who goes when all of it is there changes nothing."""
+        store = self.store()
+        upload, _ = store.upload()
+        upload.write(b"all")
+        upload.finish()
+        upload.abandon()
+        self.assertEqual(store.found(), [digest(b"all")])
+
+    def test_number(self) -> None:
+        """When there are too many the one that was neither sent nor read longest goes."""
+        store = self.store(archives=3)
+        a, b, _ = (self.put(store, data) for data in (b"a", b"b", b"c"))
+        self.put(store, b"a")
+        self.successResultOf(self.fetched(store, url_of(b)))
+        d = self.put(store, b"d")
+        self.assertEqual(store.found(), sorted([a, b, d]))
+        e = self.put(store, b"e")
+        self.assertEqual(store.found(), sorted([b, d, e]))
+
+    def test_used(self) -> None:
+        """What a process names stays, however old; when all is named, no more is taken."""
+        store = self.store(archives=2)
+        a, b = self.put(store, b"a"), self.put(store, b"b")
+        store.used = {a}
+        c = self.put(store, b"c")
+        self.assertEqual(store.found(), sorted([a, c]))
+        store.used = {a, c}
+        error = self.assertRaises(StateNotWritten, store.upload)
+        self.assertIn("those it has are in use", str(error))
+        store.used = {c}
+        self.put(store, b"b")
+        self.assertEqual(store.found(), sorted([b, c]))
+
+    def test_usedMeanwhile(self) -> None:
+        """So it is for one that became one too many on its way."""
+        store = self.store(archives=2)
+        a = self.put(store, b"a")
+        upload, sender = store.upload()
+        upload.write(b"c")
+        b = self.put(store, b"b")
+        store.used = {a, b}
+        self.failureResultOf(upload.finish(), StateNotWritten)
+        self.assertEqual(store.found(), sorted([a, b]))
+        self.assertEqual(sender.refused, [])
+
+    def test_bytes(self) -> None:
+        """Archives go as bytes come that have no room beside them, and only then."""
+        store = self.store(archives_bytes=100)
+        a, b = self.put(store, b"a" * 50), self.put(store, b"b" * 40)
+        upload, sender = store.upload()
+        upload.write(b"c" * 10)
+        self.assertEqual(store.found(), sorted(["3.part", a, b]))
+        upload.write(b"c")
+        self.assertEqual(store.found(), ["3.part", b])
+        store.used = {b}
+        upload.write(b"c" * 49)
+        self.assertEqual(sender.refused, [])
+        upload.write(b"c")
+        self.assertIsInstance(sender.refused[0], StateNotWritten)
+        self.assertEqual(store.found(), [b])
+
+    def test_announced(self) -> None:
+        """What is announced and will have no room is refused before it comes."""
+        store = self.store(archives_bytes=100)
+        a = self.put(store, b"a" * 50)
+        other, _ = store.upload()
+        other.write(b"b" * 20)
+        store.used = {a}
+        self.assertRaises(StateNotWritten, store.upload, 31)
+        store.upload(30)
+        store.used = set()
+        store.upload(80)
+        self.assertEqual(store.found(), sorted(["2.part", "3.part", "4.part", a]))
+
+    def test_underWay(self) -> None:
+        """Those on their way count."""
+        store = self.store(archives=2)
+        upload, _ = store.upload()
+        store.upload()
+        self.assertRaises(StateNotWritten, store.upload)
+        upload.abandon()
+        store.upload()
+
+    def test_cantOpen(self) -> None:
+        """Where no file can be made the client is told at once."""
+        store = self.store()
+        os.rmdir(store.path)
+        upload, sender = store.upload()
+        self.assertIsInstance(sender.refused[0], StateNotWritten)
+        self.assertIn("No such file or directory", str(sender.refused[0]))
+        upload.write(b"x")
+        self.successResultOf(Deferred.fromCoroutine(store.archives.stop()))
+
+    def test_noFolder(self) -> None:
+        """So it is where the state folder could not be made."""
+        store = self.store()
+        store.why_not = SourceRefused("the state folder can't be used: why")
+        _, sender = store.upload()
+        self.assertIsInstance(sender.refused[0], StateNotWritten)
+        self.assertIn("can't be used: why", str(sender.refused[0]))
+        self.assertEqual(store.found(), [])
+
+    def test_cantRemove(self) -> None:
+        """What can't be removed is logged, and nothing waits for it."""
+        store = self.store(archives=1)
+        a = self.put(store, b"a")
+        path = os.path.join(store.path, a)
+        os.unlink(path)
+        os.mkdir(path)
+        b = self.put(store, b"b")
+        self.assertEqual(store.found(), sorted([a, b]))
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_refusals(self) -> None:
+        """A full disk is one refusal, want of descriptors another; the rest is a defect."""
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            refusal = refusal_of(OSError(number, os.strerror(number)))
+            self.assertIsInstance(refusal, StateNotWritten)
+            self.assertIn(os.strerror(number), str(refusal))
+        for number in (errno.EMFILE, errno.ENFILE):
+            self.assertIsInstance(refusal_of(OSError(number, "")), OutOfDescriptors)
+        defect = ValueError()
+        self.assertIs(refusal_of(defect), defect)
+
+    def test_full(self) -> None:
+        """Of what the disk has no room for nothing is left."""
+        store = Store(self.mktemp(), FullDisk(1_000))
+        upload, sender = store.upload()
+        upload.write(b"x" * 1_000)
+        self.assertEqual(sender.refused, [])
+        upload.write(b"y")
+        [why] = sender.refused
+        self.assertIsInstance(why, StateNotWritten)
+        self.assertIn("No space left on device", str(why))
+        self.assertEqual(store.found(), [])
+
+    @settings(deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 5), st.sampled_from(STEPS)),
+            max_size=40,
+        )
+    )
+    def test_anyOrder(self, steps: list[tuple[int, str]]) -> None:
+        """Whatever is done: within the bounds, nothing named is lost, no file is a stray."""
+        store = self.store(archives=3, archives_bytes=1_000)
+        kept: set[str] = set()
+        for number, step in steps:
+            data = bytes([number]) * (150 * number + 1)
+            sha256 = digest(data)
+            if step == "put":
+                try:
+                    stored = store.put(data)
+                except StateNotWritten:
+                    continue
+                if isinstance(stored.result, Failure):
+                    self.failureResultOf(stored, StateNotWritten)
+                elif stored.called:
+                    kept.add(sha256)
+            elif step == "gone":
+                try:
+                    upload, _ = store.upload(len(data))
+                except StateNotWritten:
+                    continue
+                upload.write(data)
+                upload.abandon()
+            elif step == "use" and sha256 in store.found():
+                store.used.add(sha256)
+            elif step == "unuse":
+                store.used.discard(sha256)
+            elif step == "fetch":
+                there = sha256 in store.found()
+                got = self.fetched(store, url_of(sha256))
+                if there:
+                    self.assertEqual(self.successResultOf(got), sha256)
+                else:
+                    self.failureResultOf(got, SourceRefused)
+            found = store.found()
+            self.assertLessEqual(set(found), kept)
+            self.assertLessEqual(store.used, set(found))
+            self.assertLessEqual(len(found), 3)
+            sizes = [os.stat(os.path.join(store.path, name)).st_size for name in found]
+            self.assertLessEqual(sum(sizes), 1_000)
+
+
+class SlowTests(SynchronousTestCase):
+    """
+    A store on a slow disk.
+    """
+
+    def setUp(self) -> None:
+        """
+        A store.
+        """
+        self.disk = SlowDisk()
+        self.store = Store(self.mktemp(), self.disk, archives=1)
+
+    def test_backPressure(self) -> None:
+        """A client waits while the disk is behind, and goes on when it has caught up."""
+        upload, sender = self.store.upload()
+        upload.write(bytes(HIGH_WATER))
+        self.assertEqual(sender.held, [])
+        upload.write(b"x")
+        self.assertEqual(sender.held, [True])
+        self.disk.work()  # open
+        self.assertEqual(sender.held, [True, False])
+        upload.write(bytes(HIGH_WATER + 1))
+        self.assertEqual(sender.held, [True, False, True])
+        self.disk.work_all()
+        self.assertEqual(sender.held, [True, False, True, False])
+        self.assertLess(LOW_WATER, HIGH_WATER)
+        done = upload.finish()
+        self.disk.work_all()
+        self.assertEqual(self.successResultOf(done).size, 2 * HIGH_WATER + 2)
+
+    def test_goneWhileWriting(self) -> None:
+        """Of what breaks off while a thread writes nothing is left, and none is let go on."""
+        upload, sender = self.store.upload()
+        upload.write(bytes(HIGH_WATER + 1))
+        self.disk.work()
+        upload.write(bytes(HIGH_WATER + 1))
+        upload.abandon()
+        self.assertEqual(sender.held, [True, False, True])
+        self.disk.work_all()
+        self.assertEqual(sender.held, [True, False, True])
+        self.assertEqual(self.store.found(), [])
+
+    def test_stop(self) -> None:
+        """At the end clients are refused, and nothing of theirs is left when that is over."""
+        upload, sender = self.store.upload()
+        upload.write(b"half")
+        self.disk.work()
+        stopped = Deferred.fromCoroutine(self.store.archives.stop())
+        [why] = sender.refused
+        self.assertIsInstance(why, Stopping)
+        self.assertNoResult(stopped)
+        self.assertRaises(Stopping, self.store.upload)
+        self.disk.work_all()
+        self.successResultOf(stopped)
+        self.assertEqual(self.store.found(), [])
+
+    def test_stopWhileNaming(self) -> None:
+        """What was whole by then is kept or refused, and never half."""
+        for steps in range(5):
+            store = Store(self.mktemp(), self.disk)
+            done = store.put(b"all")
+            for _ in range(steps):
+                self.disk.work()
+            stopped = Deferred.fromCoroutine(store.archives.stop())
+            self.disk.work_all()
+            self.successResultOf(stopped)
+            if isinstance(done.result, Failure):
+                self.failureResultOf(done, Stopping)
+                self.assertEqual(store.found(), [])
+            else:
+                self.assertEqual(store.found(), [self.successResultOf(done).sha256])
+
+    def test_sentAnewWhileGoing(self) -> None:
+        """One that is sent anew while it has to make room is there afterwards."""
+        store = Store(self.mktemp(), self.disk, archives_bytes=100)
+        store.put(b"a" * 40)
+        self.disk.work_all()
+        other, again = store.put(b"d" * 10), store.put(b"a" * 40)
+        for _ in range(6):
+            self.disk.work()
+        self.assertEqual(store.found(), sorted(["2.part", "3.part", digest(b"a" * 40)]))
+        third, _ = store.upload()
+        third.write(b"c" * 11)
+        third.abandon()
+        self.disk.work_all()
+        there = [self.successResultOf(done).sha256 for done in (other, again)]
+        self.assertEqual(store.found(), sorted(there))
+
+    def test_cancelledFetch(self) -> None:
+        """Who wants one no more is told when nothing makes its file any more."""
+        done = self.store.put(b"a")
+        self.disk.work_all()
+        sha256 = self.successResultOf(done).sha256
+        path = self.mktemp()
+        fetched = Deferred.fromCoroutine(
+            self.store.archives.fetch(url_of(sha256), path, "id-1")
+        )
+        fetched.cancel()
+        self.assertNoResult(fetched)
+        self.disk.work_all()
+        self.failureResultOf(fetched, CancelledError)
