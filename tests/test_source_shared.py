@@ -11,10 +11,11 @@ import threading
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smartmob.source.disk import Disk, NewFile
-from smartmob.source.shared import Shared
+from smartmob.source.shared import AT_ONCE, Shared
 
 
 class SharedTests(SynchronousTestCase):
@@ -52,6 +53,28 @@ class SharedTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.shared.join()), 7)
         self.successResultOf(ended)
         self.successResultOf(self.shared.when_ended())
+
+    def test_many(self) -> None:
+        """
+        Of many who wait only some are told in a turn of the reactor; who leaves before his
+        turn abandons nothing, and who asks how it ended is told at once.
+        """
+        clock = Clock()
+        done: Deferred[int] = Deferred()
+        shared = Shared(done, clock)
+        waiting = [shared.join() for _ in range(2 * AT_ONCE + 1)]
+        ended = shared.when_ended()
+        done.callback(7)
+        self.assertEqual([d.called for d in waiting].count(True), AT_ONCE)
+        self.assertEqual(self.successResultOf(shared.join()), 7)
+        waiting[-1].cancel()
+        self.failureResultOf(waiting.pop(), CancelledError)
+        self.assertNoResult(ended)
+        clock.advance(0)
+        self.assertEqual([self.successResultOf(d) for d in waiting], [7] * 2 * AT_ONCE)
+        self.successResultOf(ended)
+        self.assertTrue(shared.open)
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_failure(self) -> None:
         """

@@ -4,12 +4,21 @@ One piece of work for all who wait for it.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
+
+AT_ONCE = 50
+"""
+So many of those who wait are told in one turn of the reactor.  Of a thousand processes
+that wait for one source each then does what it waited for: 50 ms in which no request would
+be answered.
+"""
 
 
 class Shared(Generic[T]):
@@ -21,15 +30,18 @@ class Shared(Generic[T]):
     @ivar ended: It is over, with whatever outcome.
     """
 
-    def __init__(self, work: Deferred[T]) -> None:
+    def __init__(self, work: Deferred[T], clock: IReactorTime | None = None) -> None:
         """
         @param work: Cancelled when it is abandoned; it may take its time to end then.
+        @param clock: For work that many may wait for: those beyond the first L{AT_ONCE} are
+            told in later turns.
         """
         self.open = True
         self.ended = False
         self._work = work
+        self._clock = clock
         self._outcome: T | Failure | None = None
-        self._waiting: list[Deferred[T]] = []
+        self._waiting: deque[Deferred[T]] = deque()
         self._watching: list[Deferred[None]] = []
         work.addBoth(self._end)
 
@@ -57,16 +69,23 @@ class Shared(Generic[T]):
 
     def _leave(self, joined: Deferred[T]) -> None:
         self._waiting.remove(joined)
-        if not self._waiting:
+        if not self._waiting and not self.ended:
             self.open = False
             self._work.cancel()
 
     def _end(self, outcome: T | Failure) -> None:
         self.ended = True
         self._outcome = outcome
-        waiting, self._waiting = self._waiting, []
-        for joined in waiting:
-            joined.callback(outcome)
+        self._tell(outcome)
+
+    def _tell(self, outcome: T | Failure) -> None:
+        left = AT_ONCE
+        while self._waiting:
+            if not left and self._clock is not None:
+                self._clock.callLater(0, self._tell, outcome)
+                return
+            left -= 1
+            self._waiting.popleft().callback(outcome)
         watching, self._watching = self._watching, []
         for watched in watching:
             watched.callback(None)

@@ -226,7 +226,7 @@ class Sources(Service):
             path = os.path.join(self._downloads_path, str(next(self._numbers)))
             fetching = self._fetching() if sha256_of(url) is None else self.archives
             fetched = Deferred.fromCoroutine(fetching.fetch(url, path, request_id))
-            download = Download(path, Shared(fetched))
+            download = Download(path, Shared(fetched, self._reactor))
             if not download.work.ended:
                 self._downloads[url] = download
                 download.work.when_ended().addCallback(self._downloaded, url, download)
@@ -277,7 +277,7 @@ class Sources(Service):
             # Held for the unpacker, which may outlive the call that started it.
             download.holders += 1
             work = Deferred.fromCoroutine(self._unpack(download, path))
-            folder = self._folders[key] = Folder(app, sha256, path, Shared(work))
+            folder = self._folders[key] = Folder(app, sha256, path, Shared(work, self._reactor))
         if not folder.work.ended:
             progress(State.UNPACKING)
         waiter = object()
