@@ -81,8 +81,8 @@ class Request(server.Request):
             )
         )
         if self.match.body is Body.ARCHIVE:
-            self.upload = site.receive(length, self)
             self.channel.expect_upload()
+            self.upload = site.receive(length, self)
 
     def gotLength(self, length: int | None) -> None:
         """
