@@ -10,10 +10,15 @@ from pathlib import Path
 
 from attrs import define
 
+_LOCK = "lock"
+
+_NOBODYS = frozenset(["lost+found"])
+"""What a folder has that is the root of a file system, and otherwise empty."""
+
 
 class FolderTaken(Exception):
     """
-    Another agent uses the folder.
+    Another agent uses the folder, or it is no agent's at all.
     """
 
 
@@ -33,16 +38,23 @@ class StateFolder:
         Make the folder where there is none, for the agent's user only, and lock it.
         Opening it once more changes nothing.
 
-        The lock is flock(2)'s: it goes with the agent, however that ends.
+        The lock is flock(2)'s: it goes with the agent, however that ends.  Its file
+        stays, and tells a state folder from any other: in that one, what has the names
+        of an agent's own files would be removed.
 
-        @raise FolderTaken: Another agent has it.
+        @raise FolderTaken: Another agent has it, or it has other things in it.
         @raise OSError: It can't be used.
         """
         if self._lock is not None:
             return
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = set(os.listdir(self.path)) - _NOBODYS
+        if found and _LOCK not in found:
+            raise FolderTaken(
+                f"{self.path} is no state folder, and not empty: name another with --state-dir"
+            )
         os.chmod(self.path, 0o700)
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

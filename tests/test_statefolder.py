@@ -42,6 +42,27 @@ class StateFolderTests(SynchronousTestCase):
         second.open()
         second.close()
 
+    def test_notOurs(self) -> None:
+        """A folder with other things in it is left as it is."""
+        path = Path(self.mktemp())
+        (path / "releases").mkdir(parents=True)
+        path.chmod(0o755)
+        with self.assertRaises(FolderTaken) as caught:
+            StateFolder(path).open()
+        self.assertIn("--state-dir", str(caught.exception))
+        self.assertEqual([each.name for each in path.iterdir()], ["releases"])
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o755)
+
+    def test_again(self) -> None:
+        """A folder that was an agent's is one, whatever is in it; so is an empty disk."""
+        path = Path(self.mktemp())
+        (path / "lost+found").mkdir(parents=True)
+        for _ in range(2):
+            folder = StateFolder(path)
+            folder.open()
+            folder.close()
+            (path / "releases").mkdir(exist_ok=True)
+
     def test_unusable(self) -> None:
         """A folder that can't be made is an error of the operating system."""
         path = Path(self.mktemp())
