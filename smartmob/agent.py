@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
 from smartmob.documents import CreateRequest, State
+from smartmob.events import Events, Topic
 from smartmob.launch.interfaces import ILauncher
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
@@ -54,6 +56,7 @@ class Agent(Service):
     """
     All the processes of this machine that the agent keeps.
 
+    @ivar events: What happens to them.
     @ivar inherited: The environment that programs get from the agent.
     @ivar random: A number between 0 and 1.
     @ivar wall: Seconds since the epoch.
@@ -65,6 +68,7 @@ class Agent(Service):
     launcher: ILauncher
     consoles: Consoles
     sources: Sources
+    events: Events = field(factory=Events)
     ports: Ports = field(factory=lambda: Ports(random.randrange))
     inherited: Mapping[str, str] = field(factory=lambda: inheritable(os.environ))
     random: Callable[[], float] = random.random
@@ -130,6 +134,7 @@ class Agent(Service):
             wall=self.wall,
             monotonic=self.monotonic,
             random=self.random,
+            emit=partial(self.events.publish, request),
             forgotten=forgotten,
             created_at=self.wall(),
             port=port,
@@ -137,6 +142,7 @@ class Agent(Service):
         self._processes[slug] = process
         self._remembered.setdefault(request.app, {})[request.process_type] = request
         _log.info("{slug} created", slug=slug)
+        self.events.publish(request, Topic.CREATE)
         self.watch(process)
         process.start()
         return process

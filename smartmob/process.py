@@ -111,6 +111,7 @@ class Process(Supervised):
         The agent ends: as L{stop}, and it is not started again.
         """
         self._closing = True
+        self.going = False  # but that is no operator's wish
         return self.stop()
 
     def kill(self) -> None:

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from smartmob.documents import CreateRequest, LastExit, Restart, State
+from smartmob.events import NOTHING, About, Emit, Topic
 from smartmob.launch.interfaces import Command, ILauncher, IProgram
 from smartmob.lines.console import Console
 from smartmob.recipe import Recipe
@@ -35,6 +36,8 @@ class Supervised:
 
     @ivar wall: Seconds since the epoch, for documents.
     @ivar monotonic: Seconds of a clock that never steps, for measuring runs.
+    @ivar emit: Told each change, for those who want to know.
+    @ivar going: It was set going, and no operator has brought it down since.
     @ivar version: Grows whenever a document of the process would differ.
     @ivar settled: Fires when a restart was executed, or will not be.
     @ivar gone: Fires when the tree is gone.
@@ -50,6 +53,7 @@ class Supervised:
     wall: Callable[[], float]
     monotonic: Callable[[], float]
     random: Callable[[], float]
+    emit: Emit
     forgotten: Callable[[], None]
     created_at: float
     port: int | None
@@ -60,12 +64,14 @@ class Supervised:
     restarts: int = 0
     started_at: float | None = None
     last_exit: LastExit | None = None
+    going: bool = False
     version: int = 0
 
     command: Command | None = None
     program: IProgram | None = None
     source_tries: int = 0
     run_pid: int | None = None
+    left_pid: int | None = None
     executed_at: float | None = None
     exited: Ending | None = None
     settled: Waiters = field(factory=Waiters)
@@ -90,6 +96,21 @@ class Supervised:
                 state=state.value,
                 reason=reason,
             )
+
+    def set_going(self) -> None:
+        """
+        It is to run from now on.
+        """
+        self.going = True
+        self.emit(Topic.START, NOTHING)
+
+    def halted(self) -> None:
+        """
+        It is down, as an operator wished, if it was up before.
+        """
+        if self.going:
+            self.going = False
+            self.emit(Topic.STOP, NOTHING)
 
     def arrived(self) -> None:
         """
@@ -134,6 +155,14 @@ class Supervised:
         self.version += 1
         self.console.started(self.pid or 0)
         _log.info("{slug} started, pid {pid}", slug=self.request.slug, pid=self.pid)
+        self.emit(Topic.SPAWN, About(pid=self.pid))
+
+    def asked_to_end(self) -> None:
+        """
+        The program is sent its stop signal, if there is one.
+        """
+        if self.pid is not None:
+            self.emit(Topic.STOP_PID, About(pid=self.pid))
 
     def leader_gone(self, ending: Ending) -> None:
         """
@@ -142,11 +171,24 @@ class Supervised:
         self.exited = ending
         self.pid = None
         self.version += 1
+        self._tell_exit(ending)
+
+    def _tell_exit(self, ending: Ending) -> None:
+        self.emit(
+            Topic.EXIT,
+            About(
+                pid=self.run_pid,
+                exit_status=ending.code or 0,
+                term_signal=ending.signal or 0,
+            ),
+        )
 
     def over(self, ending: Ending) -> float:
         """
         The run is over: note how it was, and tell.  Returns the seconds it took.
         """
+        if self.exited is None and self.run_pid is not None:
+            self._tell_exit(ending)
         leader = self.exited or ending
         ran = 0.0 if self.executed_at is None else self.monotonic() - self.executed_at
         self.last_exit = LastExit(
@@ -170,6 +212,8 @@ class Supervised:
             ending=str(leader),
             ran=ran,
         )
+        self.left_pid = pid
+        self._tell_reap()
         return ran
 
     def concluded(self, ending: Ending) -> None:
@@ -180,6 +224,16 @@ class Supervised:
             self.over(ending)
         elif self.last_exit is not None:
             self.last_exit = evolve(self.last_exit, left=ending.left)
+            self._tell_reap()
+
+    def _tell_reap(self) -> None:
+        """
+        Once nothing of a run is left, which may be later than its end.
+        """
+        assert self.last_exit is not None
+        if self.left_pid is not None and not self.last_exit.left:
+            self.emit(Topic.REAP, About(pid=self.left_pid, killed=self.last_exit.killed))
+            self.left_pid = None
 
     def tree_left(self) -> TreeLeft | None:
         """

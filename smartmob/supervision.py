@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smartmob.documents import State
+from smartmob.events import NOTHING, About, Topic
 from smartmob.inputs import Supervision
 from smartmob.launch.interfaces import Command
 from smartmob.refusals import UnknownProcess
@@ -101,6 +102,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
     def rest(k: Supervision, core: Supervised) -> None:
         core.dismiss()
         core.show(State.STOPPED)
+        core.halted()
         core.arrived()
 
     @poised.upon(Supervision._go_fail).to(failed)
@@ -109,11 +111,13 @@ def build() -> TypeMachine[Supervision, Supervised]:
             core.dismiss()  # else it is needed to try once more to end what is left
         core.show(State.FAILED, reason)
         core.console.say(reason)
+        core.emit(Topic.FAIL, About(reason=reason))
         core.arrived()
 
     @poised.upon(Supervision._go_discard).to(discarding)
     def discard(k: Supervision, core: Supervised) -> None:
         core.show(State.STOPPING)
+        core.halted()
         core.arrived()
         core.dismiss()
         work = core.recipe.discard()
@@ -126,6 +130,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
 
     @poised.upon(Supervision.start).loop()
     def begin(k: Supervision, core: Supervised) -> None:
+        core.set_going()
         onward(k, core)
 
     @sourcing.upon(Supervision._sourced).to(poised)
@@ -172,11 +177,14 @@ def build() -> TypeMachine[Supervision, Supervised]:
             return
         match core.next_after(ending, ran):
             case None:
+                core.going = False  # as it wished itself
                 k._go_rest()
             case GiveUp(reason=reason):
                 k._go_fail(reason)
-            case Again(delay=delay):
+            case Again(delay=delay, flapping=flapping):
                 core.restarts += 1
+                if flapping:
+                    core.emit(Topic.FLAP, NOTHING)
                 if delay:
                     k._go_wait(delay, str(ending))
                 else:
@@ -225,6 +233,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
         @down.upon(Supervision.restart).to(poised)
         def start_anew(k: Supervision, core: Supervised) -> None:
             core.forget()
+            core.set_going()
             onward(k, core)
 
         @down.upon(Supervision.stop).to(poised)
@@ -253,6 +262,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
     def end(k: Supervision, core: Supervised) -> None:
         core.forget()
         core.show(State.STOPPING)
+        core.asked_to_end()
         assert core.program is not None
         core.program.stop()
         # It can't end well while it waits for a reader.
@@ -294,6 +304,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
     @deleting.upon(Supervision._executed).loop()
     def too_late(k: Supervision, core: Supervised) -> None:
         core.begun()
+        core.asked_to_end()
 
     @stopping.upon(Supervision._exited).loop()
     @restarting.upon(Supervision._exited).loop()
@@ -319,6 +330,8 @@ def build() -> TypeMachine[Supervision, Supervised]:
     @restarting.upon(Supervision._ended).to(poised)
     def then_start(k: Supervision, core: Supervised, ending: Ending) -> None:
         if none_is_left(k, core, ending):
+            core.halted()
+            core.set_going()
             onward(k, core)
 
     @deleting.upon(Supervision._ended).to(poised)
@@ -348,6 +361,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
     def nothing_left(k: Supervision, core: Supervised) -> None:
         core.console.deleted()
         core.forgotten()
+        core.emit(Topic.DELETE, NOTHING)
         core.deleted.fire()
 
     return b.build()

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.documents import State
 from smartmob.refusals import UnknownProcess
 from smartmob.source.errors import SourceRefused, SourceUnavailable
+from tests.support.lives import Life
 from tests.support.stage import Stage
 
 
@@ -47,6 +48,7 @@ class ProcessMachine(RuleBasedStateMachine):
         self.stops: list[Told] = []
         self.restarts: list[Told] = []
         self.deletes: list[Told] = []
+        self.life = Life()
         self.process.start()
 
     # The operator.
@@ -188,6 +190,20 @@ class ProcessMachine(RuleBasedStateMachine):
             assert process.pid == self.stage.program.pid
 
     @invariant()
+    def life_is_told(self) -> None:
+        """Events tell a life that can be, and it is the one that the document shows."""
+        for event in self.stage.told:
+            self.life.tell(event)
+        self.stage.told.clear()
+        state, life = self.process.state, self.life
+        assert life.over == self.stage.gone
+        if state is State.RUNNING:
+            assert life.pid == self.stage.program.pid
+        if state in (State.STOPPED, State.FAILED, State.BACKOFF):
+            assert life.pid is None
+        assert state is not State.STOPPED or not life.going
+
+    @invariant()
     def answers(self) -> None:
         """Each verb is answered once at most, and as soon as what it asked for is so."""
         for told in (*self.stops, *self.restarts, *self.deletes):
@@ -209,6 +225,8 @@ class ProcessMachine(RuleBasedStateMachine):
             self.stage.discard()
         assert self.stage.gone
         assert deleted is None or deleted.times == 1
+        self.life_is_told()
+        assert self.life.over
         assert not self.stage.clock.getDelayedCalls()
         assert not self._running()
         assert not self._sourcing()

@@ -5,6 +5,7 @@ A process whose source, launcher and clock do what a test tells them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from attrs import define, evolve, field
@@ -12,11 +13,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from smartmob.documents import CreateRequest, State
+from smartmob.events import Event, Events
 from smartmob.launch.interfaces import Command
 from smartmob.lines.consoles import Consoles
 from smartmob.process import Process
 from smartmob.recipe import STREAMS
 from smartmob.restart import Backoff, FlappingGuard
+from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher, FakeProgram
 
 REQUEST = CreateRequest(
@@ -76,12 +79,16 @@ class Stage:
     recipe: FakeRecipe = field(factory=FakeRecipe)
     launcher: FakeLauncher = field(init=False)
     consoles: Consoles = field(init=False)
+    events: Events = field(init=False)
+    told: list[Event] = field(factory=list)
     process: Process = field(init=False)
     gone: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.launcher = FakeLauncher(self.clock)
         self.consoles = Consoles(epoch="test", now=self.clock.seconds)
+        self.events = Events(now=self.clock.seconds)
+        self.events.subscribe(Topics(), self.told.append)
         flapping = self.request.flapping
         self.process = Process(
             request=self.request,
@@ -93,6 +100,7 @@ class Stage:
             wall=self.clock.seconds,
             monotonic=self.clock.seconds,
             random=lambda: 0.5,
+            emit=partial(self.events.publish, self.request),
             forgotten=self._forgotten,
             created_at=0.0,
             port=20001,
@@ -100,6 +108,14 @@ class Stage:
 
     def _forgotten(self) -> None:
         self.gone = True
+
+    def life(self) -> list[str]:
+        """
+        What has happened since this was last asked, by topics.
+        """
+        topics = [event.topic.value for event in self.told]
+        self.told.clear()
+        return topics
 
     @property
     def program(self) -> FakeProgram:
