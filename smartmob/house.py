@@ -17,6 +17,7 @@ from typing import NoReturn
 from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IDelayedCall,
     IListeningPort,
@@ -127,8 +128,10 @@ class House(Service):
         """
         try:
             self.folder.open()
-        except (FolderTaken, OSError) as error:
+        except FolderTaken as error:
             self.fail(f"{error}")
+        except OSError as error:
+            self.fail(f"can't use {self.folder.path} as the state folder: {error.strerror}")
 
     def fail(self, why: str, code: int = 1) -> NoReturn:
         """
@@ -173,7 +176,7 @@ class House(Service):
             failed: list[Failure] = []
             address.endpoint.listen(self.site).addCallbacks(heard.append, failed.append)
             for failure in failed:
-                self.fail(f"can't listen on {address.text}: {failure.getErrorMessage()}")
+                self.fail(f"can't listen on {address.text}: {_why(failure)}")
             [port] = heard
             self._ports.append(port)
             if not (self.insecure or is_local(port)):
@@ -201,6 +204,10 @@ class House(Service):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._asked_to_end)
         signal.signal(signal.SIGHUP, self._asked_to_reload)
+        # Whoever started the agent may have blocked them for itself.
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        )
 
     def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
         self.threads.callFromThread(self._end)
@@ -216,3 +223,12 @@ class House(Service):
         self.threads.callFromThread(
             _log.warn, "there is no configuration to read again; going on as before"
         )
+
+
+def _why(failure: Failure) -> str:
+    """
+    Why a port can't be listened on, without the address once more.
+    """
+    error = failure.value
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    return getattr(cause, "strerror", None) or str(cause)
