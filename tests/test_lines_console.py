@@ -10,7 +10,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyClass, verifyObject
 
 from smartmob.documents import LastExit, State
@@ -26,59 +25,14 @@ from smartmob.lines.encodings import (
     Encoding,
     JsonFrames,
 )
-from smartmob.lines.readers import Ending, IReader, Subscription, TooManyReaders
+from smartmob.lines.readers import Ending, IReader, TooManyReaders
 from smartmob.lines.ring import Chunk
 from smartmob.web.attachment import Attachment
 from smartmob.web.logs import Follower
-from tests.support.websockets import consoles, decode
+from tests.support.recording import Recorder
+from tests.support.websockets import consoles
 
 ALL = Wanted(tail=10**9)
-
-
-@implementer(IReader)
-class Recorder:
-    """
-    A reader that keeps what it gets, and that has room for as much as it is told.
-    """
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.endings: list[object] = []
-        self.room = 1 << 40
-        self.subscription: Subscription | None = None
-
-    def write(self, data: bytes) -> None:
-        self.parts.append(data)
-        self.room -= len(data)
-        if self.room <= 0 and self.subscription is not None:
-            self.subscription.pause()
-
-    def ending(self, why: Ending) -> None:
-        self.endings.append(why)
-
-    def ended(self) -> None:
-        self.endings.append("ended")
-
-    def take(self, room: int = 1 << 40) -> None:
-        """
-        Have room again.
-        """
-        assert self.subscription is not None
-        self.room = room
-        self.subscription.resume()
-
-    @property
-    def data(self) -> bytes:
-        """All it got."""
-        return b"".join(self.parts)
-
-    def frames(self) -> list[bytes]:
-        """The payloads of frames."""
-        return [payload for _, payload in decode(self.data)]
-
-    def documents(self) -> list[Any]:
-        """The frames of a JSON reader."""
-        return [json.loads(frame) for frame in self.frames()]
 
 
 def attach(

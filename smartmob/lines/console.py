@@ -4,11 +4,13 @@ The console of a process: its lines, numbered, kept, and given to its readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from attrs import frozen
 
 from smartmob.documents import LastExit, State
+from smartmob.lines.audience import Audience, give, tell
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Budget, Ending, IReader, Subscription
@@ -37,6 +39,9 @@ class Wanted:
     streams: frozenset[str] = frozenset()
 
 
+_Key = tuple[Encoding, frozenset[str]]
+
+
 class Console:
     """
     Told by a process, asked by its readers.  All of it is synchronous.
@@ -45,7 +50,7 @@ class Console:
     chunk: lines are counted and kept, and only where somebody reads are they
     split, and encoded once for all who read the same format.
 
-    @ivar slug: Whose it is.
+    @ivar slug: Whose it is, C{app.node}.
     @ivar blocked: The program should wait for its slowest reader.
     @ivar on_blocked: Told when C{blocked} changes.  Where it is C{None} no
         program ever waits for a reader.
@@ -69,6 +74,7 @@ class Console:
         @param gone: Told when the process is no more.
         """
         self.slug = slug
+        self.app, _, self.node = slug.partition(".")
         self.next = 1
         self.blocked = False
         self.on_blocked: Callable[[bool], None] | None = None
@@ -85,7 +91,8 @@ class Console:
         self._last_pid: int | None = None
         # Those who want the same streams in the same format, together.  A tuple is
         # never changed, so a reader may come and go while one is walked through.
-        self._readers: dict[tuple[Encoding, frozenset[str]], tuple[Subscription, ...]] = {}
+        self._readers: dict[_Key, tuple[Subscription, ...]] = {}
+        self._audiences: tuple[Audience, ...] = ()
 
     # Told by the process.
 
@@ -172,22 +179,14 @@ class Console:
         @return: What it gets, paused: call C{resume} when it may come.
         @raise TooManyReaders: The agent has as many as it may have.
         """
+        key = (encoding, wanted.streams)
         subscription = Subscription(
-            reader, encoding, wanted.streams, self._budget, self._moved, self._left
+            reader, encoding, self._budget, self.moved, partial(self._left, key)
         )
         self._budget.add(subscription, own)
+        self._readers[key] = (*self._readers.get(key, ()), subscription)
         if encoding.events:
-            subscription.event(
-                encoding.event(
-                    {
-                        "event": "attached",
-                        "slug": self.slug,
-                        "state": self._state.value,
-                        "epoch": self._epoch,
-                        "next": self.next,
-                    }
-                )
-            )
+            subscription.event(encoding.event(self.standing()))
         missed, chunks = self._select(wanted)
         if missed and encoding.told:
             subscription.note(missed)
@@ -195,9 +194,6 @@ class Console:
             subscription.lines(encoding.lines(chunk), chunk.count)
         if self._closed is not None:
             subscription.end(self._closed)
-        else:
-            key = (encoding, wanted.streams)
-            self._readers[key] = (*self._readers.get(key, ()), subscription)
         return subscription
 
     def kept(self, wanted: Wanted, encoding: Encoding) -> bytes:
@@ -209,6 +205,58 @@ class Console:
         if missed and encoding.told:
             parts.insert(0, encoding.event({"event": "dropped", "missed": missed}))
         return b"".join(parts)
+
+    def newest(self) -> Iterator[Chunk]:
+        """
+        The kept lines, the last ones first.
+        """
+        return self._ring.newest()
+
+    def standing(self) -> dict[str, object]:
+        """
+        What a reader is told first: where it stands.
+        """
+        return {
+            "event": "attached",
+            "slug": self.slug,
+            "state": self._state.value,
+            "epoch": self._epoch,
+            "next": self.next,
+        }
+
+    def moved(self) -> None:
+        """
+        Less is queued for a reader than before.
+        """
+        if self.blocked:
+            self._check()
+
+    # Told by the console of the app.
+
+    def join(self, audience: Audience) -> None:
+        """
+        From now on these get the lines, too.
+        """
+        self._audiences = (*self._audiences, audience)
+
+    def leave(self, audience: Audience) -> None:
+        """
+        They are no more.
+        """
+        self._audiences = tuple(one for one in self._audiences if one is not audience)
+
+    def greet(self) -> None:
+        """
+        Tell readers of the app that this process is one of it now.
+        """
+        tell(self._audiences, self.standing(), self.node)
+
+    def part(self) -> None:
+        """
+        It is no longer one of the app.
+        """
+        self._audiences = ()
+        self.moved()
 
     @property
     def cost(self) -> int:
@@ -228,7 +276,7 @@ class Console:
     def _publish(self, block: Block, stream: str, pid: int | None, own: bool = False) -> None:
         data = block.data
         # Where somebody reads they are split, which counts them, too.
-        lines = split(data) if self._readers else None
+        lines = split(data) if self._readers or self._audiences else None
         count = data.count(b"\n") if lines is None else len(lines)
         chunk = Chunk(
             first=self.next,
@@ -262,6 +310,8 @@ class Console:
                 if lines is None:
                     lines = encoded[encoding] = encoding.lines(chunk)
                 reader.lines(lines, chunk.count)
+        if self._audiences:
+            give(self._audiences, chunk, self.node)
 
     def _event(self, document: Mapping[str, object]) -> None:
         encoded: dict[Encoding, bytes] = {}
@@ -272,6 +322,8 @@ class Console:
                     event = encoded[encoding] = encoding.event(document)
                 for reader in readers:
                     reader.event(event)
+        if self._audiences:
+            tell(self._audiences, document, self.node)
 
     def _select(self, wanted: Wanted) -> tuple[int, Iterable[Chunk]]:
         """
@@ -302,14 +354,13 @@ class Console:
             found = cut[::-1]
         return (0 if after is None else missed), found
 
-    def _left(self, subscription: Subscription) -> None:
-        key = (subscription.encoding, subscription.streams)
+    def _left(self, key: _Key, subscription: Subscription) -> None:
         others = tuple(s for s in self._readers.get(key, ()) if s is not subscription)
         if others:
             self._readers[key] = others
         else:
             self._readers.pop(key, None)
-        self._moved()
+        self.moved()
 
     def _close(self, why: Ending) -> None:
         if self._closed is None:
@@ -317,10 +368,6 @@ class Console:
         for readers in list(self._readers.values()):
             for reader in readers:
                 reader.end(why)
-
-    def _moved(self) -> None:
-        if self.blocked:
-            self._check()
 
     def _check(self) -> None:
         """
@@ -330,9 +377,8 @@ class Console:
         limit = self._bounds.blocking
         if self.blocked:
             limit //= 4
-        blocked = any(
-            reader.queued > limit for readers in self._readers.values() for reader in readers
-        )
+        groups = [*self._readers.values(), *(one.readers for one in self._audiences)]
+        blocked = any(reader.queued > limit for readers in groups for reader in readers)
         if blocked != self.blocked:
             self.blocked = blocked
             if self.on_blocked is not None:

@@ -1,5 +1,5 @@
 """
-The consoles of all processes, and what they share: bounds.
+The consoles of all processes and apps, and what they share: bounds.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from time import time
 from twisted.internet.defer import Deferred
 
 from smartmob.documents import State
+from smartmob.lines.app import AppConsole
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.console import Console
 from smartmob.lines.readers import Budget
+from smartmob.refusals import UnknownApp
 
 
 class Consoles:
@@ -34,6 +36,7 @@ class Consoles:
         self._bounds = Bounds() if bounds is None else bounds
         self._budget = Budget(self._bounds)
         self._consoles: set[Console] = set()
+        self._apps: dict[str, AppConsole] = {}
         self._kept = 0
 
     @property
@@ -69,10 +72,27 @@ class Consoles:
             bounds=self._bounds,
             budget=self._budget,
             kept=self._grown,
-            gone=self._consoles.discard,
+            gone=self._closed,
         )
         self._consoles.add(console)
+        app = self._apps.get(console.app)
+        if app is None:
+            app = self._apps[console.app] = AppConsole(
+                console.app, self._budget, self._app_gone
+            )
+        app.join(console)
         return console
+
+    def app(self, name: str) -> AppConsole:
+        """
+        The console of an app.
+
+        @raise UnknownApp: It has no process.
+        """
+        app = self._apps.get(name)
+        if not app:
+            raise UnknownApp(f"there is no process of app {name!r}")
+        return app
 
     def shut(self) -> Deferred[None]:
         """
@@ -83,7 +103,17 @@ class Consoles:
         """
         for console in list(self._consoles):
             console.shut()
+        for app in list(self._apps.values()):
+            app.shut()
         return self._budget.when_empty()
+
+    def _closed(self, console: Console) -> None:
+        if console in self._consoles:
+            self._consoles.remove(console)
+            self._apps[console.app].part(console)
+
+    def _app_gone(self, app: AppConsole) -> None:
+        del self._apps[app.name]
 
     def _grown(self, size: int) -> None:
         self._kept += size

@@ -46,9 +46,9 @@ def timestamp(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Encoding(Protocol):
+class Format(Protocol):
     """
-    One format of lines.
+    What readers can be told besides lines.
 
     @ivar told: Its readers can be told what they missed, and so may miss lines.
     @ivar events: Its readers are told what happens to the process.
@@ -60,14 +60,20 @@ class Encoding(Protocol):
     @property
     def events(self) -> bool: ...
 
-    def lines(self, chunk: Chunk) -> bytes:
-        """
-        All lines of the chunk.
-        """
-
     def event(self, document: Mapping[str, object]) -> bytes:
         """
         What happened; only where C{told}.
+        """
+
+
+class Encoding(Format, Protocol):
+    """
+    One format of the lines of a process.
+    """
+
+    def lines(self, chunk: Chunk) -> bytes:
+        """
+        All lines of the chunk.
         """
 
 
@@ -189,11 +195,13 @@ def frames(lines: list[bytes]) -> bytes:
     return b"".join(pairs)
 
 
-def documents(chunk: Chunk) -> list[str]:
+def documents(chunk: Chunk, node: str = "") -> list[str]:
     """
-    Each line of the chunk as a JSON document.
+    Each line of the chunk as a JSON document, which says whose it is where that is
+    given.
     """
-    middle = f',"time":"{timestamp(chunk.time)}","stream":"{chunk.stream}","line":'
+    middle = f',"node":{encode_basestring(node)}' if node else ""
+    middle += f',"time":"{timestamp(chunk.time)}","stream":"{chunk.stream}","line":'
     end = f',"pid":{"null" if chunk.pid is None else chunk.pid}'
     end += ',"partial":true}' if chunk.partial else "}"
     lines = chunk.data.decode().split("\n")

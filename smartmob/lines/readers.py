@@ -1,5 +1,5 @@
 """
-Those who read the lines of a process, each with a bound of its own.
+Those who read lines, of a process or of an app, each with a bound of its own.
 
 What is queued are references to bytes that all readers of a format share.
 Nothing waits for a slow reader, and no reader gets another one's share: past
@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from smartmob.lines.bounds import MIB, Bounds
-from smartmob.lines.encodings import Encoding
+from smartmob.lines.encodings import Format
 from smartmob.refusals import Refusal
 from smartmob.waiting import Waiters
 
@@ -82,7 +82,9 @@ class Subscription:
     It begins paused, so that the reader can keep it before the first byte comes:
     call L{resume}.
 
-    @ivar streams: The streams it wants, none for all of them.
+    What several processes have to say comes from each with its C{node}, and what is
+    missed is counted by it; where there is only one process it has none.
+
     @ivar queued: Bytes that wait.
     """
 
@@ -99,14 +101,12 @@ class Subscription:
         "_reader",
         "encoding",
         "queued",
-        "streams",
     )
 
     def __init__(
         self,
         reader: IReader,
-        encoding: Encoding,
-        streams: frozenset[str],
+        encoding: Format,
         budget: Budget,
         moved: Callable[[], None],
         left: Callable[[Subscription], None],
@@ -116,15 +116,14 @@ class Subscription:
         @param left: Called when it wants no more lines, for whatever reason.
         """
         self.encoding = encoding
-        self.streams = streams
         self.queued = 0
         self._reader = reader
         self._budget = budget
         self._limit = budget.bounds.queue
         self._moved = moved
         self._left = left
-        self._queue: deque[tuple[bytes, int]] = deque()  # a count of 0 is an event
-        self._missed = 0
+        self._queue: deque[tuple[bytes, int, str]] = deque()  # a count of 0 is an event
+        self._missed: dict[str, int] = {}  # by node, never 0
         self._phase = _Phase.LIVE
         self._paused = True
         self._flows = False  # live, not paused, nothing queued: the way of most lines
@@ -159,33 +158,33 @@ class Subscription:
 
     # What the console says.
 
-    def misses(self, count: int) -> bool:
+    def misses(self, count: int, node: str = "") -> bool:
         """
         Whether it is to miss so many lines, for which then nobody has to encode them.
         """
         if self._phase is not _Phase.SKIPS:
             return False
-        self._missed += count
+        self._miss(count, node)
         return True
 
-    def lines(self, data: bytes, count: int) -> None:
+    def lines(self, data: bytes, count: int, node: str = "") -> None:
         """
         So many lines, encoded.
         """
         if self._flows:
             self._reader.write(data)
         elif self._phase is _Phase.SKIPS:
-            self._missed += count
+            self._miss(count, node)
         elif self._phase is _Phase.LIVE:
             if self.queued + len(data) <= self._limit:
-                self._push(data, count)
+                self._push(data, count, node)
             elif self.encoding.told:
                 self._phase = _Phase.SKIPS
-                self._missed = count
+                self._miss(count, node)
             else:
                 self.end(Ending.TOO_SLOW)
 
-    def event(self, data: bytes) -> None:
+    def event(self, data: bytes, node: str = "") -> None:
         """
         What happened.  It is never missed.
         """
@@ -195,14 +194,17 @@ class Subscription:
             if self.queued > self._limit + MIB:
                 self.end(Ending.TOO_SLOW)
             else:
-                self._tell()
-                self._push(data, 0)
+                if node in self._missed:
+                    self.note(self._missed.pop(node), node)
+                self._push(data, 0, node)
 
-    def note(self, missed: int) -> None:
+    def note(self, missed: int, node: str = "") -> None:
         """
         That lines are missing here.
         """
-        self._push(self.encoding.event({"event": "dropped", "missed": missed}), 0)
+        whose = {"node": node} if node else {}
+        event = self.encoding.event({"event": "dropped", **whose, "missed": missed})
+        self._push(event, 0, node)
 
     def end(self, why: Ending) -> None:
         """
@@ -224,24 +226,25 @@ class Subscription:
         Take back the newest queued lines, so many bytes or more of them, since
         all readers together have too much.  Events stay.
         """
-        events: deque[tuple[bytes, int]] = deque()
-        missed = 0
+        events: deque[tuple[bytes, int, str]] = deque()
+        missed: dict[str, int] = {}
         while self._queue and size > 0:
-            data, count = self._queue.pop()
+            data, count, node = self._queue.pop()
             if count:
                 self.queued -= len(data)
                 self._budget.less(len(data))
                 size -= len(data)
-                missed += count
+                missed[node] = missed.get(node, 0) + count
             else:
-                events.appendleft((data, count))
+                events.appendleft((data, count, node))
         if not self.encoding.told:
             self.end(Ending.TOO_SLOW)
             return
-        if missed and (events or self._phase is _Phase.ENDS):
-            self.note(missed)
-        else:
-            self._missed += missed
+        for node, count in missed.items():
+            if events or self._phase is _Phase.ENDS:
+                self.note(count, node)
+            else:
+                self._miss(count, node)
         self._queue.extend(events)
         if self._phase is _Phase.LIVE:
             self._phase = _Phase.SKIPS
@@ -270,7 +273,7 @@ class Subscription:
         parts = []
         size = 0
         while self._queue and size < BATCH:
-            data, _ = self._queue.popleft()
+            data, _, _ = self._queue.popleft()
             parts.append(data)
             size += len(data)
         self.queued -= size
@@ -278,18 +281,21 @@ class Subscription:
         self._moved()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _push(self, data: bytes, count: int) -> None:
-        self._queue.append((data, count))
+    def _push(self, data: bytes, count: int, node: str) -> None:
+        self._queue.append((data, count, node))
         self.queued += len(data)
         self._budget.more(len(data))
+
+    def _miss(self, count: int, node: str) -> None:
+        self._missed[node] = self._missed.get(node, 0) + count
 
     def _tell(self) -> None:
         """
         Say how many lines were missed, where some were.
         """
         while self._missed:
-            missed, self._missed = self._missed, 0
-            self.note(missed)
+            node, missed = self._missed.popitem()
+            self.note(missed, node)
 
     def _leave(self) -> None:
         left, self._left = self._left, _nobody

@@ -5,6 +5,7 @@ The last lines of a process, kept as the chunks in which they came.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from attrs import define, evolve
 
@@ -129,18 +130,21 @@ class Ring:
         """
         The last lines within both bounds, the oldest first.
         """
-        chunks: list[Chunk] = []
+        return [*self.newest()][::-1]
+
+    def newest(self) -> Iterator[Chunk]:
+        """
+        The same, the newest first.
+        """
         lines, size = self._max_lines, self._max_size
         for chunk in reversed(self._chunks):
             chunk = chunk.last(lines)
             if chunk.size > size:
                 chunk = chunk.last(_fitting(chunk, size))
             if chunk.count:
-                chunks.append(chunk)
+                yield chunk
             lines -= chunk.count
             size -= chunk.size
-        chunks.reverse()
-        return chunks
 
     def _drop(self) -> None:
         chunk = self._chunks.popleft()
