@@ -12,6 +12,7 @@ from autobahn.twisted.websocket import (
     connectWS,
 )
 from twisted.internet import reactor
+from twisted.python.failure import Failure
 
 
 class Console(WebSocketClientProtocol):
@@ -27,13 +28,27 @@ class Console(WebSocketClientProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """
-        The console was closed, or could not be attached to.
+        The console was closed, could not be attached to, or Ctrl-C was pressed.
         """
-        print(f"closed: {reason}", file=sys.stderr)
+        if reactor.running:
+            print(f"closed: {reason}", file=sys.stderr)
+            reactor.stop()
+
+
+class Attaching(WebSocketClientFactory):
+    """
+    One attempt.
+    """
+
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
+        """
+        There is no agent.
+        """
+        print(f"can't connect: {reason.value}", file=sys.stderr)
         reactor.stop()
 
 
-factory = WebSocketClientFactory(sys.argv[1])
+factory = Attaching(sys.argv[1])
 factory.protocol = Console
 connectWS(factory)
 reactor.run()

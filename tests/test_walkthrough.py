@@ -91,6 +91,7 @@ class WalkThroughTests(TestCase):
         await self.does(look, r"^\d\d:\d\d:\d\d$")
         self.interrupt("attach.py")
         await self.does(kill, '"restarts"')
+        self.assertNotIn("Traceback", self.shell.out)
         await self.does(end, r"^\{\}")
         self.stdin.writeToChild(0, b"wait; exit\n")
         await self.shell.ended
