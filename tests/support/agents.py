@@ -109,6 +109,7 @@ class FakeAgent:
     @ivar refuses: Raised by create.
     @ivar scaled: What it was scaled to, in order.
     @ivar archives: Keeps what is sent; without it the agent is about to end.
+    @ivar uploads: What it was sent.
     """
 
     consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
@@ -117,6 +118,7 @@ class FakeAgent:
     by_slug: dict[str, FakeProcess] = field(factory=dict)
     scaled: list[Mapping[str, Step]] = field(factory=list)
     archives: Archives | None = None
+    uploads: list[Upload] = field(factory=list)
 
     @property
     def real(self) -> Agent:
@@ -163,7 +165,8 @@ class FakeAgent:
         """As the real one's, with no archive in use."""
         if self.archives is None:
             raise Stopping("the agent is about to end")
-        return self.archives.receive(length, sender, lambda: ())
+        self.uploads.append(self.archives.receive(length, sender, lambda: ()))
+        return self.uploads[-1]
 
     def delete_app(self, app: str) -> Deferred[None]:
         """As the real one's."""
