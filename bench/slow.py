@@ -60,11 +60,11 @@ class Told:
 class Run:
     """
     @ivar writing: Seconds that the program took to write its lines.
-    @ivar growth: Bytes that the agent grew, at its peak.
+    @ivar peak: The most that the agent had, in bytes.
     """
 
     writing: float
-    growth: int
+    peak: int
     received: Received
     told: Told | None
 
@@ -78,10 +78,9 @@ def run(made: Agent, source: str, receiver: Path, emission: Emission, slow: str 
     slug = start(made, "slow", source, emission, "drop")
     path = f"/attach-console/{slug}"
     client = SlowClient(made.port, f"{path}?{slow}") if slow is not None else None
-    before = system.rss(made.pid)
     system.forget_peak(made.pid)
     received = receive(receiver, made.port, path, 1, emission)
-    growth = system.peak(made.pid) - before
+    peak = system.peak(made.pid)
     told = None
     if client is not None:
         told = Told()
@@ -90,7 +89,7 @@ def run(made: Agent, source: str, receiver: Path, emission: Emission, slow: str 
     made.wait_until(slug, "stopped")  # then it has told how long it took
     made.delete(slug)
     received.check(emission.count)
-    return Run(emission.seconds(), growth, received, told)
+    return Run(emission.seconds(), peak, received, told)
 
 
 SLOW = {"plain": "", "JSON": "format=json"}
@@ -106,16 +105,20 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         archives.served(archives.pack({"emit": "$EMIT"})) as source,
         agent(folder / "agent") as made,
     ):
-        for slow, found in [*runs.items()] * (options.rounds + 1):
+
+        def one(slow: str | None) -> Run:
             emission = Emission.make(built["emit"], "fixed", options.lines, folder)
             query = None if slow is None else SLOW[slow]
-            found.append(run(made, source, built["receive"], emission, query))
-    for found in runs.values():
-        del found[0]  # it made the room that the others use
-    _tell(report, runs, options.lines)
+            return run(made, source, built["receive"], emission, query)
+
+        one(None)  # what is imported and made once, is now
+        before = system.rss(made.pid)
+        for slow, found in [*runs.items()] * options.rounds:
+            found.append(one(slow))
+    _tell(report, runs, options.lines, before)
 
 
-def _tell(report: Report, runs: dict[str | None, list[Run]], lines: int) -> None:
+def _tell(report: Report, runs: dict[str | None, list[Run]], lines: int, before: int) -> None:
     alone = runs[None]
     for slow, found in runs.items():
         with_whom = "alone" if slow is None else f"beside a {slow} one that never reads"
@@ -148,7 +151,7 @@ def _tell(report: Report, runs: dict[str | None, list[Run]], lines: int) -> None
                 what="slow client: growth of the agent's memory",
                 who=with_whom,
                 unit="MiB",
-                values=tuple(run.growth / system.MIB for run in found),
+                values=tuple((run.peak - before) / system.MIB for run in found),
                 aim=MEMORY_AIM,
             )
         )
@@ -185,7 +188,7 @@ def _tell_told(report: Report, who: str, told: list[Told], lines: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lines", type=int, default=1_000_000, help="a round")
+    parser.add_argument("--lines", type=int, default=2_000_000, help="a round")
     return parser
 
 
