@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from resource import RLIM_INFINITY, RLIMIT_CPU, RLIMIT_FSIZE
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.launch.interfaces import Command, ILauncher
+from smartmob.source import unpacking
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
 from smartmob.source.unpacking import Unpacker
@@ -67,6 +69,18 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(command.rlimits["RLIMIT_CPU"], (50, 51))
         self.assertEqual(command.rlimits["RLIMIT_FSIZE"], (10_000_000, 10_000_000))
         self.assertEqual(command.rlimits["RLIMIT_CORE"], (0, 0))
+
+    def test_bounded_agent(self) -> None:
+        """
+        What the agent itself may not have, its unpacker does not ask for.
+        """
+        own = {RLIMIT_FSIZE: (4096, 8192), RLIMIT_CPU: (RLIM_INFINITY, RLIM_INFINITY)}
+        self.patch(unpacking, "getrlimit", lambda number: own.get(number, (50 << 20,) * 2))
+        self.begin()
+        limits = self.program.command.rlimits
+        self.assertEqual(limits["RLIMIT_FSIZE"], (8192, 8192))
+        self.assertEqual(limits["RLIMIT_CPU"], (50, 51))
+        self.assertEqual(limits["RLIMIT_AS"], (50 << 20, 50 << 20))
 
     def test_slow(self) -> None:
         """

@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, getrlimit
 
 from attrs import field, frozen
 from twisted.internet.defer import CancelledError, Deferred
@@ -82,12 +83,23 @@ class Unpacker:
             ),
             env={},
             rlimits={
-                "RLIMIT_AS": (limits.unpack_memory_bytes, limits.unpack_memory_bytes),
-                "RLIMIT_CPU": (seconds, seconds + 1),
-                "RLIMIT_FSIZE": (limits.unpacked_bytes, limits.unpacked_bytes),
+                "RLIMIT_AS": _allowed(RLIMIT_AS, limits.unpack_memory_bytes),
+                "RLIMIT_CPU": _allowed(RLIMIT_CPU, seconds, seconds + 1),
+                "RLIMIT_FSIZE": _allowed(RLIMIT_FSIZE, limits.unpacked_bytes),
                 "RLIMIT_CORE": (0, 0),
             },
         )
+
+
+def _allowed(number: int, soft: int, hard: int | None = None) -> tuple[int, int]:
+    """
+    A limit, or the agent's own where that is lower: it can't be raised.
+    """
+    _, most = getrlimit(number)
+    wanted = (soft, soft if hard is None else hard)
+    if most == RLIM_INFINITY:
+        return wanted
+    return min(wanted[0], most), min(wanted[1], most)
 
 
 class _Run(ProcessProtocol):
