@@ -83,6 +83,7 @@ class WalkThroughTests(ApiCase):
             {
                 "list": "http://127.0.0.1:8080/list-processes",
                 "scale": "http://127.0.0.1:8080/scale-app/{app}",
+                "attach_app": "ws://127.0.0.1:8080/attach-app/{app}",
                 "create": "http://127.0.0.1:8080/create-process",
                 "archives": "http://127.0.0.1:8080/archives",
                 "openapi": "http://127.0.0.1:8080/openapi.json",

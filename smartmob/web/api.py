@@ -115,6 +115,7 @@ class Index:
             "list": f"{base}/list-processes",
             "create": f"{base}/create-process",
             "scale": f"{base}/scale-app/{{app}}",
+            "attach_app": f"ws{base.removeprefix('http')}/attach-app/{{app}}",
             "archives": f"{base}/archives",
             "openapi": f"{base}/openapi.json",
             "version": smartmob.__version__,

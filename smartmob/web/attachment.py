@@ -1,10 +1,11 @@
 """
-A client at the console of a process, whatever it speaks.
+A client at the console of a process or an app, whatever it speaks.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -13,12 +14,11 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.lines.console import Console
-from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES
+from smartmob.lines.encodings import JSON_FRAMES
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.refusals import NoInput, NotRunning, StdinFull
 from smartmob.web.outlet import Outlet
 from smartmob.web.pulse import Pulse
-from smartmob.web.query import ConsoleQuery
 
 _log = Logger()
 
@@ -30,7 +30,19 @@ CLOSES = {
 """Status codes (RFC 6455, section 7.4.1, and IANA's registry for 1013)."""
 
 
-class Attachable(Protocol):
+class TakesInput(Protocol):
+    """
+    A process, as those who type need it.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Input; raises L{NotRunning}, L{NoInput}, L{StdinFull}."""
+
+    def whenWritable(self) -> Deferred[None]:
+        """Fires when the program has taken what was written, or is gone."""
+
+
+class Attachable(TakesInput, Protocol):
     """
     A process, as its clients need it.
     """
@@ -46,12 +58,6 @@ class Attachable(Protocol):
     @property
     def takes_input(self) -> bool:
         """Whether its program has a standard input."""
-
-    def write(self, data: bytes) -> None:
-        """Input; raises L{NotRunning}, L{NoInput}, L{StdinFull}."""
-
-    def whenWritable(self) -> Deferred[None]:
-        """Fires when the program has taken what was written, or is gone."""
 
 
 class Connection(Protocol):
@@ -103,26 +109,29 @@ class Attachment:
     def __init__(
         self,
         reactor: IReactorTime,
-        process: Attachable,
-        query: ConsoleQuery,
+        attach: Callable[[IReader], Subscription],
         frames: FrameTransport,
+        *,
+        json: bool,
+        types_to: TakesInput | None = None,
     ) -> None:
         """
+        @param attach: Gives a reader the lines that are wanted.
+        @param json: Frames are JSON documents, so the client can be told things.
+        @param types_to: What the client sends is input of this process; C{None}: it
+            is ignored.
         @raise TooManyReaders: There is no place.
         """
         self._reactor = reactor
-        self._process = process
         self._frames = frames
-        self._json = query.format == "json"
-        self._types = query.stdin
+        self._json = json
+        self._types_to = types_to
         self._held: deque[bytes] = deque()
         self._ending: Ending | None = None
         self._transport: Connection | None = None
         self._outlet: Outlet | None = None
         self._pulse: Pulse | None = None
-        self._subscription: Subscription = process.console.attach(
-            self, query.wanted, JSON_FRAMES if self._json else PLAIN_FRAMES
-        )
+        self._subscription: Subscription = attach(self)
 
     # What the connection says.
 
@@ -146,10 +155,10 @@ class Attachment:
         """
         if self._pulse is not None:
             self._pulse.answered()
-        if self._types:
+        if self._types_to is not None:
             self._held.append(data)
             if len(self._held) == 1:
-                self._pass_on()
+                self._pass_on(self._types_to)
 
     def answered(self) -> None:
         """
@@ -172,7 +181,7 @@ class Attachment:
         The connection is lost.  May be repeated.
         """
         self._subscription.detach()
-        self._types = False
+        self._types_to = None
         self._held.clear()
         if self._pulse is not None:
             self._pulse.stop()
@@ -229,18 +238,18 @@ class Attachment:
             self._pulse.answered()
         self._frames.sendPing()
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, process: TakesInput) -> None:
         """
         Give the program what was typed, in order.  While it has no room for it the
         client is not read from.
         """
         while self._held:
             try:
-                self._process.write(self._held[0])
+                process.write(self._held[0])
             except StdinFull:
                 if self._transport is not None:
                     self._transport.pauseProducing()
-                self._process.whenWritable().addCallback(self._go_on).addErrback(
+                process.whenWritable().addCallback(self._go_on).addErrback(
                     lambda failure: _log.failure("input could not be passed on", failure)
                 )
                 return
@@ -251,6 +260,6 @@ class Attachment:
             self._held.popleft()
 
     def _go_on(self, _: None) -> None:
-        if self._types and self._transport is not None:
+        if self._types_to is not None and self._transport is not None:
             self._transport.resumeProducing()
-            self._pass_on()
+            self._pass_on(self._types_to)

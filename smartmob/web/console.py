@@ -1,5 +1,5 @@
 """
-WebSockets: the lines of a process to a client, and its input from one
+WebSockets: the lines of a process or an app to a client, and input from one
 (U{RFC 6455<https://www.rfc-editor.org/rfc/rfc6455>}).
 
 Autobahn shakes hands and reads frames.  Frames with lines come ready from
@@ -10,7 +10,7 @@ on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -22,10 +22,14 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from smartmob.lines.app import AppConsole
+from smartmob.lines.app_encodings import APP_FRAMES
+from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES
+from smartmob.lines.readers import IReader, Subscription
 from smartmob.refusals import NoInput
-from smartmob.web.attachment import Attachable, Attachment
+from smartmob.web.attachment import Attachable, Attachment, TakesInput
 from smartmob.web.problems import Problem
-from smartmob.web.query import ConsoleQuery
+from smartmob.web.query import AppQuery, ConsoleQuery
 
 _log = Logger()
 
@@ -115,9 +119,45 @@ class ConsoleSockets:
                 f"{process.slug} takes no input; create it with "
                 '"redirect_input": true to give it some'
             )
+        json = query.format == "json"
+        encoding = JSON_FRAMES if json else PLAIN_FRAMES
+        return self._upgrade(
+            request,
+            key,
+            lambda reader: process.console.attach(reader, query.wanted, encoding),
+            json,
+            process if query.stdin else None,
+        )
+
+    def app_resource(self, app: AppConsole, request: Request, query: AppQuery) -> IResource:
+        """
+        What a route answers with to attach a client to the console of an app.
+
+        @raise Problem: C{upgrade-required}.
+        @raise TooManyReaders: There are as many as there may be.
+        """
+        key = check_handshake(request)
+        encoding = APP_FRAMES[query.format]
+        return self._upgrade(
+            request,
+            key,
+            lambda reader: app.attach(reader, query.wanted, encoding),
+            query.format == "json",
+        )
+
+    def _upgrade(
+        self,
+        request: Request,
+        key: bytes,
+        attach: Callable[[IReader], Subscription],
+        json: bool,
+        types_to: TakesInput | None = None,
+    ) -> Upgrade:
         protocol = ConsoleProtocol(_request_id(request))
         protocol.factory = self._factory
-        protocol.attachment = Attachment(self._reactor, process, query, protocol)
+        protocol.attachment = Attachment(
+            self._reactor, attach, protocol, json=json, types_to=types_to
+        )
         return Upgrade(protocol, key)
 
 

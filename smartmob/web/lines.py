@@ -1,5 +1,5 @@
 """
-The routes to the lines of processes.
+The routes to the lines of processes and apps.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from smartmob.web.logs import logs_response
-from smartmob.web.query import parse_query
+from smartmob.web.logs import app_logs_response, logs_response
+from smartmob.web.query import ALL, parse_app_query, parse_query
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
@@ -51,12 +51,14 @@ class Lines:
         """A WebSocket with the lines of a process, and to its standard input."""
         process = self.agent.process(slug)
         query = parse_query(request.args)
-        if self._sockets is None:
-            # Autobahn is imported with the first console: a start does not need it.
-            from smartmob.web.console import ConsoleSockets
+        return self._made_sockets().resource(process, request, query)
 
-            self._sockets = ConsoleSockets(self.reactor)
-        return self._sockets.resource(process, request, query)
+    @app.route("/attach-app/<app>", methods=["GET"])
+    def attach_app(self, request: Request, app: str) -> IResource:
+        """A WebSocket with the lines of all processes of an app, present and future."""
+        console = self.agent.consoles.app(app)
+        query = parse_app_query(request.args)
+        return self._made_sockets().app_resource(console, request, query)
 
     @app.route("/process-logs/<slug>", methods=["GET"])
     def process_logs(self, request: Request, slug: str) -> bytes | IResource:
@@ -65,3 +67,19 @@ class Lines:
         query = parse_query(request.args)
         body = logs_response(process, request, query, self.reactor)
         return body if isinstance(body, bytes) else _UnderWay()
+
+    @app.route("/app-logs/<app>", methods=["GET"])
+    def app_logs(self, request: Request, app: str) -> bytes | IResource:
+        """The kept lines of all processes of an app, and with follow=1 those to come."""
+        console = self.agent.consoles.app(app)
+        query = parse_app_query(request.args, tail=ALL)
+        body = app_logs_response(console, request, query, self.reactor)
+        return body if isinstance(body, bytes) else _UnderWay()
+
+    def _made_sockets(self) -> ConsoleSockets:
+        if self._sockets is None:
+            # Autobahn is imported with the first console: a start does not need it.
+            from smartmob.web.console import ConsoleSockets
+
+            self._sockets = ConsoleSockets(self.reactor)
+        return self._sockets

@@ -1,33 +1,29 @@
 """
-The lines of a process over plain HTTP: those that are kept, and those to come.
+Lines over plain HTTP: those that are kept, and those to come.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from attrs import evolve
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from smartmob.lines.app import AppConsole
+from smartmob.lines.app_encodings import APP_EVENTS, APP_TEXTS, AppEncoding
 from smartmob.lines.console import Console, Wanted
 from smartmob.lines.encodings import NDJSON, SSE, SSE_JSON, TEXT, Encoding
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.web.outlet import Outlet
 from smartmob.web.pulse import Pulse
-from smartmob.web.query import ALL, ConsoleQuery
+from smartmob.web.query import ALL, AppQuery, ConsoleQuery
 
 COMMENT_SECONDS = 15.0
 """How often a follower of server-sent events is told that there is still somebody."""
-
-CONTENT_TYPES: dict[Encoding, bytes] = {
-    TEXT: b"text/plain; charset=utf-8",
-    NDJSON: b"application/x-ndjson",
-    SSE: b"text/event-stream",
-    SSE_JSON: b"text/event-stream",
-}
 
 
 class HasConsole(Protocol):
@@ -50,6 +46,7 @@ def logs_response(
     @return: The body, or C{NOT_DONE_YET} where it has begun and later lines follow.
     @raise TooManyReaders: There are as many followers as there may be.
     """
+    console = process.console
     json = query.format == "json"
     events = accepts_events(request)
     encoding: Encoding = TEXT
@@ -57,26 +54,78 @@ def logs_response(
         encoding = SSE_JSON if json else SSE
     elif json:
         encoding = NDJSON
-    follow = events if query.follow is None else query.follow
-    wanted = _from_the_last(request, process.console, query.wanted) if events else query.wanted
+    wanted = _from_the_last(request, console, query.wanted) if events else query.wanted
     if wanted.tail is None and wanted.after is None:
         wanted = evolve(wanted, tail=ALL)
-    head = request.method == b"HEAD"
-    follower = None
-    if follow and not head:
-        follower = Follower(reactor, request)
-        follower.attach(process.console, wanted, encoding)
-    request.setHeader(b"Content-Type", CONTENT_TYPES[encoding])
-    request.setHeader(b"Cache-Control", b"no-store")
-    request.setHeader(b"X-Content-Type-Options", b"nosniff")
-    if follower is not None:
-        follower.begin()
-        return NOT_DONE_YET
-    if follow:
-        return b""
-    body = process.console.kept(wanted, encoding)
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    return body
+    source = _Source(
+        attach=lambda reader: console.attach(reader, wanted, encoding),
+        kept=lambda: console.kept(wanted, encoding),
+        events=events,
+        json=json,
+    )
+    return source.answer(request, query.follow, reactor)
+
+
+def app_logs_response(
+    app: AppConsole, request: Request, query: AppQuery, reactor: IReactorTime
+) -> bytes | int:
+    """
+    The same with the lines of all processes of an app.
+    """
+    events = accepts_events(request)
+    encoding: AppEncoding = (APP_EVENTS if events else APP_TEXTS)[query.format]
+    source = _Source(
+        attach=lambda reader: app.attach(reader, query.wanted, encoding),
+        kept=lambda: app.kept(query.wanted, encoding),
+        events=events,
+        json=query.format == "json",
+    )
+    return source.answer(request, query.follow, reactor)
+
+
+@frozen(kw_only=True)
+class _Source:
+    """
+    Where lines are from, and what an answer makes of them.
+
+    @ivar attach: Gives them to a reader, those to come, too.
+    @ivar kept: Gives the kept ones.
+    @ivar events: They are server-sent events.
+    @ivar json: They are JSON documents.
+    """
+
+    attach: Callable[[IReader], Subscription]
+    kept: Callable[[], bytes]
+    events: bool
+    json: bool
+
+    def answer(
+        self, request: Request, follow: bool | None, reactor: IReactorTime
+    ) -> bytes | int:
+        """
+        See L{logs_response}.
+        """
+        if follow is None:
+            follow = self.events
+        follower = None
+        if follow and request.method != b"HEAD":
+            follower = Follower(reactor, request, self.attach, commented=self.events)
+        request.setHeader(b"Content-Type", self._content_type())
+        request.setHeader(b"Cache-Control", b"no-store")
+        request.setHeader(b"X-Content-Type-Options", b"nosniff")
+        if follower is not None:
+            follower.begin()
+            return NOT_DONE_YET
+        if follow:
+            return b""
+        body = self.kept()
+        request.setHeader(b"Content-Length", b"%d" % len(body))
+        return body
+
+    def _content_type(self) -> bytes:
+        if self.events:
+            return b"text/event-stream"
+        return b"application/x-ndjson" if self.json else b"text/plain; charset=utf-8"
 
 
 def accepts_events(request: Request) -> bool:
@@ -106,7 +155,21 @@ class Follower:
     A client that gets lines as they come, in the body of one answer.
     """
 
-    def __init__(self, reactor: IReactorTime, request: Request) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        request: Request,
+        attach: Callable[[IReader], Subscription],
+        *,
+        commented: bool,
+    ) -> None:
+        """
+        Take a place among the readers.
+
+        @param attach: Gives a reader the lines that are wanted.
+        @param commented: A comment is sent now and then.
+        @raise TooManyReaders: There is none.
+        """
         self._reactor = reactor
         self._request = request
         self._outlet: Outlet | None = None
@@ -114,15 +177,8 @@ class Follower:
         self._comments: IDelayedCall | None = None
         self._why: Ending | None = None
         self._over = False
-
-    def attach(self, console: Console, wanted: Wanted, encoding: Encoding) -> None:
-        """
-        Take a place among the readers.
-
-        @raise TooManyReaders: There is none.
-        """
-        self._commented = encoding in (SSE, SSE_JSON)
-        self._subscription: Subscription = console.attach(self, wanted, encoding)
+        self._commented = commented
+        self._subscription: Subscription = attach(self)
 
     def begin(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.web import http
 
 import smartmob
 from smartmob.web.api import FILTERS, send
+from smartmob.web.query import APP_FORMATS
 from smartmob.web.render import encode
 from smartmob.web.routing import Route, Routes, new_app
 from smartmob.web.schemas import SCHEMAS, TEXT, Schema, ref
@@ -45,6 +46,13 @@ _GLOBS: Schema = {"type": "array", "items": TEXT}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _STREAM = ("stream", {"type": "array", "items": TEXT})
 
+_OF_APP = (
+    ("tail", _COUNT),
+    _STREAM,
+    ("node", _GLOBS),
+    ("format", {"enum": list(APP_FORMATS)}),
+)
+
 OPERATIONS: dict[str, Operation] = {
     "index": Operation("Index"),
     "version": Operation("Version"),
@@ -74,6 +82,8 @@ OPERATIONS: dict[str, Operation] = {
             ("follow", {"enum": [0, 1], "default": 0}),
         ),
     ),
+    "app_logs": Operation(None, query=(*_OF_APP, ("follow", {"enum": [0, 1], "default": 0}))),
+    "attach_app": Operation(None, status=http.SWITCHING, query=_OF_APP),
     "attach_console": Operation(
         None,
         status=http.SWITCHING,

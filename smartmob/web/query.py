@@ -1,5 +1,5 @@
 """
-What a client wants of the lines of a process, from the query of a URL.
+What a client wants of the lines of a process or an app, from the query of a URL.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
+from smartmob.lines.app import AppWanted
 from smartmob.lines.console import Wanted
 from smartmob.web.problems import bad_query
 
 ALL = sys.maxsize
+
+APP_FORMATS = ("plain", "json", "heroku")
+"""Those of lines of an app, the default first."""
 
 
 @frozen(kw_only=True)
@@ -56,6 +60,51 @@ def parse_query(
         format=format,
         stdin=bool(_switch(args, b"stdin")),
         follow=_switch(args, b"follow"),
+    )
+
+
+@frozen(kw_only=True)
+class AppQuery:
+    """
+    What was asked of an app.
+
+    @ivar wanted: Which lines.
+    @ivar format: A name among L{APP_FORMATS}.
+    @ivar follow: Also lines that come later; C{None}: nothing was said about it.
+    """
+
+    wanted: AppWanted = field(factory=AppWanted)
+    format: str = "plain"
+    follow: bool | None = None
+
+
+def parse_app_query(args: Mapping[bytes, list[bytes]], tail: int = 0) -> AppQuery:
+    """
+    Read a query; parameters that are not known are ignored.
+
+    @param tail: How many kept lines come first where nothing is said about it.
+    @raise Problem: C{bad-query}, for a value that makes no sense, and for what can be
+        asked of a single process only.
+    """
+    query = parse_query(args, APP_FORMATS)
+    if query.wanted.after is not None:
+        raise bad_query(
+            "after",
+            "is a number of one process, and an app has none: attach to its processes, "
+            "or say how many lines with tail",
+        )
+    if query.stdin:
+        raise bad_query("stdin", "is for the console of one process")
+    nodes = [value.decode(errors="replace") for value in args.get(b"node", ()) if value]
+    wanted = query.wanted
+    return AppQuery(
+        wanted=AppWanted(
+            tail=tail if wanted.tail is None else wanted.tail,
+            nodes=tuple(sorted(set(nodes))),
+            streams=wanted.streams,
+        ),
+        format=query.format,
+        follow=query.follow,
     )
 
 

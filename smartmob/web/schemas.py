@@ -127,6 +127,7 @@ SCHEMAS: dict[str, Schema] = {
             "list": URL,
             "create": URL,
             "scale": TEXT,
+            "attach_app": TEXT,
             "archives": URL,
             "openapi": URL,
             "version": TEXT,
