@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
 
 from smartmob.documents import LastExit
+from smartmob.lines.encodings import timestamp
 
 if TYPE_CHECKING:
     from smartmob.process import Process
@@ -41,16 +41,6 @@ LINKS = {
 """The links of a process document, to which its slug is added."""
 
 
-def iso(seconds: float) -> str:
-    """
-    A moment as ISO 8601 says it, in UTC, with milliseconds.
-
-    @param seconds: Since the epoch.
-    """
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
 def shown_url(url: str) -> str:
     """
     The URL of a source without its query, which may be what grants access to it.
@@ -66,7 +56,7 @@ def exit_document(last: LastExit) -> dict[str, object]:
     return {
         "code": last.code,
         "signal": last.signal,
-        "at": iso(last.at),
+        "at": timestamp(last.at),
         "ran_seconds": round(last.ran_seconds, 3),
         "killed": list(last.killed),
         "left": [{"pid": one.pid, "name": one.name} for one in last.left],
@@ -89,8 +79,8 @@ def process_document(process: Process) -> dict[str, object]:
         "reason": process.reason,
         "pid": process.pid,
         "restarts": process.restarts,
-        "created_at": iso(process.created_at),
-        "started_at": None if started is None else iso(started),
+        "created_at": timestamp(process.created_at),
+        "started_at": None if started is None else timestamp(started),
         "last_exit": None if last is None else exit_document(last),
         "port": process.port,
         "source_url": shown_url(request.source_url),

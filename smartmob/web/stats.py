@@ -15,8 +15,9 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
 from smartmob.launch import tree
+from smartmob.lines.encodings import timestamp
 from smartmob.web.api import reply
-from smartmob.web.render import encode, iso
+from smartmob.web.render import encode
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
@@ -145,7 +146,7 @@ class Stats:
         process = self.agent.process(slug)
         pid, started = process.pid, process.started_at
         usage = Usage() if pid is None else await self.usage(pid)
-        since = None if pid is None or started is None else iso(started)
+        since = None if pid is None or started is None else timestamp(started)
         return reply(request, encode({**asdict(usage), "started_at": since}))
 
     async def usage(self, pid: int) -> Usage:
