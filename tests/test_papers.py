@@ -19,6 +19,7 @@ from smartmob.client.cli import command_line
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.main import AgentOptions
 from smartmob.source.limits import SourceLimits
+from smartmob.web.channel import UPLOAD_SECONDS, UPLOAD_SILENCE
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
 from smartmob.web.schemas import SCHEMAS
@@ -139,6 +140,19 @@ class RestTests(SynchronousTestCase):
         for title, schema in (("Index", "Index"), ("Process", "Process"), ("Usage", "Stats")):
             named = {each.astext() for each in section(REST, title).findall(nodes.literal)}
             self.assertEqual(set(SCHEMAS[schema]["properties"]) - named, set(), title)
+
+    def test_archives(self) -> None:
+        """
+        The bounds on archives that it names are those that are kept.
+        """
+        limits = SourceLimits()
+        text = " ".join(section(REST, "Archives").astext().split())
+        for bound in (
+            f"At most {limits.download_bytes >> 20} MiB",
+            f"At most {UPLOAD_SECONDS / 3600:.0f} h, and {UPLOAD_SILENCE:.0f} s without",
+            f"for {limits.archives} archives and {limits.archives_bytes >> 30} GiB",
+        ):
+            self.assertIn(bound, text)
 
     def test_states(self) -> None:
         """

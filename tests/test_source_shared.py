@@ -173,8 +173,8 @@ class DiskTests(TestCase):
         path = self.mktemp()
         file = NewFile(path)
         file.open()
-        file.write([b"a", b"bc"])
-        file.write([b"", b"d"])
+        file.write(b"abc")
+        file.write(bytearray(b"d"))
         self.assertEqual(file.close(), hashlib.sha256(b"abcd").hexdigest())
         self.assertEqual(file.close(), hashlib.sha256(b"abcd").hexdigest())
         with open(path, "rb") as written:

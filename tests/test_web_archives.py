@@ -252,6 +252,10 @@ class GateTests(ArchiveCase):
         wire.hang_up()
         self.assertOver()
 
+    def test_part(self) -> None:
+        """A part of an archive is none."""
+        self.refused(400, "bad-request", "Content-Range: bytes 0-9/100")
+
     def test_methods(self) -> None:
         """Nothing else can be done there, and PUT nowhere else."""
         for method in ("GET", "HEAD", "POST", "DELETE", "PATCH"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -102,16 +102,15 @@ class NewFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, 0o600)
 
-    def write(self, chunks: Iterable[bytes]) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """
         Append.
         """
         assert self._descriptor is not None
-        for chunk in chunks:
-            self._digest.update(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+        self._digest.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
 
     def close(self) -> str:
         """

@@ -50,8 +50,8 @@ class Spool:
         self._failed = failed
         self._high_water = high_water
         self._low_water = low_water
-        self._chunks: list[bytes] = []
-        self._waiting = 0
+        # One piece, not a list of many: a client decides how small those are.
+        self._batch = bytearray()
         self._held = False
         self._writing = True
         self._ended = False
@@ -64,10 +64,9 @@ class Spool:
         """
         if self._abandoned:
             return
-        self._chunks.append(data)
-        self._waiting += len(data)
+        self._batch += data
         self._write()
-        if self._waiting > self._high_water and not self._held:
+        if len(self._batch) > self._high_water and not self._held:
             self._held = True
             self._hold(True)
 
@@ -83,22 +82,21 @@ class Spool:
         Write no more than what a thread has in its hands.
         """
         self._abandoned = True
-        self._chunks.clear()
+        self._batch.clear()
         self._settle()
 
     def _write(self) -> None:
-        if self._writing or not self._chunks:
+        if self._writing or not self._batch:
             return
-        chunks, self._chunks = self._chunks, []
-        self._waiting = 0
+        batch, self._batch = self._batch, bytearray()
         self._writing = True
-        done = self._disk.run(self._file.write, chunks)
+        done = self._disk.run(self._file.write, batch)
         done.addCallbacks(lambda _: self._written(), self._not_written)
 
     def _written(self) -> None:
         self._writing = False
         self._write()
-        if self._held and not self._abandoned and self._waiting < self._low_water:
+        if self._held and not self._abandoned and len(self._batch) < self._low_water:
             self._held = False
             self._hold(False)
         self._settle()
@@ -106,11 +104,11 @@ class Spool:
     def _not_written(self, failure: Failure) -> None:
         self._writing = False
         self._abandoned = True
-        self._chunks.clear()
+        self._batch.clear()
         self._failed(failure)
         self._settle()
 
     def _settle(self) -> None:
-        over = self._ended and not self._writing and not self._chunks
+        over = self._ended and not self._writing and not self._batch
         if over and not self.settled.called:
             self.settled.callback(None)

@@ -110,6 +110,7 @@ class Gate:
             check_type(head)
         elif match.body is Body.ARCHIVE:
             check_archive_type(head)
+            check_whole(head)
         if head.length is not None and head.length > self.most_bytes(match.body):
             raise too_large(self.most_bytes(match.body))
         if match.body is Body.ARCHIVE and head.length == 0:
@@ -191,6 +192,17 @@ def check_archive_type(head: Head) -> None:
             "Content-Type: application/octet-stream",
             headers={b"Accept": b", ".join(_ARCHIVE_TYPES)},
         )
+
+
+def check_whole(head: Head) -> None:
+    """
+    Whether an archive is sent whole: a part of one, kept as if it were all of it,
+    would do harm (RFC 9110, 14.5).
+
+    @raise Problem: It is not.
+    """
+    if head.all(b"content-range"):
+        raise Problem("bad-request", "an archive is sent as a whole, without Content-Range")
 
 
 def no_archive() -> Problem:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 
@@ -39,8 +39,9 @@ class FullDisk(InlineDisk):
         """
         Do it, unless it is to write more.
         """
-        if isinstance(args[0] if args else None, list):
-            self.room -= sum(map(len, cast("list[bytes]", args[0])))
+        written = args[0] if args else None
+        if isinstance(written, bytearray):
+            self.room -= len(written)
             if self.room < 0:
                 return fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         return super().run(work, *args, **kwargs)
