@@ -57,8 +57,9 @@ class BodyTests(SynchronousTestCase):
             self.assertRefused(b'{"a": ' + word + b"}", "bad-json")
 
     def test_longNumber(self) -> None:
-        """A number of very many digits is refused, not worked at."""
-        self.assertRefused(b'{"a": ' + b"9" * 100_000 + b"}", "bad-json")
+        """A number of very many digits is refused, not worked at, in words of our own."""
+        problem = self.assertRefused(b'{"a": ' + b"9" * 100_000 + b"}", "bad-json")
+        self.assertEqual(problem.detail, "a number has too many digits")
 
     def test_noUtf8(self) -> None:
         """JSON is UTF-8."""
