@@ -196,8 +196,13 @@ class Agent(Service):
                     process.delete()
                 raise
 
-        remembered = self._remembered.get(app, {})
-        return scaling.scale(self.processes_of(app), wanted, remembered, create)
+        return scaling.scale(
+            self.processes_of(app),
+            wanted,
+            self._remembered.get(app, {}),
+            create,
+            partial(self.events.publish, topic=Topic.UPDATE),
+        )
 
     def stopService(self) -> Deferred[None]:
         """

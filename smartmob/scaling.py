@@ -80,6 +80,7 @@ def scale(
     wanted: Mapping[str, Step],
     remembered: Mapping[str, CreateRequest],
     create: Callable[[Sequence[CreateRequest]], None],
+    updated: Callable[[CreateRequest], None],
 ) -> Deferred[None]:
     """
     Have as many instances as is wanted.  Everything is checked before anything changes.
@@ -87,6 +88,8 @@ def scale(
     @param processes: Those of the app, oldest first; at least one.
     @param remembered: The last request of each type of the app.
     @param create: Takes on processes for requests: all of them or, raising, none.
+    @param updated: Told, for each type whose number changes, the request of an
+        instance.
     @return: Fires when those that are too many are gone; fails with L{TreeLeft}
         where something of them can't be ended.
     @raise InvalidDocument: A type is none of the app's.
@@ -106,6 +109,8 @@ def scale(
     if errors:
         raise InvalidDocument(tuple(errors))
     create(new)
+    for one in _one_of_each_type([*new, *(process.request for process in surplus)]):
+        updated(one)
     return all_of(process.delete() for process in surplus)
 
 
@@ -133,6 +138,10 @@ def _difference(
     taken = {number for number, _ in numbered}
     numbers = _lowest_free(taken, target - len(present))
     return [evolve(model, node=f"{process_type}.{number}") for number in numbers], []
+
+
+def _one_of_each_type(requests: Iterable[CreateRequest]) -> Iterable[CreateRequest]:
+    return {request.process_type: request for request in requests}.values()
 
 
 def _of_another_type(process: Process, process_type: str) -> CreateRequest:

@@ -18,6 +18,7 @@ from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.refusals import TooManyProcesses, TreeLeft, UnknownApp
 from smartmob.scaling import Step, steps
+from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
@@ -154,6 +155,17 @@ class ScaleTests(SynchronousTestCase):
         self.agent.process("myapp.web.0").delete()
         self.scale(web=2)
         self.assertEqual(self.nodes(), ["web.1", "web.2"])
+
+    def test_update(self) -> None:
+        """Each type whose number changes is one event, and no other is."""
+        self.scale(clock=1)
+        seen: list[str] = []
+        self.agent.events.subscribe(
+            Topics(frozenset({"update"})), lambda event: seen.append(event.process_type)
+        )
+        self.scale(web=3, clock=1)
+        self.scale(web=1, clock=2)
+        self.assertEqual(seen, ["web", "clock", "web"])
 
     def test_left(self) -> None:
         """What can't be ended fails the request, and counts again."""
