@@ -223,10 +223,17 @@ class Remote:
         """
         Attach to a console.
         """
+        return await self._attach(f"/attach-console/{slug}?{urlencode(query)}")
+
+    async def attach_app(self, app: str = "app", **query: object) -> Console:
+        """
+        Attach to the console of an app.
+        """
+        return await self._attach(f"/attach-app/{app}?{urlencode(query)}")
+
+    async def _attach(self, path: str) -> Console:
         url = self.base.replace("http", "ws", 1)
-        console = await attach(
-            reactor, self.endpoint, f"{url}/attach-console/{slug}?{urlencode(query)}"
-        )
+        console = await attach(reactor, self.endpoint, url + path)
         self.consoles.append(console)
         return console
 
