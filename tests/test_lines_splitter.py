@@ -4,6 +4,8 @@ Bytes in, lines out.
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -144,6 +146,21 @@ class SplitterTests(SynchronousTestCase):
         for _ in range(64):
             it.feed(b"x" * (1 << 16))
             self.assertLessEqual(it._size, LIMIT + (1 << 16))
+
+    def test_manySmallReads(self) -> None:
+        """
+        A line that comes a few bytes at a time takes hardly more memory than its bytes.
+        """
+        it = Splitter()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        before = tracemalloc.get_traced_memory()[0]
+        for n in range(100_000):
+            self.assertEqual(it.feed(b"%02d" % (n % 100)), [])
+        held = tracemalloc.get_traced_memory()[0] - before
+        self.assertLess(held, 400_000)
+        (block,) = it.feed(b"\n")
+        self.assertEqual(block.data, b"".join(b"%02d" % n for n in range(100)) * 1000 + b"\n")
 
 
 class SmallLimitTests(SynchronousTestCase):

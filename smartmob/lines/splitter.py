@@ -14,6 +14,12 @@ from typing import NamedTuple
 LINE_LIMIT = 1 << 20
 """Longer lines leave in pieces of at most so many bytes."""
 
+MOST_PARTS = 256
+"""
+Reads that are kept apart while their line has no end: an object for each of a few
+bytes takes twenty times their size.
+"""
+
 
 class Block(NamedTuple):
     """
@@ -46,6 +52,8 @@ class Splitter:
         if not end:
             self._parts.append(data)
             self._size += len(data)
+            if len(self._parts) > MOST_PARTS:
+                self._parts[:] = [b"".join(self._parts)]
             # Two bytes more than the limit: of one, the line's end might still
             # follow, and of "\r" that it is a part of it.
             return self._overlong() if self._size >= LINE_LIMIT + 2 else []
