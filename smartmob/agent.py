@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from smartmob import descriptors, scaling
 from smartmob.documents import CreateRequest, State
 from smartmob.events import Events, Topic
+from smartmob.feed import Feed
 from smartmob.launch.interfaces import ILauncher
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
@@ -57,6 +58,7 @@ class Agent(Service):
     All the processes of this machine that the agent keeps.
 
     @ivar events: What happens to them.
+    @ivar feed: Gives that to clients.
     @ivar inherited: The environment that programs get from the agent.
     @ivar random: A number between 0 and 1.
     @ivar wall: Seconds since the epoch.
@@ -76,9 +78,13 @@ class Agent(Service):
     monotonic: Callable[[], float] = time.monotonic
     watch: Callable[[Process], None] = lambda process: None
     most_processes: int = MOST_PROCESSES
+    feed: Feed = field(init=False)
     _processes: dict[str, Process] = field(factory=dict)
     _remembered: dict[str, dict[str, CreateRequest]] = field(factory=dict)
     _stopping: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.feed = Feed(self.events, self.consoles.budget)
 
     def processes(self) -> list[Process]:
         """
@@ -219,6 +225,7 @@ class Agent(Service):
             for succeeded, result in results:
                 if not succeeded:
                     _log.error("ending all the same: {result}", result=result)
+            self.feed.shut()
             farewell = self.consoles.shut().addTimeout(FAREWELL, self.clock)
             return farewell.addErrback(_too_late)
 

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.agent import Agent
 from smartmob.client.cli import command_line
 from smartmob.documents import CreateRequest, Limits, State
+from smartmob.events import About, Event, Topic
 from smartmob.main import AgentOptions
 from smartmob.source.limits import SourceLimits
 from smartmob.web.channel import UPLOAD_SECONDS, UPLOAD_SILENCE
@@ -38,6 +39,7 @@ from tests.support.papers import (
 
 ARCHITECTURE = TREE / "ARCHITECTURE.rst"
 PROCFILE = TREE / "docs" / "procfile.rst"
+EVENTS = TREE / "docs" / "events.rst"
 REST = TREE / "docs" / "rest.rst"
 RUNNING = TREE / "docs" / "running.rst"
 
@@ -159,6 +161,37 @@ class RestTests(SynchronousTestCase):
         It explains every state, and no other.
         """
         self.assertEqual(set(first_cells(section(REST, "States"))), set(State))
+
+
+class EventsTests(SynchronousTestCase):
+    """
+    docs/events.rst.
+    """
+
+    def test_topics(self) -> None:
+        """
+        It explains every topic, and no other.
+        """
+        self.assertEqual(set(first_cells(section(EVENTS, "Topics"))), set(Topic))
+
+    def test_members(self) -> None:
+        """
+        It names every member of an event.
+        """
+        about = About(pid=1, exit_status=1, term_signal=1, killed=(), reason="it can't")
+        event = Event(
+            id=1,
+            time=0,
+            topic=Topic.EXIT,
+            app="a",
+            node="b",
+            process_type="c",
+            slug="a.b",
+            about=about,
+        )
+        page = section(EVENTS, "An event")
+        named = {each.astext() for each in page.findall(nodes.literal)}
+        self.assertEqual(set(event.document()) - named, set())
 
 
 class ProcfileTests(SynchronousTestCase):

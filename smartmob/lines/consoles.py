@@ -40,6 +40,13 @@ class Consoles:
         self._kept = 0
 
     @property
+    def budget(self) -> Budget:
+        """
+        What all readers share, also those of something else.
+        """
+        return self._budget
+
+    @property
     def readers(self) -> int:
         """
         How many there are.

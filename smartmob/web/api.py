@@ -117,6 +117,7 @@ class Index:
             "scale": f"{base}/scale-app/{{app}}",
             "attach_app": f"ws{base.removeprefix('http')}/attach-app/{{app}}",
             "archives": f"{base}/archives",
+            "events": f"{base}/events",
             "openapi": f"{base}/openapi.json",
             "version": smartmob.__version__,
         }

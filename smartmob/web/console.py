@@ -9,7 +9,6 @@ on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -22,64 +21,20 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from smartmob.feed import EVENT_FRAMES, Feed
 from smartmob.lines.app import AppConsole
 from smartmob.lines.app_encodings import APP_FRAMES
 from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES
 from smartmob.lines.readers import IReader, Subscription
 from smartmob.refusals import NoInput
 from smartmob.web.attachment import Attachable, Attachment, TakesInput
-from smartmob.web.problems import Problem
-from smartmob.web.query import AppQuery, ConsoleQuery
+from smartmob.web.handshake import check_handshake
+from smartmob.web.query import AppQuery, ConsoleQuery, EventQuery
 
 _log = Logger()
 
 MESSAGE_BYTES = 1 << 20
 """What a client may send at once."""
-
-_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
-
-
-def wants_upgrade(request: Request) -> bool:
-    """
-    Whether a client asks for a WebSocket at all.
-    """
-    return request.method == b"GET" and b"websocket" in _tokens(request, b"Upgrade")
-
-
-def check_handshake(request: Request) -> bytes:
-    """
-    The key of a handshake (RFC 6455, section 4.2.1).
-
-    @raise Problem: C{upgrade-required}: it is none, or not one of ours.
-    """
-    headers = request.requestHeaders
-    keys = headers.getRawHeaders(b"Sec-WebSocket-Key") or []
-    if not wants_upgrade(request):
-        detail = "this path is a WebSocket: ask for an Upgrade"
-    elif request.clientproto != b"HTTP/1.1":
-        detail = "a WebSocket needs HTTP/1.1"
-    elif b"upgrade" not in _tokens(request, b"Connection"):
-        detail = "the Connection header has no Upgrade"
-    elif headers.getRawHeaders(b"Sec-WebSocket-Version") != [b"13"]:
-        detail = "Sec-WebSocket-Version must be 13"
-    elif len(keys) != 1 or not _KEY.fullmatch(keys[0]):
-        detail = "Sec-WebSocket-Key must be 16 bytes in base64, once"
-    else:
-        return keys[0]
-    raise Problem(
-        "upgrade-required",
-        detail,
-        headers={
-            b"Upgrade": b"websocket",
-            b"Connection": b"Upgrade",
-            b"Sec-WebSocket-Version": b"13",
-        },
-    )
-
-
-def _tokens(request: Request, name: bytes) -> set[bytes]:
-    values = b",".join(request.requestHeaders.getRawHeaders(name) or [])
-    return {token.strip().lower() for token in values.split(b",")}
 
 
 class ConsoleSockets:
@@ -143,6 +98,21 @@ class ConsoleSockets:
             key,
             lambda reader: app.attach(reader, query.wanted, encoding),
             query.format == "json",
+        )
+
+    def event_resource(self, feed: Feed, request: Request, query: EventQuery) -> IResource:
+        """
+        What a route answers with to give a client events.
+
+        @raise Problem: C{upgrade-required}.
+        @raise TooManyReaders: There are as many as there may be.
+        """
+        key = check_handshake(request)
+        return self._upgrade(
+            request,
+            key,
+            lambda reader: feed.attach(reader, query.topics, query.after, EVENT_FRAMES),
+            json=True,
         )
 
     def _upgrade(

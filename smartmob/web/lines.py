@@ -1,5 +1,5 @@
 """
-The routes to the lines of processes and apps.
+The routes to what happens: to the lines of processes and apps, and to events.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from smartmob.web.logs import app_logs_response, logs_response
-from smartmob.web.query import ALL, parse_app_query, parse_query
+from smartmob.web.handshake import wants_upgrade
+from smartmob.web.logs import app_logs_response, event_response, logs_response
+from smartmob.web.query import ALL, parse_app_query, parse_event_query, parse_query
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
@@ -38,7 +39,8 @@ class _UnderWay(Resource):
 @define(eq=False)
 class Lines:
     """
-    What the programs of processes say, and, over a console, what they are told.
+    What the programs of processes say, and, over a console, what they are told; and
+    what happens to them.
     """
 
     app = new_app()
@@ -74,6 +76,16 @@ class Lines:
         console = self.agent.consoles.app(app)
         query = parse_app_query(request.args, tail=ALL)
         body = app_logs_response(console, request, query, self.reactor)
+        return body if isinstance(body, bytes) else _UnderWay()
+
+    @app.route("/events", methods=["GET"])
+    def events(self, request: Request) -> bytes | IResource:
+        """What happens to processes: a WebSocket, or server-sent events."""
+        query = parse_event_query(request.args, request.requestHeaders)
+        feed = self.agent.feed
+        if wants_upgrade(request):
+            return self._made_sockets().event_resource(feed, request, query)
+        body = event_response(feed, request, query, self.reactor)
         return body if isinstance(body, bytes) else _UnderWay()
 
     def _made_sockets(self) -> ConsoleSockets:

@@ -13,6 +13,7 @@ from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from smartmob.feed import EVENT_STREAM, Feed
 from smartmob.lines.app import AppConsole
 from smartmob.lines.app_encodings import APP_EVENTS, APP_TEXTS, AppEncoding
 from smartmob.lines.console import Console, Wanted
@@ -20,7 +21,7 @@ from smartmob.lines.encodings import NDJSON, SSE, SSE_JSON, TEXT, Encoding
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.web.outlet import Outlet
 from smartmob.web.pulse import Pulse
-from smartmob.web.query import ALL, AppQuery, ConsoleQuery
+from smartmob.web.query import ALL, AppQuery, ConsoleQuery, EventQuery, last_event_id
 
 COMMENT_SECONDS = 15.0
 """How often a follower of server-sent events is told that there is still somebody."""
@@ -83,6 +84,21 @@ def app_logs_response(
     return source.answer(request, query.follow, reactor)
 
 
+def event_response(
+    feed: Feed, request: Request, query: EventQuery, reactor: IReactorTime
+) -> bytes | int:
+    """
+    The same with events: no end, and nothing that could be told without following.
+    """
+    source = _Source(
+        attach=lambda reader: feed.attach(reader, query.topics, query.after, EVENT_STREAM),
+        kept=bytes,
+        events=True,
+        json=True,
+    )
+    return source.answer(request, True, reactor)
+
+
 @frozen(kw_only=True)
 class _Source:
     """
@@ -142,10 +158,9 @@ def _from_the_last(request: Request, console: Console, wanted: Wanted) -> Wanted
     A browser that lost its connection says which event it saw last.  A number that
     was not given out yet comes from another run of the agent.
     """
-    ids = request.requestHeaders.getRawHeaders(b"Last-Event-ID") or [b""]
-    if wanted.after is not None or not ids[-1].isdigit() or len(ids[-1]) > 20:
+    seen = last_event_id(request.requestHeaders)
+    if wanted.after is not None or seen is None:
         return wanted
-    seen = int(ids[-1])
     return evolve(wanted, tail=None, after=seen if seen < console.next else 0, epoch=None)
 
 

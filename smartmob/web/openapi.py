@@ -31,6 +31,7 @@ class Operation:
     @ivar status: Of success.
     @ivar answer: The name of the answer's schema; C{None}: it is text, or none.
     @ivar query: Parameters.
+    @ivar media: Of an answer without a schema.
     @ivar bytes_type: What the body is, where it is no JSON.
     """
 
@@ -38,6 +39,7 @@ class Operation:
     body: str | None = None
     status: int = http.OK
     query: tuple[tuple[str, Schema], ...] = ()
+    media: str = "text/plain"
     bytes_type: str | None = None
 
 
@@ -84,6 +86,9 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "app_logs": Operation(None, query=(*_OF_APP, ("follow", {"enum": [0, 1], "default": 0}))),
     "attach_app": Operation(None, status=http.SWITCHING, query=_OF_APP),
+    "events": Operation(
+        None, query=(("topic", _GLOBS), ("after", _COUNT)), media="text/event-stream"
+    ),
     "attach_console": Operation(
         None,
         status=http.SWITCHING,
@@ -123,7 +128,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if about.answer is not None:
         success["content"] = {"application/json": {"schema": ref(about.answer)}}
     elif about.status == http.OK:
-        success["content"] = {"text/plain": {"schema": TEXT}}
+        success["content"] = {about.media: {"schema": TEXT}}
     problem = {"application/problem+json": {"schema": ref("Problem")}}
     operation: dict[str, Any] = {
         "operationId": route.endpoint,

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
+from twisted.web.http_headers import Headers
 
 from smartmob.lines.app import AppWanted
 from smartmob.lines.console import Wanted
+from smartmob.topics import BadTopic, Topics, parse
 from smartmob.web.problems import bad_query
 
 ALL = sys.maxsize
@@ -106,6 +108,46 @@ def parse_app_query(args: Mapping[bytes, list[bytes]], tail: int = 0) -> AppQuer
         format=query.format,
         follow=query.follow,
     )
+
+
+@frozen(kw_only=True)
+class EventQuery:
+    """
+    What was asked of events.
+
+    @ivar after: First the kept ones with a higher number; C{None}: only those to come.
+    """
+
+    topics: Topics = field(factory=Topics)
+    after: int | None = None
+
+
+def parse_event_query(args: Mapping[bytes, list[bytes]], headers: Headers) -> EventQuery:
+    """
+    Read a query; parameters that are not known are ignored.
+
+    A browser that lost its connection asks for the same URL again, and says in a header
+    which event it saw last: that is the later one.
+
+    @raise Problem: C{bad-query}, for a value that makes no sense.
+    """
+    try:
+        topics = parse(
+            value.decode(errors="replace") for value in args.get(b"topic", ()) if value
+        )
+    except BadTopic as error:
+        raise bad_query("topic", str(error)) from None
+    seen = last_event_id(headers)
+    after = _number(args, b"after")
+    return EventQuery(topics=topics, after=after if seen is None else seen)
+
+
+def last_event_id(headers: Headers) -> int | None:
+    """
+    The number of the event that a browser saw last, where it says one.
+    """
+    ids = headers.getRawHeaders(b"Last-Event-ID") or [b""]
+    return int(ids[-1]) if ids[-1].isdigit() and len(ids[-1]) <= 20 else None
 
 
 def _last(args: Mapping[bytes, list[bytes]], name: bytes) -> str:

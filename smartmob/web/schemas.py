@@ -129,6 +129,7 @@ SCHEMAS: dict[str, Schema] = {
             "scale": TEXT,
             "attach_app": TEXT,
             "archives": URL,
+            "events": URL,
             "openapi": URL,
             "version": TEXT,
         }

@@ -11,6 +11,8 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 
 from smartmob.documents import CreateRequest, LastExit, State
+from smartmob.events import Events
+from smartmob.feed import Feed
 from smartmob.lines.console import Console
 from smartmob.lines.consoles import Consoles
 from smartmob.refusals import Refusal, SlugInUse, Stopping, UnknownApp, UnknownProcess
@@ -113,12 +115,17 @@ class FakeAgent:
     """
 
     consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
+    events: Events = field(factory=Events)
+    feed: Feed = field(init=False)
     request_ids: list[str] = field(factory=list)
     refuses: Exception | None = None
     by_slug: dict[str, FakeProcess] = field(factory=dict)
     scaled: list[Mapping[str, Step]] = field(factory=list)
     archives: Archives | None = None
     uploads: list[Upload] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.feed = Feed(self.events, self.consoles.budget)
 
     @property
     def real(self) -> Agent:
