@@ -126,6 +126,7 @@ class Agent(Service):
 
         def forgotten() -> None:
             del self._processes[slug]
+            _log.info("{slug} deleted", slug=slug)
             self.ports.give_back(port)
             if not self._of_app(request.app):
                 del self._remembered[request.app]

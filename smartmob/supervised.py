@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, evolve, field
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from smartmob.documents import CreateRequest, LastExit, Restart, State
 from smartmob.events import NOTHING, About, Emit, Topic
@@ -78,9 +78,12 @@ class Supervised:
     gone: Waiters = field(factory=Waiters)
     deleted: Waiters = field(factory=Waiters)
 
-    def show(self, state: State, reason: str | None = None) -> None:
+    def show(self, state: State, reason: str | None = None, at_once: bool = False) -> None:
         """
         Tell everybody where the process stands.
+
+        @param at_once: It will not stand there long: no warning is due, and twenty a
+            second would be too many.
         """
         self.version += 1
         if (state, reason) == (self.state, self.reason):
@@ -90,7 +93,8 @@ class Supervised:
         if reason is None:
             _log.info("{slug} {state}", slug=self.request.slug, state=state.value)
         else:
-            _log.warn(
+            _log.emit(
+                LogLevel.info if at_once else LogLevel.warn,
                 "{slug} {state}: {reason}",
                 slug=self.request.slug,
                 state=state.value,

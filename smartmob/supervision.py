@@ -20,7 +20,7 @@ from smartmob.events import NOTHING, About, Topic
 from smartmob.inputs import Supervision
 from smartmob.launch.interfaces import Command
 from smartmob.refusals import UnknownProcess
-from smartmob.restart import Again, GiveUp
+from smartmob.restart import SPACING, Again, GiveUp
 from smartmob.run import Ending, Run
 from smartmob.source.errors import SourceRefused, SourceUnavailable
 from smartmob.supervised import Supervised
@@ -60,7 +60,8 @@ def build() -> TypeMachine[Supervision, Supervised]:
         return work.cancel
 
     def wait(k: Supervision, core: Supervised, delay: float, reason: str) -> Cancel:
-        core.show(State.BACKOFF, f"{reason}; trying again in {delay:.3g} s")
+        reason = f"{reason}; trying again in {delay:.3g} s"
+        core.show(State.BACKOFF, reason, at_once=delay <= SPACING)
         core.arrived()
         cancel: Cancel = core.clock.callLater(delay, k._elapsed).cancel
         return cancel

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from attrs import evolve
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
@@ -120,6 +121,30 @@ class AgentTests(SynchronousTestCase):
         self.launcher.programs[-1].execute()
         self.launcher.programs[-1].end(1)
         self.assertIs(process.state, State.FAILED)
+
+    def test_log(self) -> None:
+        """The log tells a process's life from created to deleted."""
+        with capturedLogs() as events:
+            process = self.agent.create(REQUEST, "id")
+            self.launcher.programs[-1].execute()
+            deleted = process.delete()
+            self.launcher.programs[-1].end(0)
+            self.successResultOf(deleted)
+        said = [formatEvent(event) for event in events]
+        self.assertEqual((said[0], said[-1]), ("myapp.web.0 created", "myapp.web.0 deleted"))
+
+    def test_log_flapping(self) -> None:
+        """Restarts that are to be at once fill no log with warnings; failing does warn."""
+        rule = Flapping(attempts=40, window=1000, retry_in=5, max_retry=0)
+        with capturedLogs() as events:
+            process = self.agent.create(evolve(REQUEST, flapping=rule), "id")
+            while process.state is not State.FAILED:
+                self.launcher.programs[-1].execute()
+                self.launcher.programs[-1].end(1)
+                self.clock.advance(0.05)
+        self.assertIn("backoff", [event.get("state") for event in events])
+        warned = [event for event in events if event["log_level"] >= LogLevel.warn]
+        self.assertEqual([event["state"] for event in warned], ["failed"])
 
     def test_stopService(self) -> None:
         """All programs are stopped at the same time; nothing is created meanwhile."""
