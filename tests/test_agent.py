@@ -141,7 +141,8 @@ class AgentTests(SynchronousTestCase):
             while process.state is not State.FAILED:
                 self.launcher.programs[-1].execute()
                 self.launcher.programs[-1].end(1)
-                self.clock.advance(0.05)
+                if process.state is State.BACKOFF:
+                    self.clock.advance(0.05)
         self.assertIn("backoff", [event.get("state") for event in events])
         warned = [event for event in events if event["log_level"] >= LogLevel.warn]
         self.assertEqual([event["state"] for event in warned], ["failed"])
