@@ -17,6 +17,8 @@ import time
 from zope.interface import implementer
 
 from smartmob.documents import State
+from smartmob.lines.app import AppWanted
+from smartmob.lines.app_encodings import APP_FRAMES
 from smartmob.lines.console import Wanted
 from smartmob.lines.consoles import Consoles
 from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES, Encoding
@@ -66,16 +68,24 @@ def output(kind: str, size: int) -> tuple[list[bytes], int]:
     return [data[at : at + size] for at in range(0, len(data), size)], len(lines)
 
 
-def cost(kind: str, size: int, readers: list[Encoding], seconds: float) -> float:
+def cost(
+    kind: str, size: int, readers: list[Encoding], seconds: float, of_app: str = ""
+) -> float:
     """
     Seconds a line.
+
+    @param of_app: There are ten readers of the app, too, in this format.
     """
     chunks, lines = output(kind, size)
     rounds = []
     for _ in range(ROUNDS):
-        console = Consoles(epoch="bench").open("bench.lines", State.RUNNING)
+        consoles = Consoles(epoch="bench")
+        console = consoles.open("bench.lines", State.RUNNING)
         for encoding in readers:
             console.attach(Nowhere(), Wanted(), encoding).resume()
+        for _ in range(10 if of_app else 0):
+            app = consoles.app("bench")
+            app.attach(Nowhere(), AppWanted(), APP_FRAMES[of_app]).resume()
         done = 0
         begun = time.perf_counter()
         while time.perf_counter() - begun < seconds:
@@ -91,18 +101,20 @@ def main() -> None:
     Print the table.
     """
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.3
-    rows: list[tuple[str, list[Encoding]]] = [
-        ("nobody", []),
-        ("1 plain", [PLAIN_FRAMES]),
-        ("10 plain", [PLAIN_FRAMES] * 10),
-        ("1 JSON", [JSON_FRAMES]),
-        ("10 plain, 10 JSON", [PLAIN_FRAMES, JSON_FRAMES] * 10),
+    rows: list[tuple[str, list[Encoding], str]] = [
+        ("nobody", [], ""),
+        ("1 plain", [PLAIN_FRAMES], ""),
+        ("10 plain", [PLAIN_FRAMES] * 10, ""),
+        ("1 JSON", [JSON_FRAMES], ""),
+        ("10 plain, 10 JSON", [PLAIN_FRAMES, JSON_FRAMES] * 10, ""),
+        ("10 plain of the app", [], "plain"),
+        ("10 JSON of the app", [], "json"),
     ]
     print(f"{'lines':14}{'chunk':>8}  {'readers':20}{'ns/line':>9}{'M lines/s':>11}")
     for kind in ("80 bytes", "mixed ASCII", "mixed"):
         for size in (4096, 65536):
-            for name, readers in rows:
-                line = cost(kind, size, readers, seconds)
+            for name, readers, of_app in rows:
+                line = cost(kind, size, readers, seconds, of_app)
                 print(
                     f"{kind:14}{size:>8}  {name:20}{line * 1e9:>9.1f}{1e-6 / line:>11.2f}",
                     flush=True,

@@ -97,7 +97,7 @@ class Consoles:
         @raise UnknownApp: It has no process.
         """
         app = self._apps.get(name)
-        if not app:
+        if app is None or not len(app):  # it may have readers still
             raise UnknownApp(f"there is no process of app {name!r}")
         return app
 
