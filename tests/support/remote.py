@@ -231,6 +231,12 @@ class Remote:
         """
         return await self._attach(f"/attach-app/{app}?{urlencode(query)}")
 
+    async def events(self, **query: object) -> Console:
+        """
+        Read events.
+        """
+        return await self._attach(f"/events?{urlencode(query)}")
+
     async def _attach(self, path: str) -> Console:
         url = self.base.replace("http", "ws", 1)
         console = await attach(reactor, self.endpoint, url + path)
