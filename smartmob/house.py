@@ -73,7 +73,7 @@ class House(Service):
     @ivar insecure: Listen where other machines can reach it, though nobody is
         asked who they are.
     @ivar told_by_twistd: It fails with L{CantStart}.
-    @ivar came_up: All ports have listened and processes could be launched.
+    @ivar failed: It ends by itself, for it could not come up.
     @ivar ready: Called once all ports listen and processes can be launched.
     """
 
@@ -90,7 +90,7 @@ class House(Service):
     insecure: bool = False
     told_by_twistd: bool = False
     ready: Callable[[], None] = lambda: None
-    came_up: bool = False
+    failed: bool = False
     _ports: list[IListeningPort] = field(factory=list)
     _hurried: IDelayedCall | None = None
 
@@ -191,10 +191,12 @@ class House(Service):
         hold_collections_short()
         for address, port in zip(self.addresses, self._ports, strict=True):
             _log.info("Listening on {url}", url=address.url(port), **{ALWAYS: True})
-        self.came_up = True
         self.ready()
 
     def _unready(self, failure: Failure) -> None:
+        if not self.running:
+            return  # it was told to end meanwhile
+        self.failed = True
         _log.failure("the helper that launches programs did not start", failure)
         self.reactor.stop()
 

@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if pidfile is not None:
             daemon.remove_pidfile(pidfile)
     sys.stdout.flush()
-    return os.EX_OK if house.came_up else 1
+    return 1 if house.failed else os.EX_OK
 
 
 def _private(path: Path) -> TextIO:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
-from tests.support.agent_process import AgentTestCase
-from tests.support.applications import application
+from tests.support.agent_process import AgentProcess, AgentTestCase
+from tests.support.applications import application, archive
 from tests.support.living import children, name, stat_of, until
 
 GUARDIAN = "smartmob-guard"
@@ -108,3 +110,84 @@ class StormTests(AgentTestCase):
         pids = {each["pid"] for each in listing["processes"]}
         self.assertEqual({each["restarts"] for each in listing["processes"]}, {1})
         self.assertEqual({pid for pid in agent.below() if name(pid) == "sleep"}, pids)
+
+    async def test_agent_ended_while_starting(self) -> None:
+        """
+        An agent is told to end in the middle of starting fifty programs: it exits with
+        0, and nothing is left.
+        """
+        url = self.origin.serve("/a", application("web: sleep 1000 & exec sleep 1000"))
+        for storm in range(STORMS):
+            enough = random.Random(storm).randrange(2, 150)
+            agent, remote = await self.start()
+            creates = [
+                Deferred.fromCoroutine(remote.create(url, f"web.{number}"))
+                for number in range(50)
+            ]
+            await until(lambda: len(agent.below()) >= enough, "programs")  # noqa: B023 - at once
+            os.kill(agent.pid, signal.SIGTERM)
+            self.assertEqual(await agent.exit(), 0, agent.err)
+            self.assertEqual(agent.below(), [])
+            await DeferredList(creates, consumeErrors=True)
+            await remote.close()
+            await agent.end()
+
+    async def test_agent_ended_while_coming_up(self) -> None:
+        """
+        An agent is told to end before it listens: it ends, and nothing is left.
+        """
+        moments: list[Callable[[AgentProcess], object]] = [
+            lambda agent: agent.pid,
+            lambda agent: self.state.exists(),
+            lambda agent: (self.state / "lock").exists(),
+            lambda agent: len(agent.below()) > 1,
+            lambda agent: (self.state / "releases").exists(),
+        ]
+        for moment in moments:
+            agent = self.spawn_agent()
+            await until(lambda: moment(agent), "its moment")  # noqa: B023 - at once
+            os.kill(agent.pid, signal.SIGTERM)
+            self.assertIn(await agent.exit(), (0, -signal.SIGTERM), agent.err)
+            await agent.nothing_left()
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    async def test_helpers_killed_while_stopping(self) -> None:
+        """
+        The guardian, or a reaper, is killed while programs use their grace: they are
+        gone with it, and who waits for that is answered.
+        """
+        agent, remote = await self.start()
+        script = "trap '' TERM; echo up; while :; do sleep 1000; done"
+        url = self.origin.serve("/a", application(f"web: {script}"))
+        for victim in (REAPER, GUARDIAN):
+            await remote.create(url, graceful_timeout=3000)
+            console = await remote.attach(tail=1)
+            await console.line("up")
+            deleted = Deferred.fromCoroutine(remote.post("/delete-process/app.web.0"))
+            await remote.state("app.web.0", "stopping")
+            [pid] = [
+                pid
+                for pid in agent.below()
+                if name(pid) == victim
+                and (victim == GUARDIAN or any(name(each) == "sh" for each in children(pid)))
+            ]
+            os.kill(pid, signal.SIGKILL)
+            self.assertEqual(await deleted, {})
+            await until(lambda: not stat_of(pid), "its end")  # noqa: B023 - at once
+            await agent.alone()
+            self.assertEqual(self.files(), [])
+
+    async def test_guardian_killed_while_unpacking(self) -> None:
+        """
+        The guardian is killed while an archive is unpacked: the app runs in the end.
+        """
+        agent, remote = await self.start()
+        many: dict[str, str | bytes] = {f"files/{number}": "" for number in range(10_000)}
+        url = self.origin.serve(
+            "/many", archive({"Procfile": "web: ls files | wc -l; exec sleep 1000", **many})
+        )
+        await remote.create(url)
+        await until(lambda: len(self.files()) > 100, "some files")
+        os.kill(await self.guardian(agent.pid), signal.SIGKILL)
+        console = await remote.attach(tail=10, stream="stdout")
+        self.assertEqual((await console.next()).strip(), "10000")
