@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
+from smartmob.app import App
 from smartmob.documents import CreateRequest, State
 from smartmob.events import Events, Topic
 from smartmob.feed import Feed
@@ -28,7 +29,6 @@ from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.process import Process
 from smartmob.refusals import (
-    Refusal,
     SlugInUse,
     Stopping,
     TooManyProcesses,
@@ -80,7 +80,7 @@ class Agent(Service):
     most_processes: int = MOST_PROCESSES
     feed: Feed = field(init=False)
     _processes: dict[str, Process] = field(factory=dict)
-    _remembered: dict[str, dict[str, CreateRequest]] = field(factory=dict)
+    _apps: dict[str, App] = field(factory=dict)
     _stopping: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -111,16 +111,12 @@ class Agent(Service):
         @raise Refusal: L{Stopping}, L{SlugInUse}, L{TooManyProcesses}, L{NoPort},
             L{OutOfDescriptors}; nothing of it exists then.
         """
-        if self._stopping:
-            raise Stopping("the agent is about to end")
+        self._check_room(1)
         slug = request.slug
         if slug in self._processes:
             raise SlugInUse(
                 f"there is a process {slug!r}; delete it first, or use another node"
             )
-        if len(self._processes) >= self.most_processes:
-            raise TooManyProcesses(f"the agent has {self.most_processes} processes, its bound")
-        descriptors.check(len(self._processes))
         port = self.ports.take()
         recipe = SourceRecipe(request, self.sources, self.inherited, port, request_id)
 
@@ -128,8 +124,10 @@ class Agent(Service):
             del self._processes[slug]
             _log.info("{slug} deleted", slug=slug)
             self.ports.give_back(port)
-            if not self._of_app(request.app):
-                del self._remembered[request.app]
+            app = self._apps[request.app]
+            del app.processes[slug]
+            if not app.processes:
+                del self._apps[request.app]
 
         process = Process(
             request=request,
@@ -147,7 +145,7 @@ class Agent(Service):
             port=port,
         )
         self._processes[slug] = process
-        self._remembered.setdefault(request.app, {})[request.process_type] = request
+        self._apps.setdefault(request.app, App()).add(process)
         _log.info("{slug} created", slug=slug)
         self.events.publish(request, Topic.CREATE)
         self.watch(process)
@@ -180,36 +178,28 @@ class Agent(Service):
 
         @raise UnknownApp: It has none.
         """
-        mine = self._of_app(app)
-        if not mine:
-            raise UnknownApp(f"there is no process of app {app!r}")
-        return mine
+        return list(self._app(app).processes.values())
 
     def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
         """
-        Have as many instances of each type as is wanted: see L{scaling.scale}.
+        Have as many instances of each type as is wanted: see L{smartmob.scaling}.
+        Everything is checked before anything changes; only a port that somebody else
+        took meanwhile can still stop it half-way.
 
-        @raise UnknownApp: It has no process.
+        @return: Fires when those that are too many are gone; fails with L{TreeLeft}
+            where something of them can't be ended.
+        @raise Refusal: L{UnknownApp}, L{InvalidDocument}, or as for L{create}.
         """
 
-        def create(requests: Sequence[CreateRequest]) -> None:
-            made: list[Process] = []
-            try:
-                for request in requests:
-                    # One by one: what was made before a refusal has to go again.
-                    made.append(self.create(request, request_id))  # noqa: PERF401
-            except Refusal:
-                for process in made:
-                    process.delete()
-                raise
-
-        return scaling.scale(
-            self.processes_of(app),
-            wanted,
-            self._remembered.get(app, {}),
-            create,
-            partial(self.events.publish, topic=Topic.UPDATE),
-        )
+        changes = scaling.changes(self._app(app), wanted)
+        self._check_room(sum(change.more for change in changes))
+        surplus = [process for change in changes for process in change.surplus]
+        for change in changes:
+            for request in change.requests():
+                self.create(request, request_id)
+            if change.more or change.surplus:
+                self.events.publish(change.model, Topic.UPDATE)
+        return all_of(process.delete() for process in surplus)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -239,8 +229,29 @@ class Agent(Service):
         for process in self.processes():
             process.kill()
 
-    def _of_app(self, app: str) -> list[Process]:
-        return [process for process in self.processes() if process.request.app == app]
+    def _app(self, name: str) -> App:
+        try:
+            return self._apps[name]
+        except KeyError:
+            raise UnknownApp(f"there is no process of app {name!r}") from None
+
+    def _check_room(self, more: int) -> None:
+        """
+        See that so many processes can be created.
+
+        @raise Refusal: They can't.
+        """
+        if not more:
+            return
+        if self._stopping:
+            raise Stopping("the agent is about to end")
+        if len(self._processes) + more > self.most_processes:
+            raise TooManyProcesses(
+                f"the agent takes {self.most_processes} processes, and has "
+                f"{len(self._processes)}"
+            )
+        descriptors.check(len(self._processes) + more)
+        self.ports.check(more)
 
     def _archives_in_use(self) -> set[str]:
         named = (sha256_of(process.request.source_url) for process in self.processes())

@@ -22,7 +22,7 @@ SPARE = 64
 
 def check(processes: int) -> None:
     """
-    See that one more process can be run beside those that there are.
+    See that so many processes can be run, at least one more than there are.
 
     The kernel gives out the lowest free number, so the number of a descriptor that
     is opened now tells how many are open, within the few holes there are.
@@ -39,8 +39,8 @@ def check(processes: int) -> None:
         lowest = limit
     else:
         os.close(lowest)
-    if max((processes + 1) * PER_PROCESS + spare, lowest + PER_PROCESS + START) > limit:
+    if max(processes * PER_PROCESS + spare, lowest + PER_PROCESS + START) > limit:
         raise OutOfDescriptors(
-            f"the agent may have {limit} files open, too few for one more process; "
+            f"the agent may have {limit} files open, too few for so many processes; "
             "delete some, or raise its limit (ulimit -Hn, LimitNOFILE=)"
         )

@@ -59,6 +59,16 @@ class Ports:
                 return port
         raise NoPort(f"every port from {self.first} to {self.last} is taken")
 
+    def check(self, number: int) -> None:
+        """
+        See that so many could be set aside, unless others listen on them.
+
+        @raise NoPort: There are too few.
+        """
+        free = self.last + 1 - self.first - len(self._taken)
+        if number > free:
+            raise NoPort(f"of the ports from {self.first} to {self.last}, {free} are free")
+
     def give_back(self, port: int) -> None:
         """
         Its process is deleted.

@@ -8,18 +8,16 @@ number K; others are neither counted nor touched, and only the difference is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count, islice
 
 from attrs import evolve, frozen
-from twisted.internet.defer import Deferred
 
+from smartmob.app import App
 from smartmob.checks import APP
 from smartmob.converter import InvalidDocument, shown
 from smartmob.documents import CreateRequest
 from smartmob.process import Process
-from smartmob.refusals import Refusal
-from smartmob.waiting import all_of
 
 MOST = 99_999
 """Instances that may be asked for at once; the agent's own bound is another."""
@@ -75,87 +73,82 @@ def instance(node: str, process_type: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def scale(
-    processes: Sequence[Process],
-    wanted: Mapping[str, Step],
-    remembered: Mapping[str, CreateRequest],
-    create: Callable[[Sequence[CreateRequest]], None],
-    updated: Callable[[CreateRequest], None],
-) -> Deferred[None]:
+@frozen
+class Change:
     """
-    Have as many instances as is wanted.  Everything is checked before anything changes.
+    What has to be done for one type.
 
-    @param processes: Those of the app, oldest first; at least one.
-    @param remembered: The last request of each type of the app.
-    @param create: Takes on processes for requests: all of them or, raising, none.
-    @param updated: Told, for each type whose number changes, the request of an
-        instance.
-    @return: Fires when those that are too many are gone; fails with L{TreeLeft}
-        where something of them can't be ended.
-    @raise InvalidDocument: A type is none of the app's.
-    @raise Refusal: From C{create}.
+    @ivar model: What a new instance is like.
+    @ivar more: So many are to be created, ...
+    @ivar taken: ... with numbers other than these.
+    @ivar surplus: Those to delete.
     """
-    new: list[CreateRequest] = []
-    surplus: list[Process] = []
+
+    process_type: str
+    model: CreateRequest
+    more: int
+    taken: Collection[int]
+    surplus: Sequence[Process]
+
+    def requests(self) -> Iterable[CreateRequest]:
+        """
+        For those that are to be created, with the lowest free numbers.
+        """
+        free = (number for number in count() if number not in self.taken)
+        for number in islice(free, self.more):
+            yield evolve(self.model, node=f"{self.process_type}.{number}")
+
+
+def changes(app: App, wanted: Mapping[str, Step]) -> list[Change]:
+    """
+    What has to be done so that there are as many instances as wanted.
+
+    @raise InvalidDocument: A type is none of the app's.
+    """
+    found: list[Change] = []
     errors: list[tuple[str, str]] = []
     for process_type, step in wanted.items():
         try:
-            more, less = _difference(processes, process_type, step, remembered)
-        except Refusal as refusal:
-            errors.append((process_type, str(refusal)))
-        else:
-            new += more
-            surplus += less
+            found.append(_change(app, process_type, step))
+        except UnknownType as unknown:
+            errors.append((process_type, str(unknown)))
     if errors:
         raise InvalidDocument(tuple(errors))
-    create(new)
-    for one in _one_of_each_type([*new, *(process.request for process in surplus)]):
-        updated(one)
-    return all_of(process.delete() for process in surplus)
+    return found
 
 
-def _difference(
-    processes: Sequence[Process],
-    process_type: str,
-    step: Step,
-    remembered: Mapping[str, CreateRequest],
-) -> tuple[list[CreateRequest], list[Process]]:
+def _change(app: App, process_type: str, step: Step) -> Change:
     numbered = [
         (number, process)
-        for process in processes
+        for process in app.processes.values()
         if (number := instance(process.request.node, process_type)) is not None
     ]
     # What is being deleted has its name still, but is none of them any more.
     present = [(number, process) for number, process in numbered if not process.doomed]
-    target = step.target(len(present))
-    if target <= len(present):
-        highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
-        return [], [process for _, process in highest_first[: len(present) - target]]
-    newest = [process.request for _, process in present]
-    model = newest[-1] if newest else remembered.get(process_type)
-    if model is None:
-        model = _of_another_type(processes[-1], process_type)
-    taken = {number for number, _ in numbered}
-    numbers = _lowest_free(taken, target - len(present))
-    return [evolve(model, node=f"{process_type}.{number}") for number in numbers], []
+    difference = step.target(len(present)) - len(present)
+    highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
+    if present:
+        model = present[-1][1].request
+    else:
+        model = app.requests.get(process_type) or _of_another_type(app, process_type)
+    return Change(
+        process_type=process_type,
+        model=model,
+        more=max(0, difference),
+        taken={number for number, _ in numbered},
+        surplus=[process for _, process in highest_first[: max(0, -difference)]],
+    )
 
 
-def _one_of_each_type(requests: Iterable[CreateRequest]) -> Iterable[CreateRequest]:
-    return {request.process_type: request for request in requests}.values()
-
-
-def _of_another_type(process: Process, process_type: str) -> CreateRequest:
-    known = process.recipe.types
+def _of_another_type(app: App, process_type: str) -> CreateRequest:
+    newest = next(reversed(app.processes.values()))
+    known = newest.recipe.types
     if known is not None and process_type not in known:
         raise UnknownType(f"the Procfile has no such process type; it has {', '.join(known)}")
-    return evolve(process.request, process_type=process_type)
+    return evolve(newest.request, process_type=process_type)
 
 
-def _lowest_free(taken: set[int], number: int) -> Iterable[int]:
-    return islice((free for free in count() if free not in taken), number)
-
-
-class UnknownType(Refusal):
-    """The Procfile has no such process type."""
-
-    code = "invalid-document"
+class UnknownType(Exception):
+    """
+    The Procfile has no such process type; the message says which it has.
+    """

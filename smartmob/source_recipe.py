@@ -91,7 +91,7 @@ class SourceRecipe:
         )
         try:
             command = self._command(release)
-        except SourceRefused:
+        except Exception:
             # What can't be run is not kept: a later start downloads anew.
             await self.sources.drop(release, request.slug)
             raise

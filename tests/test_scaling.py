@@ -16,8 +16,8 @@ from smartmob.converter import InvalidDocument
 from smartmob.documents import Left
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
-from smartmob.refusals import TooManyProcesses, TreeLeft, UnknownApp
-from smartmob.scaling import Step, steps
+from smartmob.refusals import NoPort, TooManyProcesses, TreeLeft, UnknownApp
+from smartmob.scaling import MOST, Step, steps
 from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher
 from tests.support.releasing import FakeSources
@@ -145,8 +145,38 @@ class ScaleTests(SynchronousTestCase):
     def test_noRoom(self) -> None:
         """Where not all can be created, none is."""
         self.agent.most_processes = 3
+        made = len(self.launcher.programs)
         self.assertRaises(TooManyProcesses, self.scale, web=4)
+        self.assertRaises(TooManyProcesses, self.scale, web=2, clock=3)
         self.assertEqual(self.nodes(), ["web.0"])
+        self.assertEqual(len(self.launcher.programs), made)
+
+    def test_noPorts(self) -> None:
+        """Where there are not enough ports, nothing is made."""
+        made = len(self.launcher.programs)
+        self.assertRaises(NoPort, self.scale, web=200)
+        self.assertEqual(len(self.launcher.programs), made)
+
+    def test_manyAsked(self) -> None:
+        """What is far beyond every bound is refused without making a request of it."""
+        many = {f"type{number}": MOST for number in range(1000)}
+        self.sources.at_once = False
+        self.agent.create(evolve(REQUEST, app="new"), "id")
+        with self.assertRaises(TooManyProcesses):
+            self.agent.scale("new", steps(many), "id")
+
+    def test_remembered(self) -> None:
+        """Types that come and go are remembered up to a bound, the latest ones."""
+        for number in range(200):
+            process_type = f"t{number}"
+            node = f"{process_type}.0"
+            request = evolve(REQUEST, node=node, process_type=process_type)
+            self.agent.create(request, "id")
+            self.agent.process(request.slug).delete()
+            self.clock.advance(0)
+        self.scale(t199=1)
+        self.assertIn("t199.0", self.nodes())
+        self.assertRaises(InvalidDocument, self.scale, t0=1)
 
     def test_beingDeleted(self) -> None:
         """What is being deleted does not count, but has its name until it is gone."""
@@ -165,7 +195,7 @@ class ScaleTests(SynchronousTestCase):
         )
         self.scale(web=3, clock=1)
         self.scale(web=1, clock=2)
-        self.assertEqual(seen, ["web", "clock", "web"])
+        self.assertEqual(seen, ["web", "web", "clock"])
 
     def test_left(self) -> None:
         """What can't be ended fails the request, and counts again."""
