@@ -93,6 +93,7 @@ class House(Service):
     failed: bool = False
     _ports: list[IListeningPort] = field(factory=list)
     _hurried: IDelayedCall | None = None
+    _asked: bool = False
 
     def setServiceParent(self, parent: object) -> None:
         """
@@ -158,14 +159,10 @@ class House(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
-        await self.agent.stopService()
+        await _each(*(port.stopListening for port in self._ports), self.agent.stopService)
         if self._hurried is not None and self._hurried.active():
             self._hurried.cancel()
-        await self.launcher.stopService()
-        await self.sources.stopService()
-        await self.site.abort()
+        await _each(self.launcher.stopService, self.sources.stopService, self.site.abort)
         self.folder.close()
         _log.info("stopped")
 
@@ -215,16 +212,30 @@ class House(Service):
         self.threads.callFromThread(self._end)
 
     def _end(self) -> None:
-        if self.running:
+        if self.running and not self._asked:
+            self._asked = True
             self.reactor.stop()
         else:
             _log.info("asked once more: killing what is left")
-            self.agent.hurry()
+            # Two signals may come in one turn, and what the first one asked for
+            # begins with the next.
+            self.clock.callLater(0, self.agent.hurry)
 
     def _asked_to_reload(self, number: int, frame: FrameType | None) -> None:
         self.threads.callFromThread(
             _log.warn, "there is no configuration to read again; going on as before"
         )
+
+
+async def _each(*steps: Callable[[], object]) -> None:
+    """
+    One step after the other; what fails keeps none of the others from being done.
+    """
+    for step in steps:
+        try:
+            await maybeDeferred(step)
+        except Exception:
+            _log.failure("ending all the same")
 
 
 def _why(failure: Failure) -> str:
