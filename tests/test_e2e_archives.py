@@ -82,7 +82,7 @@ class ArchiveTests(AgentTestCase):
         """
         The names of the files of archives.
         """
-        return sorted(path.name for path in (self.state / "archives").iterdir())
+        return sorted(path.name for path in (self.state / "archives").glob("*"))
 
     async def put(self, remote: Remote, data: bytes = APP) -> str:
         """
@@ -107,7 +107,7 @@ class ArchiveTests(AgentTestCase):
         """
         The sizes of the files of archives.
         """
-        return [path.stat().st_size for path in (self.state / "archives").iterdir()]
+        return [path.stat().st_size for path in (self.state / "archives").glob("*")]
 
     async def test_story(self) -> None:
         """
