@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from automat import TypeMachine, TypeMachineBuilder
-from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -48,16 +47,25 @@ def build() -> TypeMachine[Supervision, Supervised]:
     def source(k: Supervision, core: Supervised) -> Cancel:
         core.show(State.PENDING)
         core.gone.fire()
-        work = core.recipe.prepare(core.show)
+        abandoned = False
+
+        def abandon() -> None:
+            nonlocal abandoned
+            abandoned = True
+            work.cancel()
+
+        def come(command: Command) -> None:
+            if not abandoned:
+                k._sourced(command)
 
         def failed(failure: Failure) -> None:
-            # Who cancelled it has gone on already.
-            if failure.check(CancelledError) is None:
+            if not abandoned:
                 k._unsourced(failure)
 
-        work.addCallbacks(k._sourced, failed)
+        work = core.recipe.prepare(core.show)
+        work.addCallbacks(come, failed)
         work.addErrback(lambda f: _log.failure("supervising {slug}", f, slug=core.request.slug))
-        return work.cancel
+        return abandon
 
     def wait(k: Supervision, core: Supervised, delay: float, reason: str) -> Cancel:
         reason = f"{reason}; trying again in {delay:.3g} s"

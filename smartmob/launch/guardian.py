@@ -135,11 +135,15 @@ class Guardian:
         """
         Say that a program can't be executed.
         """
-        if descriptors:  # control comes first, so that it is the last to be missed
+        if not descriptors:  # control comes first, so that it is the last to be missed
+            return
+        try:
             os.write(
                 descriptors[0],
                 wire.pack(wire.REFUSED, b"%d" % NOT_EXECUTABLE, why.encode()),
             )
+        except OSError:
+            return  # the agent wants to know no more
 
     def reap(self) -> bool:
         """

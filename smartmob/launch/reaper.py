@@ -231,7 +231,8 @@ class Reaper:
             if words[0] != wire.RUN:
                 self.obey(words)
             elif self.pid:
-                continue
+                for descriptor in descriptors:
+                    os.close(descriptor)
             elif complete:
                 self.launch(*descriptors or (0,))
             else:
