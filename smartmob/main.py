@@ -5,6 +5,7 @@ C{smartmob-agent}: the agent as a program of its own, without twistd.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     @raise SystemExit: With 2 for a wrong command line, 1 where it can't start.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until it is up, Ctrl-C ends it as it ends any program: without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = AgentOptions()
     try:
         options.parseOptions(sys.argv[1:] if argv is None else argv)

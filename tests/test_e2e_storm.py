@@ -143,12 +143,16 @@ class StormTests(AgentTestCase):
             lambda agent: len(agent.below()) > 1,
             lambda agent: (self.state / "releases").exists(),
         ]
-        for moment in moments:
+        rows = [(signal.SIGTERM, moment) for moment in moments]
+        rows += [(signal.SIGINT, moment) for moment in moments[1:]]
+        for number, moment in rows:
             agent = self.spawn_agent()
             await until(lambda: moment(agent), "its moment")  # noqa: B023 - at once
-            os.kill(agent.pid, signal.SIGTERM)
-            self.assertIn(await agent.exit(), (0, -signal.SIGTERM), agent.err)
+            os.kill(agent.pid, number)
+            self.assertIn(await agent.exit(), (0, -number), agent.err)
             await agent.nothing_left()
+            await agent.says_no_more()
+            self.assertNotIn(b"Traceback", agent.err)
             shutil.rmtree(self.state, ignore_errors=True)
 
     async def test_helpers_killed_while_stopping(self) -> None:
