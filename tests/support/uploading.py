@@ -4,6 +4,7 @@ What it takes to send archives in a test.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection
 
@@ -15,6 +16,13 @@ from smartmob.source.archives import Archives
 from smartmob.source.disk import Worker
 from smartmob.source.limits import SourceLimits
 from smartmob.source.upload import Stored, Upload
+
+
+def digest(data: bytes) -> str:
+    """
+    The sha256 of some bytes.
+    """
+    return hashlib.sha256(data).hexdigest()
 
 
 @define(eq=False)
