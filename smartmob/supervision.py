@@ -68,7 +68,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
         return abandon
 
     def wait(k: Supervision, core: Supervised, delay: float, reason: str) -> Cancel:
-        reason = f"{reason}; trying again in {delay:.3g} s"
+        reason = f"{reason}; trying again in {delay:.2g} s"
         core.show(State.BACKOFF, reason, at_once=delay <= SPACING)
         core.arrived()
         cancel: Cancel = core.clock.callLater(delay, k._elapsed).cancel

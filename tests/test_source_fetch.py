@@ -270,6 +270,7 @@ class LoopbackTests(TestCase):
         await self.origin.stop()
         error = await self.failure(url)
         self.assertIsInstance(error, SourceUnavailable)
+        self.assertTrue(error.reason.endswith(": Connection refused"), error.reason)
         self.assertIn("no connection to 127.0.0.1", error.reason)
 
     async def test_noTls(self) -> None:

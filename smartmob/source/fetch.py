@@ -4,6 +4,7 @@ Downloading an archive to a file.
 
 from __future__ import annotations
 
+import os
 from weakref import WeakValueDictionary
 
 from attrs import field, frozen
@@ -186,7 +187,9 @@ def _why(error: Exception, connection: Connection) -> Exception:
     if isinstance(error, ConnectTimeout):
         return SourceUnavailable(f"{location.host} port {location.port} did not answer in time")
     if isinstance(error, ConnectError):
-        what = error.osError.strerror if isinstance(error.osError, OSError) else str(error)
+        # Twisted has the number there, and its own words around it.
+        number = error.osError
+        what = os.strerror(number) if isinstance(number, int) else str(number or error)
         return SourceUnavailable(
             f"no connection to {location.host} port {location.port}: {what}"
         )
