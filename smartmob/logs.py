@@ -24,7 +24,7 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from smartmob.unhurried import Unhurried
+from smartmob.threaded_writer import ThreadedWriter
 
 ALWAYS = "smartmob_always"
 """The key of events that are shown at every verbosity."""
@@ -100,6 +100,6 @@ def observer(verbosity: int, log_format: str, out: TextIO | None = None) -> ILog
 
     @param out: Standard error, unless given; then nobody waits for who reads it.
     """
-    file = Unhurried(sys.stderr) if out is None else out
+    file = ThreadedWriter(sys.stderr) if out is None else out
     written = FileLogObserver(cast(TextIO, file), FORMATS[log_format])
     return FilteringLogObserver(written, [Wanted(verbosity)])

@@ -17,11 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.documents import Left
 from smartmob.launch import wire
-from smartmob.launch.departures import OVERDUE, WINDOW
 from smartmob.launch.helper import Helper, packet_pair
 from smartmob.launch.interfaces import Command, LauncherLost, NotExecuted
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import LINGER, Program
+from smartmob.launch.start_queue import OVERDUE, WINDOW
 from tests.support.processes import Recorder
 
 
@@ -582,7 +582,7 @@ class StartTests(LauncherCase):
         self.assertEqual(reason.exitCode, 126)
         self.assertIn("too large", reason.why)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
-        self.assertEqual(self.launcher._departures._flying, {})
+        self.assertEqual(self.launcher._start_queue._under_way, {})
 
     def test_noDescriptors(self) -> None:
         """

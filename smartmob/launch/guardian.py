@@ -47,7 +47,7 @@ from smartmob.launch.execution import (
     restore_internal_signals,
 )
 from smartmob.launch.reaper import PEER, Mailbox, Reaper
-from smartmob.launch.tree import PATIENCE, children, fell, strike
+from smartmob.launch.tree import PATIENCE, children, kill_all, kill_once
 
 TYPE_CHECKING = False  # importing typing costs each program memory
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Guardian:
     """
     @ivar reaper: What each child becomes.
     @ivar reapers: Those that live.
-    @ivar spared: Orphans that can't be ended.
-    @ivar until: How long orphans are hunted (monotonic); C{None}: there are none.
+    @ivar unkillable: Orphans that can't be ended.
+    @ivar until: How long orphans are killed again (monotonic); C{None}: there are none.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -71,7 +71,7 @@ class Guardian:
         self.me = os.getpid()
         self.agent = os.getppid()
         self.reapers: set[int] = set()
-        self.spared: set[int] = set()
+        self.unkillable: set[int] = set()
         self.until: float | None = None
 
     def live(self) -> NoReturn:
@@ -87,7 +87,7 @@ class Guardian:
                 woken = sigwaitinfo(_WOKEN_BY)
             else:
                 woken = sigtimedwait(_WOKEN_BY, 0.002)
-                self.hunt(self.until)
+                self.kill_orphans(self.until)
             if woken is None:
                 continue
             if woken.si_signo == SIGCHLD:
@@ -156,21 +156,21 @@ class Guardian:
                 return True
             if not pid:
                 return False
-            self.spared.discard(pid)
+            self.unkillable.discard(pid)
             if pid in self.reapers:
                 self.reapers.remove(pid)
                 if status and self.until is None:
                     self.until = monotonic() + PATIENCE
 
-    def hunt(self, until: float) -> None:
+    def kill_orphans(self, until: float) -> None:
         """
         KILL what a reaper left behind: all our children that are no reapers.
         """
-        strike(self.me, {}, self.reapers | self.spared)
+        kill_once(self.me, {}, self.reapers | self.unkillable)
         self.reap()
-        orphans = set(children(self.me)) - self.reapers - self.spared
+        orphans = set(children(self.me)) - self.reapers - self.unkillable
         if orphans and monotonic() >= until:
-            self.spared |= orphans
+            self.unkillable |= orphans
         elif orphans:
             return
         self.until = None
@@ -181,7 +181,7 @@ class Guardian:
         """
         for reaper in self.reapers:  # their leaders die with them: one sweep for most
             os.kill(reaper, SIGKILL)
-        fell(self.me, self.reap, {})
+        kill_all(self.me, self.reap, {})
         os._exit(0)
 
 

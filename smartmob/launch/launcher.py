@@ -14,12 +14,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.launch import wire
-from smartmob.launch.departures import Departing, Departures
 from smartmob.launch.helper import Helper, start_guardian
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.program import Program
+from smartmob.launch.start_queue import Startable, StartQueue
 
 _log = Logger()
 
@@ -67,9 +67,9 @@ class Launcher(Service):
         self._failures = 0
         self._again: IDelayedCall | None = None
         self._waiting_for_ready: list[Deferred[None]] = []
-        self._departures = Departures(reactor, self._is_open)
-        self._active: set[Departing] = set()
-        self._holding: set[Departing] = set()
+        self._start_queue = StartQueue(reactor, self._is_open)
+        self._active: set[Startable] = set()
+        self._holding: set[Startable] = set()
         self._stopping: Deferred[None] | None = None
         self._stop_timer: IDelayedCall | None = None
 
@@ -106,7 +106,7 @@ class Launcher(Service):
             if self._again is not None:
                 self._again.cancel()
                 self._again = None
-            self._departures.close(_ENDING)
+            self._start_queue.close(_ENDING)
             if self._guardian is not None:
                 self._guardian.hang_up()
                 self._stop_timer = self.reactor.callLater(PATIENCE, self._lose_patience)
@@ -127,44 +127,44 @@ class Launcher(Service):
 
     # What programs ask for.
 
-    def enter(self, program: Departing) -> None:
+    def enter(self, program: Startable) -> None:
         """
         A run begins.
         """
         if not self.running:
             raise RuntimeError("the launcher does not run")
         self._active.add(program)
-        self._departures.enter(program)
+        self._start_queue.enter(program)
 
-    def again(self, program: Departing) -> None:
+    def again(self, program: Startable) -> None:
         """
         A start led nowhere.
         """
         if self.running:
-            self._departures.again(program)
+            self._start_queue.again(program)
         else:
             program.refuse(_ENDING)
 
-    def withdraw(self, program: Departing) -> None:
+    def withdraw(self, program: Startable) -> None:
         """
         A run is not to begin.
         """
-        self._departures.withdraw(program)
+        self._start_queue.withdraw(program)
 
-    def landed(self, program: Departing) -> None:
+    def finished(self, program: Startable) -> None:
         """
         A start is over.
         """
-        self._departures.landed(program)
+        self._start_queue.finished(program)
 
-    def ended(self, program: Departing) -> None:
+    def ended(self, program: Startable) -> None:
         """
         A run is over.
         """
         self._active.discard(program)
         self._check()
 
-    def holds(self, program: Departing, something: bool) -> None:
+    def holds(self, program: Startable, something: bool) -> None:
         """
         A program has descriptors, or has them no more.
         """
@@ -228,7 +228,7 @@ class Launcher(Service):
             except OSError as e:
                 _log.error("no guardian can be started: {why}", why=e.strerror)
             else:
-                self._departures.go()
+                self._start_queue.go()
                 return
         self._failures += 1
         delay = min(SLOWEST, 0.05 * 2**self._failures)

@@ -21,12 +21,12 @@ from smartmob.launch.pipes import CHUNK, Reactor
 
 LOST = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN))
 """
-What it is called when the other end is closed.
+The errno values that mean that the other end is closed.
 """
 
 
 @frozen
-class Parcel:
+class QueuedPacket:
     """
     A packet on its way.
 
@@ -70,7 +70,7 @@ class Packets:
         self._reactor = reactor
         self._got = got
         self._lost = lost
-        self._waiting: deque[Parcel] = deque()
+        self._waiting: deque[QueuedPacket] = deque()
         self.broken = False
         reactor.addReader(self)
 
@@ -114,7 +114,7 @@ class Packets:
 
         @param undelivered: Called with the reason, where it can't be sent.
         """
-        self._waiting.append(Parcel(packet, descriptors, undelivered))
+        self._waiting.append(QueuedPacket(packet, descriptors, undelivered))
         if len(self._waiting) == 1:
             self.doWrite()
             if self._waiting:

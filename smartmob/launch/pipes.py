@@ -1,5 +1,5 @@
 """
-The agent's ends of pipes, as the reactor likes them.
+The agent's ends of pipes, as descriptors of the reactor.
 """
 
 from __future__ import annotations

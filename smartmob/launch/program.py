@@ -17,12 +17,12 @@ from zope.interface import implementer
 
 from smartmob.documents import Left
 from smartmob.launch import wire
-from smartmob.launch.departures import Starts
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
 from smartmob.launch.link import Link, input_pipe
 from smartmob.launch.packets import LOST
 from smartmob.launch.phase import Phase
 from smartmob.launch.pipes import Writer
+from smartmob.launch.start_queue import Starts
 from smartmob.launch.terms import ending, order, signal_number, text
 from smartmob.launch.transport import StandardStreams
 from smartmob.launch.tree import name
@@ -195,7 +195,7 @@ class Program(StandardStreams):
 
     # What the launcher says.
 
-    def depart(self) -> None:
+    def begin(self) -> None:
         """
         Its turn has come: have it executed.
         """
@@ -256,7 +256,7 @@ class Program(StandardStreams):
             self._lost()
 
     def _executed(self, pid: int) -> None:
-        self._launcher.landed(self)
+        self._launcher.finished(self)
         assert self._protocol is not None
         assert self._link is not None
         self._phase = Phase.RUNNING
@@ -268,7 +268,7 @@ class Program(StandardStreams):
         self._link.read(not self._paused)
 
     def _refused(self, code: int, why: str) -> None:
-        self._launcher.landed(self)
+        self._launcher.finished(self)
         self._finish(Failure(NotExecuted(code, why)))
 
     def _exited(self, status: int) -> None:
@@ -302,7 +302,7 @@ class Program(StandardStreams):
             self._tell(self._protocol.childDataReceived, fd, data)
 
     def _lost(self) -> None:
-        self._launcher.landed(self)
+        self._launcher.finished(self)
         if self._phase in (Phase.IDLE, Phase.QUEUED, Phase.REFUSED):
             self._release()
             self._tried()
@@ -338,7 +338,7 @@ class Program(StandardStreams):
             self._phase = Phase.QUEUED
             self._launcher.again(self)
             return
-        self._launcher.landed(self)
+        self._launcher.finished(self)
         if not isinstance(error, OSError):
             why = f"it can't be executed: {error}"
         elif error.errno == errno.EMSGSIZE:

@@ -28,7 +28,7 @@ from smartmob.launch.execution import (
     execute,
     prctl,
 )
-from smartmob.launch.tree import ask, fell
+from smartmob.launch.tree import ask, kill_all
 
 TYPE_CHECKING = False  # importing typing costs each program memory
 if TYPE_CHECKING:
@@ -298,9 +298,9 @@ class Reaper:
         """
         KILL the tree.
         """
-        struck: dict[int, bytes] = {}
-        left = fell(self.me, self.reap, struck)
-        self.over(list(struck.values()), left)
+        killed: dict[int, bytes] = {}
+        left = kill_all(self.me, self.reap, killed)
+        self.over(list(killed.values()), left)
 
     def over(self, killed: list[bytes], left: list[tuple[int, bytes]]) -> None:
         """
@@ -316,4 +316,4 @@ class Reaper:
         Nobody is there to ask for the program again, nor to be told how it ended.
         """
         self.pid = 0
-        os._exit(LEFT if fell(self.me, self.reap, {}) else 0)
+        os._exit(LEFT if kill_all(self.me, self.reap, {}) else 0)

@@ -94,9 +94,9 @@ def ask(me: int, signal: int) -> None:
             send(pid, SIGCONT)
 
 
-def strike(
+def kill_once(
     me: int,
-    struck: dict[int, bytes],
+    killed: dict[int, bytes],
     spare: set[int] | frozenset[int] = frozenset(),
 ) -> list[int]:
     """
@@ -106,7 +106,7 @@ def strike(
     All groups below us are of sessions that began below us, so there is no
     stranger in them.
 
-    @param struck: Names by pid of what was killed; added to.
+    @param killed: Names by pid of what was killed; added to.
     @return: What is there, killed or not.
     """
     names = {pid: name(pid) for pid in descendants(me, spare)}
@@ -118,7 +118,7 @@ def strike(
             os.kill(pid, SIGKILL)
         except OSError:
             continue  # it ended meanwhile, or we have no right to it
-        struck.setdefault(pid, known_as)
+        killed.setdefault(pid, known_as)
     for group in groups - {os.getpgrp()}:
         try:
             os.killpg(group, SIGKILL)
@@ -127,8 +127,8 @@ def strike(
     return list(alive)
 
 
-def fell(
-    me: int, reap: Callable[[], bool], struck: dict[int, bytes]
+def kill_all(
+    me: int, reap: Callable[[], bool], killed: dict[int, bytes]
 ) -> list[tuple[int, bytes]]:
     """
     KILL everything below us, again and again until nothing is left.
@@ -136,13 +136,13 @@ def fell(
     Blocks, for at most L{PATIENCE}.  SIGCHLD is to be blocked.
 
     @param reap: Waits for what has ended, and says whether no child is left.
-    @param struck: Names by pid of what was killed; added to.
+    @param killed: Names by pid of what was killed; added to.
     @return: What is left, since we have no right to end it, or the kernel can't.
     """
     end = monotonic() + PATIENCE
     pause = 0.001
     while True:
-        alive = strike(me, struck)
+        alive = kill_once(me, killed)
         if reap():
             return []
         if monotonic() >= end:

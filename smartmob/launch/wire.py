@@ -34,7 +34,7 @@ BROKEN = b"broken"
 
 DESCRIPTORS = 4
 """
-That come with a packet, at most.
+The most descriptors that one packet carries.
 """
 
 LARGEST = 1 << 22

@@ -17,8 +17,8 @@ from smartmob.lines.console import Console
 from smartmob.lines.encodings import JSON_FRAMES
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.refusals import NoInput, NotRunning, StdinFull
-from smartmob.web.outlet import Outlet
-from smartmob.web.pulse import Pulse
+from smartmob.web.keepalive import Keepalive
+from smartmob.web.socket_writer import SocketWriter
 
 _log = Logger()
 
@@ -129,8 +129,8 @@ class Attachment:
         self._held: deque[bytes] = deque()
         self._ending: Ending | None = None
         self._transport: Connection | None = None
-        self._outlet: Outlet | None = None
-        self._pulse: Pulse | None = None
+        self._writer: SocketWriter | None = None
+        self._keepalive: Keepalive | None = None
         self._subscription: Subscription = attach(self)
 
     # What the connection says.
@@ -140,12 +140,12 @@ class Attachment:
         Frames may be sent.
         """
         self._transport = transport
-        self._outlet = Outlet(transport)
-        self._pulse = Pulse(
-            self._reactor, self._outlet, ask=self._ask, cut=transport.abortConnection
+        self._writer = SocketWriter(transport)
+        self._keepalive = Keepalive(
+            self._reactor, self._writer, ask=self._ask, cut=transport.abortConnection
         )
         if self._ending is not None:
-            self._pulse.linger()
+            self._keepalive.linger()
         transport.registerProducer(self, True)
         self._subscription.resume()
 
@@ -153,8 +153,8 @@ class Attachment:
         """
         The client sent this: input of the program, if that is what it is here for.
         """
-        if self._pulse is not None:
-            self._pulse.answered()
+        if self._keepalive is not None:
+            self._keepalive.answered()
         if self._types_to is not None:
             self._held.append(data)
             if len(self._held) == 1:
@@ -164,8 +164,8 @@ class Attachment:
         """
         The client answered a ping.
         """
-        if self._pulse is not None:
-            self._pulse.answered()
+        if self._keepalive is not None:
+            self._keepalive.answered()
 
     def closing(self) -> None:
         """
@@ -173,8 +173,8 @@ class Attachment:
         what was sent before.
         """
         self._subscription.detach()
-        if self._pulse is not None:
-            self._pulse.linger()
+        if self._keepalive is not None:
+            self._keepalive.linger()
 
     def gone(self) -> None:
         """
@@ -183,8 +183,8 @@ class Attachment:
         self._subscription.detach()
         self._types_to = None
         self._held.clear()
-        if self._pulse is not None:
-            self._pulse.stop()
+        if self._keepalive is not None:
+            self._keepalive.stop()
 
     def pauseProducing(self) -> None:
         """
@@ -210,16 +210,16 @@ class Attachment:
         """
         See L{IReader.write}.
         """
-        if self._outlet is not None and self._frames.takes_frames:
-            self._outlet.write(data)
+        if self._writer is not None and self._frames.takes_frames:
+            self._writer.write(data)
 
     def ending(self, why: Ending) -> None:
         """
         See L{IReader.ending}.
         """
         self._ending = why
-        if self._pulse is not None:
-            self._pulse.linger()
+        if self._keepalive is not None:
+            self._keepalive.linger()
 
     def ended(self) -> None:
         """
@@ -234,8 +234,8 @@ class Attachment:
         """
         A client that is not read from can't answer.
         """
-        if self._held and self._pulse is not None:
-            self._pulse.answered()
+        if self._held and self._keepalive is not None:
+            self._keepalive.answered()
         self._frames.sendPing()
 
     def _pass_on(self, process: TakesInput) -> None:

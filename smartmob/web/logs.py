@@ -19,9 +19,9 @@ from smartmob.lines.app_encodings import APP_EVENTS, APP_TEXTS, AppEncoding
 from smartmob.lines.console import Console, Wanted
 from smartmob.lines.encodings import NDJSON, SSE, SSE_JSON, TEXT, Encoding
 from smartmob.lines.readers import Ending, IReader, Subscription
-from smartmob.web.outlet import Outlet
-from smartmob.web.pulse import Pulse
+from smartmob.web.keepalive import Keepalive
 from smartmob.web.query import ALL, AppQuery, ConsoleQuery, EventQuery, last_event_id
+from smartmob.web.socket_writer import SocketWriter
 
 COMMENT_SECONDS = 15.0
 """How often a follower of server-sent events is told that there is still somebody."""
@@ -187,8 +187,8 @@ class Follower:
         """
         self._reactor = reactor
         self._request = request
-        self._outlet: Outlet | None = None
-        self._pulse: Pulse | None = None
+        self._writer: SocketWriter | None = None
+        self._keepalive: Keepalive | None = None
         self._comments: IDelayedCall | None = None
         self._why: Ending | None = None
         self._over = False
@@ -207,9 +207,9 @@ class Follower:
         request.notifyFinish().addErrback(lambda _: self._gone())
         request.write(b"")
         transport = channel.transport
-        self._outlet = Outlet(transport)
-        self._pulse = Pulse(
-            self._reactor, self._outlet, ask=None, cut=transport.abortConnection
+        self._writer = SocketWriter(transport)
+        self._keepalive = Keepalive(
+            self._reactor, self._writer, ask=None, cut=transport.abortConnection
         )
         if self._commented:
             self._comment_later()
@@ -242,8 +242,8 @@ class Follower:
         """
         See L{IReader.write}.
         """
-        if self._outlet is not None and not self._over:
-            self._outlet.hand(len(data))
+        if self._writer is not None and not self._over:
+            self._writer.hand(len(data))
             self._request.write(data)
 
     def ending(self, why: Ending) -> None:
@@ -251,8 +251,8 @@ class Follower:
         See L{IReader.ending}.
         """
         self._why = why
-        if self._pulse is not None:
-            self._pulse.linger()
+        if self._keepalive is not None:
+            self._keepalive.linger()
 
     def ended(self) -> None:
         """
@@ -266,8 +266,8 @@ class Follower:
             self._request.loseConnection()
         else:
             self._request.finish()
-            if self._pulse is not None:
-                self._pulse.stop()
+            if self._keepalive is not None:
+                self._keepalive.stop()
 
     # Inside.
 
@@ -294,5 +294,5 @@ class Follower:
         self._over = True
         self._stop_comments()
         self._subscription.detach()
-        if self._pulse is not None:
-            self._pulse.stop()
+        if self._keepalive is not None:
+            self._keepalive.stop()

@@ -24,7 +24,7 @@ class Written(Protocol):
         """Send, in order."""
 
 
-class Outlet:
+class SocketWriter:
     """
     Writes to a transport.
 

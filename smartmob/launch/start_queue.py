@@ -25,12 +25,12 @@ dead network file system does, and must not keep the others waiting.
 """
 
 
-class Departing(Protocol):
+class Startable(Protocol):
     """
     What is to be started.
     """
 
-    def depart(self) -> None:
+    def begin(self) -> None:
         """Its turn has come."""
 
     def refuse(self, why: str) -> None:
@@ -47,19 +47,19 @@ class Starts(Protocol):
 
     reactor: Reactor
 
-    def enter(self, program: Departing) -> None:
-        """Call C{program.depart()} as soon as there is room for one more start."""
+    def enter(self, program: Startable) -> None:
+        """Call C{program.begin()} as soon as there is room for one more start."""
 
-    def again(self, program: Departing) -> None:
-        """The same, since its last departure led nowhere."""
+    def again(self, program: Startable) -> None:
+        """The same, since nobody was there to begin it."""
 
-    def withdraw(self, program: Departing) -> None:
+    def withdraw(self, program: Startable) -> None:
         """Do not."""
 
-    def landed(self, program: Departing) -> None:
+    def finished(self, program: Startable) -> None:
         """The start is over, with or without success: there is room for another."""
 
-    def ended(self, program: Departing) -> None:
+    def ended(self, program: Startable) -> None:
         """The run that C{enter} began is over."""
 
     def order(
@@ -70,11 +70,11 @@ class Starts(Protocol):
     ) -> None:
         """Send an order to the guardian."""
 
-    def holds(self, program: Departing, something: bool) -> None:
+    def holds(self, program: Startable, something: bool) -> None:
         """The program has descriptors open, or not, while no run is under way."""
 
 
-class Departures:
+class StartQueue:
     """
     The queue before the guardian.
     """
@@ -85,53 +85,53 @@ class Departures:
         """
         self._reactor = reactor
         self._is_open = is_open
-        self._waiting: deque[Departing] = deque()
-        self._flying: dict[Departing, float] = {}
+        self._waiting: deque[Startable] = deque()
+        self._under_way: dict[Startable, float] = {}
         self._timer: IDelayedCall | None = None
         self._going = False
 
-    def enter(self, departing: Departing) -> None:
+    def enter(self, startable: Startable) -> None:
         """
-        Let it depart, now or in its turn.
+        Let it begin, now or in its turn.
         """
-        self._waiting.append(departing)
+        self._waiting.append(startable)
         self.go()
 
-    def again(self, departing: Departing) -> None:
+    def again(self, startable: Startable) -> None:
         """
-        Let it depart once more, as the next: it departed, but nobody was there.
+        Let it begin once more, as the next: nobody was there.
         """
-        self._flying.pop(departing, None)
-        self._waiting.appendleft(departing)
+        self._under_way.pop(startable, None)
+        self._waiting.appendleft(startable)
         self.go()
 
-    def withdraw(self, departing: Departing) -> None:
+    def withdraw(self, startable: Startable) -> None:
         """
-        Do not let it depart.
+        Do not let it begin.
         """
-        self._waiting.remove(departing)
+        self._waiting.remove(startable)
 
-    def landed(self, departing: Departing) -> None:
+    def finished(self, startable: Startable) -> None:
         """
         Its start is over, well or not.
         """
-        if self._flying.pop(departing, None) is not None:
+        if self._under_way.pop(startable, None) is not None:
             self.go()
 
     def go(self) -> None:
         """
-        Let go whose turn it is.
+        Begin what has its turn.
         """
         if self._going:
-            # One that failed at once has landed within its own departure: the loop
+            # One that failed at once has finished within its own beginning: the loop
             # goes on with the next, where a call for each would exhaust the stack.
             return
         self._going = True
         try:
-            while self._waiting and len(self._flying) < WINDOW and self._is_open():
-                departing = self._waiting.popleft()
-                self._flying[departing] = self._reactor.seconds()
-                departing.depart()
+            while self._waiting and len(self._under_way) < WINDOW and self._is_open():
+                startable = self._waiting.popleft()
+                self._under_way[startable] = self._reactor.seconds()
+                startable.begin()
         finally:
             self._going = False
         if self._waiting and self._timer is None:
@@ -139,18 +139,18 @@ class Departures:
 
     def close(self, why: str) -> None:
         """
-        Let nobody depart any more.
+        Let nobody begin any more.
         """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         waiting, self._waiting = self._waiting, deque()
-        for departing in waiting:
-            departing.refuse(why)
+        for startable in waiting:
+            startable.refuse(why)
 
     def _look(self) -> None:
         self._timer = None
         due = self._reactor.seconds() - OVERDUE
-        for departing in [each for each, since in self._flying.items() if since <= due]:
-            del self._flying[departing]
+        for startable in [each for each, since in self._under_way.items() if since <= due]:
+            del self._under_way[startable]
         self.go()

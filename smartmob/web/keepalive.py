@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from smartmob.web.outlet import Outlet
+from smartmob.web.socket_writer import SocketWriter
 
-PULSE = 30.0
+INTERVAL = 30.0
 """Seconds between two looks at a client."""
 
 PATIENCE = 60.0
@@ -20,7 +20,7 @@ FAREWELL = 30.0
 """So many where nothing more will come for it, and it has to take what there is."""
 
 
-class Pulse:
+class Keepalive:
     """
     Looks at a client now and then, and cuts it when it shows no sign of life.
 
@@ -31,7 +31,7 @@ class Pulse:
     def __init__(
         self,
         reactor: IReactorTime,
-        outlet: Outlet,
+        writer: SocketWriter,
         *,
         ask: Callable[[], None] | None,
         cut: Callable[[], None],
@@ -42,12 +42,12 @@ class Pulse:
         @param cut: Called when it is given up.
         """
         self._reactor = reactor
-        self._outlet = outlet
+        self._writer = writer
         self._ask = ask
         self._cut = cut
         self._answered = False
         self._silent_since: float | None = None
-        self._timer: IDelayedCall | None = reactor.callLater(PULSE, self._look)
+        self._timer: IDelayedCall | None = reactor.callLater(INTERVAL, self._look)
 
     def answered(self) -> None:
         """
@@ -61,7 +61,7 @@ class Pulse:
         """
         if self._timer is not None:
             self._timer.cancel()
-            self._outlet.took()
+            self._writer.took()
             self._timer = self._reactor.callLater(FAREWELL, self._look_again)
 
     def stop(self) -> None:
@@ -73,22 +73,22 @@ class Pulse:
             self._timer = None
 
     def _look(self) -> None:
-        self._timer = self._reactor.callLater(PULSE, self._look)
-        alive = self._outlet.took() or self._answered
+        self._timer = self._reactor.callLater(INTERVAL, self._look)
+        alive = self._writer.took() or self._answered
         self._answered = False
         now = self._reactor.seconds()
-        if alive or (self._ask is None and not self._outlet.waiting()):
+        if alive or (self._ask is None and not self._writer.waiting()):
             self._silent_since = None
         elif self._silent_since is not None and now - self._silent_since >= PATIENCE:
             self._give_up()
             return
         if self._silent_since is None:
             self._silent_since = now
-        if self._ask is not None and not self._outlet.waiting():
+        if self._ask is not None and not self._writer.waiting():
             self._ask()
 
     def _look_again(self) -> None:
-        if self._outlet.took():
+        if self._writer.took():
             self._timer = self._reactor.callLater(FAREWELL, self._look_again)
         else:
             self._give_up()

@@ -19,7 +19,7 @@ LAST_WORDS = 1.0
 
 
 @define(eq=False)
-class Unhurried:
+class ThreadedWriter:
     """
     Writes from a thread of its own.
 

@@ -1,5 +1,5 @@
 """
-Tests of L{smartmob.unhurried}.
+Tests of L{smartmob.threaded_writer}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from io import StringIO, TextIOWrapper
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.unhurried import Unhurried
+from smartmob.threaded_writer import ThreadedWriter
 
 LIMIT = 30.0
 """Seconds after which a test has failed."""
@@ -24,7 +24,7 @@ class UnhurriedTests(SynchronousTestCase):
     def test_order(self) -> None:
         """What is written arrives, in order."""
         out = StringIO()
-        log = Unhurried(out)
+        log = ThreadedWriter(out)
         for number in range(1000):
             log.write(f"{number}\n")
         self.assertTrue(log.drain(LIMIT))
@@ -36,7 +36,7 @@ class UnhurriedTests(SynchronousTestCase):
         self.addCleanup(os.close, read)
         os.set_blocking(read, False)
         with TextIOWrapper(open(write, "wb")) as out:
-            log = Unhurried(out, most=10)
+            log = ThreadedWriter(out, most=10)
             for _ in range(1000):
                 log.write("x" * 999 + "\n")
             self.assertFalse(log.drain(0.0))
@@ -47,7 +47,7 @@ class UnhurriedTests(SynchronousTestCase):
             said, rb"^\([0-9]+ entries of the log were not read in time\)\nthe end\n$"
         )
 
-    def _read_until(self, log: Unhurried, read: int) -> bytes:
+    def _read_until(self, log: ThreadedWriter, read: int) -> bytes:
         said = b""
         while True:
             written = log.drain(0.05)
@@ -63,7 +63,7 @@ class UnhurriedTests(SynchronousTestCase):
         os.close(read)
         with open(write, "wb", buffering=0) as raw:
             out = TextIOWrapper(raw, write_through=True)
-            log = Unhurried(out, most=10)
+            log = ThreadedWriter(out, most=10)
             for _ in range(100):
                 log.write("x\n")
             self.assertTrue(log.drain(LIMIT))
