@@ -72,7 +72,7 @@ class Agent(Service):
     sources: Sources
     events: Events = field(factory=Events)
     ports: Ports = field(factory=lambda: Ports(random.randrange))
-    inherited: Mapping[str, str] = field(factory=lambda: inheritable(os.environ))
+    inherited: Mapping[str, str] = field(factory=lambda: inheritable(os.environb))
     random: Callable[[], float] = random.random
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

@@ -67,32 +67,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from smartmob import tap
 
-    house = tap.makeService(options)
+    lifecycle = tap.makeService(options)
     # Its lock comes first: what a second agent would write is the first one's.
-    house.open_folder()
+    lifecycle.open_folder()
     pidfile: Path | None = options["pidfile"]
     out = None
     try:
         if terminal is not None:
-            house.ready = terminal.let_go
+            lifecycle.ready = terminal.let_go
             out = _private(options["state-dir"] / "agent.log")
         if pidfile is not None:
             daemon.write_pidfile(pidfile)
     except OSError as error:
-        house.fail(f"can't write {error.filename}: {error.strerror}")
+        lifecycle.fail(f"can't write {error.filename}: {error.strerror}")
     globalLogBeginner.beginLoggingTo(
         [observer(options["verbosity"], options["log-format"], out)],
         redirectStandardIO=False,
     )
     try:
-        house.startService()
-        reactor.addSystemEventTrigger("before", "shutdown", house.stopService)
+        lifecycle.startService()
+        reactor.addSystemEventTrigger("before", "shutdown", lifecycle.stopService)
         reactor.run()
     finally:
         if pidfile is not None:
             daemon.remove_pidfile(pidfile)
     sys.stdout.flush()
-    return 1 if house.failed else os.EX_OK
+    return 1 if lifecycle.failed else os.EX_OK
 
 
 def _private(path: Path) -> TextIO:

@@ -176,12 +176,16 @@ def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
     return {name: (value, value) for name, value in given.items() if value is not None}
 
 
-def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
+def inheritable(environ: Mapping[bytes, bytes]) -> dict[str, str]:
     """
-    What programs may see of the agent's own environment.
+    What programs may see of the agent's own environment, byte for byte.
     """
+    decoded = {
+        name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+        for name, value in environ.items()
+    }
     return {
         name: value
-        for name, value in environ.items()
+        for name, value in decoded.items()
         if not any(fnmatchcase(name, pattern) for pattern in PRIVATE)
     }

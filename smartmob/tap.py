@@ -14,8 +14,8 @@ from twisted.python.filepath import FilePath
 from smartmob import address
 from smartmob.agent import Agent
 from smartmob.echo import Echo
-from smartmob.house import House
 from smartmob.launch.launcher import Launcher
+from smartmob.lifecycle import Lifecycle
 from smartmob.lines.consoles import Consoles
 from smartmob.options import Options, wrong
 from smartmob.source.sources import Sources
@@ -25,7 +25,7 @@ from smartmob.web.root import make_site
 __all__ = ["Options", "makeService"]
 
 
-def makeService(options: Options) -> House:
+def makeService(options: Options) -> Lifecycle:
     """
     The agent, as a service that is not started yet.
 
@@ -47,7 +47,7 @@ def makeService(options: Options) -> House:
     if options["verbosity"] > 1:
         agent.watch = Echo(reactor, sys.stdout.buffer).watch
     site = make_site(agent, reactor, hosts=[a.host for a in addresses if a.host is not None])
-    return House(
+    return Lifecycle(
         reactor=reactor,
         clock=reactor,
         threads=reactor,

@@ -160,13 +160,13 @@ class SourceRecipeTests(SynchronousTestCase):
     def test_privateVariables(self) -> None:
         """What is between the agent and its service manager is not handed down."""
         given = {
-            "HOME": "/",
-            "NOTIFY_SOCKET": "x",
-            "WATCHDOG_USEC": "1",
-            "LISTEN_FDS": "1",
-            "SMARTMOB_URL": "x",
-            "MAINPID": "1",
-            "INVOCATION_ID": "x",
-            "LISTENER": "kept",
+            b"HOME": b"/",
+            b"NOTIFY_SOCKET": b"x",
+            b"WATCHDOG_USEC": b"1",
+            b"LISTEN_FDS": b"1",
+            b"SMARTMOB_URL": b"x",
+            b"MAINPID": b"1",
+            b"INVOCATION_ID": b"x",
+            b"LISTENER": b"kept",
         }
         self.assertEqual(inheritable(given), {"HOME": "/", "LISTENER": "kept"})

@@ -37,8 +37,8 @@ def order(command: Command) -> Order:
     if command.uid is not None and command.gid is not None:
         identity = [command.uid, command.gid, *command.groups]
     return Order(
-        argv=[os.fsencode(word) for word in command.argv],
-        env=[(os.fsencode(name), os.fsencode(value)) for name, value in command.env.items()],
+        argv=[encoded(word) for word in command.argv],
+        env=[(encoded(name), encoded(value)) for name, value in command.env.items()],
         cwd=os.fsencode(command.cwd),
         stop_signal=command.stop_signal,
         grace=command.grace,
@@ -50,6 +50,14 @@ def order(command: Command) -> Order:
         ],
         identity=identity,
     )
+
+
+def encoded(word: str) -> bytes:
+    """
+    A word or a value as a program gets it: in UTF-8, as documents and Procfiles are,
+    whatever the agent's own locale is.
+    """
+    return word.encode("utf-8", "surrogateescape")
 
 
 def signal_number(signal: str | int) -> int:

@@ -1,5 +1,5 @@
 """
-Tests of L{smartmob.house}: the order in which an agent goes down.
+Tests of L{smartmob.lifecycle}: the order in which an agent goes down.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.house import House
+from smartmob.lifecycle import Lifecycle
 from smartmob.statefolder import StateFolder
 
 
@@ -64,7 +64,7 @@ class Reactor(MemoryReactorClock):
         call(*args)
 
 
-class HouseTests(SynchronousTestCase):
+class LifecycleTests(SynchronousTestCase):
     """
     One thing after the other, whatever goes wrong.
     """
@@ -77,7 +77,7 @@ class HouseTests(SynchronousTestCase):
         }
         parts = cast(Any, self.parts)
         reactor: Any = self.reactor
-        self.house = House(
+        self.lifecycle = Lifecycle(
             reactor=reactor,
             clock=reactor,
             threads=reactor,
@@ -85,14 +85,14 @@ class HouseTests(SynchronousTestCase):
             addresses=[],
             **parts,
         )
-        self.house.startService()
+        self.lifecycle.startService()
         self.log.clear()
 
     def test_order(self) -> None:
         """Programs end first, then the helpers, then what was still connected."""
         ended: Deferred[None] = Deferred()
         self.parts["agent"].stopping = lambda: ended
-        stopped = self.house.stopService()
+        stopped = self.lifecycle.stopService()
         self.assertEqual(self.log, ["stop agent"])
         ended.callback(None)
         self.successResultOf(stopped)
@@ -107,14 +107,14 @@ class HouseTests(SynchronousTestCase):
 
         for part in self.parts.values():
             part.stopping = fail
-        self.successResultOf(self.house.stopService())
+        self.successResultOf(self.lifecycle.stopService())
         self.assertEqual(len(self.log), 4)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
 
     def test_hurry(self) -> None:
         """Programs that use a long grace are hurried in the end."""
         self.parts["agent"].stopping = Deferred
-        self.house.stopService()
+        self.lifecycle.stopService()
         self.reactor.advance(79)
         self.assertNotIn("hurry agent", self.log)
         self.reactor.advance(2)
@@ -122,10 +122,10 @@ class HouseTests(SynchronousTestCase):
 
     def test_twoSignals(self) -> None:
         """Two signals in one turn end the agent once, and hurry it."""
-        self.house._asked_to_end(15, None)
-        self.house._asked_to_end(2, None)
+        self.lifecycle._asked_to_end(15, None)
+        self.lifecycle._asked_to_end(2, None)
         self.assertEqual(self.reactor.ends, 1)
-        self.house.stopService()
+        self.lifecycle.stopService()
         self.assertEqual(self.log[0], "stop agent")
         self.reactor.advance(0)
         self.assertIn("hurry agent", self.log)
@@ -134,4 +134,4 @@ class HouseTests(SynchronousTestCase):
         """Helpers that do not come up end the agent, unless it is ending anyway."""
         self.parts["launcher"].ready.errback(ZeroDivisionError())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual((self.reactor.ends, self.house.failed), (1, True))
+        self.assertEqual((self.reactor.ends, self.lifecycle.failed), (1, True))

@@ -64,7 +64,7 @@ class CantStart(Exception):
 
 
 @define(eq=False)
-class House(Service):
+class Lifecycle(Service):
     """
     An agent with all that belongs to it, as one service.
 
