@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     @raise SystemExit: With 2 for a wrong command line, 1 where it can't start.
     """
+    _fill_standard_descriptors()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until it is up, Ctrl-C ends it as it ends any program: without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -93,6 +94,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             daemon.remove_pidfile(pidfile)
     sys.stdout.flush()
     return 1 if lifecycle.failed else os.EX_OK
+
+
+def _fill_standard_descriptors() -> None:
+    """
+    Have something behind 0, 1 and 2, where whoever started the agent closed them:
+    the next file that is opened would get their numbers, and what is said there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _private(path: Path) -> TextIO:

@@ -209,6 +209,17 @@ class FailingTests(AgentTestCase):
                 [Deferred.fromCoroutine(self.fails(agent, 2, word)) for agent in agents]
             )
 
+    async def test_nothing_open(self) -> None:
+        """
+        Where standard input, output and error are closed, a start fails as it does
+        where they are open, and nothing else gets their places.
+        """
+        closed = 'exec "$@" <&- >&- 2>&-'
+        for options, code in ((("--bind", "8080"), 2), (("--version",), 0)):
+            agent = self.spawn("/bin/sh", "-c", closed, "sh", program(ALONE[0]), *options)
+            self.assertEqual(await agent.exit(), code)
+            await agent.nothing_left()
+
     async def test_failing_daemon(self) -> None:
         """
         A daemon that can't start fails as in the foreground, before the command ends.
