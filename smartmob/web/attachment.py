@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from smartmob.lines.console import Console
 from smartmob.lines.encodings import JSON_FRAMES
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.refusals import NoInput, NotRunning, StdinFull
 from smartmob.web.keepalive import Keepalive
+from smartmob.web.recipient import Recipient
 from smartmob.web.socket_writer import SocketWriter
 
 _log = Logger()
@@ -97,13 +97,9 @@ class FrameTransport(Protocol):
         """Begin the end."""
 
 
-@implementer(IReader, IPushProducer)
-class Attachment:
+class Attachment(Recipient):
     """
     Brings lines to a WebSocket, and what it sends to the program.
-
-    It takes its place among the readers at once, so that a client for which there
-    is none is refused in HTTP.
     """
 
     def __init__(
@@ -127,11 +123,8 @@ class Attachment:
         self._json = json
         self._types_to = types_to
         self._held: deque[bytes] = deque()
-        self._ending: Ending | None = None
         self._transport: Connection | None = None
-        self._writer: SocketWriter | None = None
-        self._keepalive: Keepalive | None = None
-        self._subscription: Subscription = attach(self)
+        super().__init__(attach)
 
     # What the connection says.
 
@@ -144,7 +137,7 @@ class Attachment:
         self._keepalive = Keepalive(
             self._reactor, self._writer, ask=self._ask, cut=transport.abortConnection
         )
-        if self._ending is not None:
+        if self._why is not None:
             self._keepalive.linger()
         transport.registerProducer(self, True)
         self._subscription.resume()
@@ -178,31 +171,11 @@ class Attachment:
 
     def gone(self) -> None:
         """
-        The connection is lost.  May be repeated.
+        See L{Recipient.gone}.
         """
-        self._subscription.detach()
         self._types_to = None
         self._held.clear()
-        if self._keepalive is not None:
-            self._keepalive.stop()
-
-    def pauseProducing(self) -> None:
-        """
-        The transport has enough.
-        """
-        self._subscription.pause()
-
-    def resumeProducing(self) -> None:
-        """
-        The transport has sent all it had.
-        """
-        self._subscription.resume()
-
-    def stopProducing(self) -> None:
-        """
-        The transport is lost.
-        """
-        self.gone()
+        super().gone()
 
     # What the console says.
 
@@ -213,20 +186,12 @@ class Attachment:
         if self._writer is not None and self._frames.takes_frames:
             self._writer.write(data)
 
-    def ending(self, why: Ending) -> None:
-        """
-        See L{IReader.ending}.
-        """
-        self._ending = why
-        if self._keepalive is not None:
-            self._keepalive.linger()
-
     def ended(self) -> None:
         """
         See L{IReader.ended}.
         """
-        if self._ending is not None:
-            self._frames.sendCloseFrame(*CLOSES[self._ending])
+        if self._why is not None:
+            self._frames.sendCloseFrame(*CLOSES[self._why])
 
     # Inside.
 

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
-from zope.interface import implementer
 
 from smartmob.feed import EVENT_STREAM, Feed
 from smartmob.lines.app import AppConsole
@@ -21,6 +20,7 @@ from smartmob.lines.encodings import NDJSON, SSE, SSE_JSON, TEXT, Encoding
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.web.keepalive import Keepalive
 from smartmob.web.query import ALL, AppQuery, ConsoleQuery, EventQuery, last_event_id
+from smartmob.web.recipient import Recipient
 from smartmob.web.socket_writer import SocketWriter
 
 COMMENT_SECONDS = 15.0
@@ -164,8 +164,7 @@ def _from_the_last(request: Request, console: Console, wanted: Wanted) -> Wanted
     return evolve(wanted, tail=None, after=seen if seen < console.next else 0, epoch=None)
 
 
-@implementer(IReader, IPushProducer)
-class Follower:
+class Follower(Recipient):
     """
     A client that gets lines as they come, in the body of one answer.
     """
@@ -187,13 +186,10 @@ class Follower:
         """
         self._reactor = reactor
         self._request = request
-        self._writer: SocketWriter | None = None
-        self._keepalive: Keepalive | None = None
         self._comments: IDelayedCall | None = None
-        self._why: Ending | None = None
         self._over = False
         self._commented = commented
-        self._subscription: Subscription = attach(self)
+        super().__init__(attach)
 
     def begin(self) -> None:
         """
@@ -202,9 +198,9 @@ class Follower:
         request = self._request
         channel: Any = request.channel
         if channel is None:
-            self._gone()
+            self.gone()
             return
-        request.notifyFinish().addErrback(lambda _: self._gone())
+        request.notifyFinish().addErrback(lambda _: self.gone())
         request.write(b"")
         transport = channel.transport
         self._writer = SocketWriter(transport)
@@ -216,25 +212,13 @@ class Follower:
         request.registerProducer(self, True)
         self._subscription.resume()
 
-    # What the connection says.
-
-    def pauseProducing(self) -> None:
+    def gone(self) -> None:
         """
-        The transport has enough.
+        See L{Recipient.gone}.
         """
-        self._subscription.pause()
-
-    def resumeProducing(self) -> None:
-        """
-        The transport has sent all it had.
-        """
-        self._subscription.resume()
-
-    def stopProducing(self) -> None:
-        """
-        The transport is lost.
-        """
-        self._gone()
+        self._over = True
+        self._stop_comments()
+        super().gone()
 
     # What the console says.
 
@@ -245,14 +229,6 @@ class Follower:
         if self._writer is not None and not self._over:
             self._writer.hand(len(data))
             self._request.write(data)
-
-    def ending(self, why: Ending) -> None:
-        """
-        See L{IReader.ending}.
-        """
-        self._why = why
-        if self._keepalive is not None:
-            self._keepalive.linger()
 
     def ended(self) -> None:
         """
@@ -286,13 +262,3 @@ class Follower:
         if self._comments is not None:
             self._comments.cancel()
             self._comments = None
-
-    def _gone(self) -> None:
-        """
-        The client is gone.  May be repeated.
-        """
-        self._over = True
-        self._stop_comments()
-        self._subscription.detach()
-        if self._keepalive is not None:
-            self._keepalive.stop()
