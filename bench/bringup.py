@@ -35,6 +35,9 @@ PING_AIM = Aim(bound=50)
 IDLE_AIM = Aim(bound=0.05)
 """Percent of a core."""
 
+ATTACHING = 3.0
+"""Seconds until what a tracer does to processes, or a start, is over."""
+
 NONE_AIM = Aim(bound=0)
 
 
@@ -108,7 +111,7 @@ def _supervised(
         try:
             took = collector.wait(idle.count, PATIENCE) - began
             if last:
-                sleep(options.settle)
+                sleep(min(options.settle, ATTACHING))
                 _tell_idle_supervisor(report, process.pid, idle, min(options.idle, 10.0))
         finally:
             end(process, grace=60)
@@ -204,7 +207,7 @@ def _quiet(
         )
     )
     try:
-        calls = system_calls(ours, options.settle, options.trace, home)
+        calls = system_calls(ours, min(options.settle, ATTACHING), options.trace, home)
     except NotTraced as error:
         report.add(Row(what=f"{what}, system calls", who="smartmob", note=str(error)))
     else:
@@ -249,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--programs", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=4, help="connections that create")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--settle", type=float, default=3.0, metavar="SECONDS")
+    parser.add_argument("--settle", type=float, default=80.0, metavar="SECONDS")
     parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--trace", type=float, default=5.0, metavar="SECONDS")
     return parser

@@ -188,7 +188,7 @@ def _tell_told(report: Report, who: str, told: list[Told], lines: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lines", type=int, default=2_000_000, help="a round")
+    parser.add_argument("--lines", type=int, default=5_000_000, help="a round")
     return parser
 
 
