@@ -4,6 +4,7 @@ Tests of the unpacker, L{smartmob.source.unpack}, with archives that nobody thou
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -40,6 +41,17 @@ ENTRIES = st.one_of(
     st.builds(symlink, NAMES, NAMES),
     st.builds(hard_link, NAMES, NAMES),
 )
+
+
+def leads_to(path: str) -> str | None:
+    """
+    Where a path leads, also if nothing is there; C{None}: to itself, so nowhere.  Of
+    such a link C{realpath} alone would make one out of the folder.
+    """
+    try:
+        return os.path.realpath(path, strict=True)
+    except OSError as error:
+        return None if error.errno == errno.ELOOP else os.path.realpath(path)
 
 
 class AnyArchiveTests(SynchronousTestCase):
@@ -79,8 +91,9 @@ class AnyArchiveTests(SynchronousTestCase):
         root = os.path.realpath(target)
         for parent, folders, files in os.walk(target):
             for name in (*folders, *files):
-                real = os.path.realpath(os.path.join(parent, name))
-                self.assertEqual(os.path.commonpath((root, real)), root)
+                real = leads_to(os.path.join(parent, name))
+                if real is not None:
+                    self.assertEqual(os.path.commonpath((root, real)), root)
 
     @PATIENT
     @given(st.integers(0, 3000), st.integers(0, 255), st.sampled_from([tar, tgz, zipped]))
