@@ -5,8 +5,10 @@ Tests of L{smartmob.address}.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +125,10 @@ class UnixTests(TestCase):
     """
 
     def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir()
-        # The name of a socket is at most 107 bytes long: unix(7).
+        # The path of a socket is at most 107 bytes long (unix(7)), and trial's own
+        # folder is below the checkout, wherever that is.
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
         self.addCleanup(os.chdir, Path.cwd())
         os.chdir(self.folder)
 
