@@ -142,6 +142,42 @@ class HostTests(GateCase):
             )
 
 
+class TargetTests(GateCase):
+    """
+    Requests that name a whole URL.
+    """
+
+    def test_absolute(self) -> None:
+        """A target in absolute form is its path and query."""
+        for target, status in (
+            ("http://127.0.0.1:8080/ping", 200),
+            ("HTTP://127.0.0.1:8080", 200),
+            ("http://127.0.0.1:8080/list-processes?state=running&app=*", 200),
+            ("http://127.0.0.1:8080?x=1", 200),
+            ("http://127.0.0.1:8080/nowhere", 404),
+            ("ftp://127.0.0.1:8080/ping", 404),
+        ):
+            answer = self.wire().ask("GET", target, host="127.0.0.1:8080")
+            self.assertEqual(answer.status, status, target)
+
+    def test_body(self) -> None:
+        """It is the same for a request with a body."""
+        answer = self.wire().ask(
+            "POST", "http://127.0.0.1:8080/create-process", CREATE, host="127.0.0.1:8080"
+        )
+        self.assertEqual(answer.status, 201)
+        details = answer.json()["details"]
+        self.assertEqual(
+            details, f"http://127.0.0.1:8080/process-status/{answer.json()['slug']}"
+        )
+
+    def test_otherHost(self) -> None:
+        """A target whose host is not the Host is refused."""
+        wire = self.wire()
+        wire.request("GET", "http://localhost/ping", None, host="127.0.0.1:8080")
+        self.assertRefused(wire, 400, "bad-request")
+
+
 class OriginTests(GateCase):
     """
     Requests that pages make.
@@ -304,7 +340,6 @@ class MethodTests(GateCase):
             "/%ff",
             "/..",
             "list-processes",
-            "http://127.0.0.1/list-processes",
             "*",
         ):
             wire = self.wire()

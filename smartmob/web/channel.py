@@ -114,6 +114,7 @@ class Channel(http.HTTPChannel):
         self.persistent = self.checkPersistence(request, version)
         try:
             request.begin(self._command, self._path, version, self.length)
+            self._path = request.uri
         except Exception:
             self.refuse(request, Failure())
             return

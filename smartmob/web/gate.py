@@ -41,6 +41,7 @@ _ARCHIVE_TYPES = (
 """As browsers call the files that they send."""
 
 _UTF8 = (b"utf-8", b"utf8")
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 
 
 @frozen(kw_only=True)
@@ -211,6 +212,23 @@ def no_archive() -> Problem:
     """
     why = "is empty; it must be the bytes of an archive, as curl -T FILE sends them"
     return Problem("invalid-document", f"the body {why}", (FieldError("", why),))
+
+
+def origin_form(target: bytes, headers: Headers) -> bytes:
+    """
+    The path and query of a request's target, which may be a whole URL (RFC 9112,
+    section 3.2.2: a server has to accept that form).
+
+    @raise Problem: The URL's host is not the Host; to prefer one of them, as the RFC
+        would, is what smuggled requests count on.
+    """
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        return target
+    authority, rest = absolute.groups()
+    if any(host.lower() != authority.lower() for host in headers.getRawHeaders(b"host", [])):
+        raise Problem("bad-request", "the host of the request's target is not the Host")
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def too_large(most: int) -> Problem:

@@ -30,7 +30,7 @@ from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
 from smartmob.web.channel import Channel
-from smartmob.web.gate import Gate, Head, too_large
+from smartmob.web.gate import Gate, Head, origin_form, too_large
 from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
 from smartmob.web.routing import Match
 
@@ -58,7 +58,7 @@ class Request(server.Request):
 
     def begin(self, method: bytes, uri: bytes, version: bytes, length: int | None) -> None:
         """
-        The head is complete.
+        The head is complete.  What it asks for is C{uri} afterwards.
 
         @raise Problem: The request is not admitted.
         @raise Refusal: It is about what does not exist.
@@ -70,6 +70,8 @@ class Request(server.Request):
         self.request_id = request_id_of(self)
         self.setHeader(b"X-Request-Id", self.request_id.encode())
         self.setHeader(b"Date", http.datetimeToString())
+        self.uri = origin_form(uri, self.requestHeaders)
+        self.path = self.uri.partition(b"?")[0]
         self.match = site.gate.admit(
             Head(
                 method=method,
