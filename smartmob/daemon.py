@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from pathlib import Path
 from typing import NoReturn
 
 from attrs import frozen
@@ -70,23 +68,3 @@ def _wait(read: int, child: int) -> NoReturn:
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os._exit(code & 0xFF or 1)
-
-
-def write_pidfile(path: Path) -> None:
-    """
-    Say who the agent is.
-
-    @raise OSError: It can't be written.
-    """
-    path.write_text(f"{os.getpid()}\n", encoding="ascii")
-
-
-def remove_pidfile(path: Path) -> None:
-    """
-    The agent is about to end: take away its pidfile, if it is its own still.
-    """
-    try:
-        if path.read_text(encoding="ascii").strip() == str(os.getpid()):
-            path.unlink()
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"smartmob: can't remove {path}: {error}\n")

@@ -17,6 +17,7 @@ from twisted.python import usage
 from smartmob import daemon
 from smartmob.logs import observer
 from smartmob.options import Options, wrong
+from smartmob.pidlock import PidLock, Taken
 
 
 class AgentOptions(Options):
@@ -71,14 +72,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     lifecycle = tap.makeService(options)
     # Its lock comes first: what a second agent would write is the first one's.
     lifecycle.open_folder()
-    pidfile: Path | None = options["pidfile"]
+    pidfile = None if options["pidfile"] is None else PidLock(options["pidfile"], 0o644)
     out = None
     try:
         if terminal is not None:
             lifecycle.ready = terminal.let_go
             out = _private(options["state-dir"] / "agent.log")
         if pidfile is not None:
-            daemon.write_pidfile(pidfile)
+            pidfile.take()
+    except Taken as taken:
+        lifecycle.fail(f"{options['pidfile']} is the pidfile of pid {taken.pid}, which runs")
     except OSError as error:
         lifecycle.fail(f"can't write {error.filename}: {error.strerror}")
     globalLogBeginner.beginLoggingTo(
@@ -91,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reactor.run()
     finally:
         if pidfile is not None:
-            daemon.remove_pidfile(pidfile)
+            _remove(pidfile)
     sys.stdout.flush()
     return 1 if lifecycle.failed else os.EX_OK
 
@@ -109,6 +112,13 @@ def _fill_standard_descriptors() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _remove(pidfile: PidLock) -> None:
+    try:
+        pidfile.release(remove=True)
+    except OSError as error:
+        sys.stderr.write(f"smartmob: can't remove {pidfile.path}: {error.strerror}\n")
 
 
 def _private(path: Path) -> TextIO:

@@ -238,6 +238,21 @@ class DaemonTests(AgentTestCase):
         self.assertEqual(command.below(), [])
         self.assertFalse(pidfile.exists())
 
+    async def test_pidfile_taken(self) -> None:
+        """
+        The pidfile of an agent that runs is no other's; one that was left behind is.
+        """
+        pidfile = self.folder / "agent.pid"
+        pidfile.write_text("1\n")
+        agent, _ = await self.start("--pidfile", str(pidfile))
+        second = self.spawn(
+            *(program("smartmob-agent"), "--bind", "127.0.0.1:0"),
+            *("--pidfile", str(pidfile), "--state-dir", str(self.folder / "other")),
+        )
+        self.assertEqual(await second.exit(), 1)
+        self.assertIn(f"pid {agent.pid}", second.err.decode())
+        self.assertEqual(int(pidfile.read_text()), agent.pid)
+
     async def test_foreground_pidfile(self) -> None:
         """
         In the foreground a pidfile is written where one is asked for.
