@@ -9,8 +9,9 @@ from functools import partial
 from typing import Protocol
 
 from smartmob.events import Event, Events
+from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Format, compact, frame
-from smartmob.lines.readers import Budget, Ending, IReader, Subscription
+from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.topics import Topics
 
 

@@ -25,10 +25,11 @@ from smartmob.lines.app_encodings import (
     plain,
 )
 from smartmob.lines.bounds import Bounds
+from smartmob.lines.budget import TooManyReaders
 from smartmob.lines.console import Console, Wanted
 from smartmob.lines.consoles import Consoles
 from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES
-from smartmob.lines.readers import Ending, TooManyReaders
+from smartmob.lines.readers import Ending
 from smartmob.lines.ring import Chunk
 from smartmob.refusals import UnknownApp
 from tests.support.recording import Recorder

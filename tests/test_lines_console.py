@@ -14,6 +14,7 @@ from zope.interface.verify import verifyClass, verifyObject
 
 from smartmob.documents import LastExit, State
 from smartmob.lines.bounds import Bounds
+from smartmob.lines.budget import TooManyReaders
 from smartmob.lines.console import Console, Wanted
 from smartmob.lines.encodings import (
     JSON_FRAMES,
@@ -25,7 +26,7 @@ from smartmob.lines.encodings import (
     Encoding,
     JsonFrames,
 )
-from smartmob.lines.readers import Ending, IReader, TooManyReaders
+from smartmob.lines.readers import Ending, IReader
 from smartmob.lines.ring import Chunk
 from smartmob.web.attachment import Attachment
 from smartmob.web.logs import Follower

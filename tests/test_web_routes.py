@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.documents import CreateRequest
-from smartmob.lines.readers import TooManyReaders
+from smartmob.lines.budget import TooManyReaders
 from smartmob.refusals import Refusal
 from smartmob.web.openapi import OPERATIONS
 from smartmob.web.problems import CATALOGUE

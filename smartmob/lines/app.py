@@ -12,8 +12,9 @@ from attrs import frozen
 
 from smartmob.lines.app_encodings import AppEncoding
 from smartmob.lines.audience import Audience, of
+from smartmob.lines.budget import Budget
 from smartmob.lines.console import Console
-from smartmob.lines.readers import Budget, Ending, IReader, Subscription
+from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.ring import Chunk
 
 Key = tuple[AppEncoding, tuple[str, ...], frozenset[str]]

@@ -12,8 +12,9 @@ from attrs import frozen
 from smartmob.documents import LastExit, State
 from smartmob.lines.audience import Audience, give, tell
 from smartmob.lines.bounds import Bounds
+from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Encoding, timestamp
-from smartmob.lines.readers import Budget, Ending, IReader, Subscription
+from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.ring import Chunk, Ring, split
 from smartmob.lines.splitter import Block, Splitter, valid
 

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from smartmob.documents import State
 from smartmob.lines.app import AppConsole
 from smartmob.lines.bounds import Bounds
+from smartmob.lines.budget import Budget
 from smartmob.lines.console import Console
-from smartmob.lines.readers import Budget
 from smartmob.refusals import UnknownApp
 
 

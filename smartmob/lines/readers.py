@@ -13,13 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
-from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from smartmob.lines.bounds import MIB, Bounds
+from smartmob.lines.bounds import MIB
+from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Format
-from smartmob.refusals import Refusal
-from smartmob.waiting import Waiters
 
 BATCH = 128 * 1024
 """So much of a queue is written at once, about: Twisted sends no more at a time."""
@@ -33,12 +31,6 @@ class Ending(Enum):
     DELETED = "process deleted"
     SHUT = "agent ends"
     TOO_SLOW = "too slow"
-
-
-class TooManyReaders(Refusal):
-    """The agent has as many readers of lines as it may have."""
-
-    code = "out-of-descriptors"
 
 
 class IReader(Interface):
@@ -178,6 +170,7 @@ class Subscription:
         elif self._phase is _Phase.LIVE:
             if self.queued + len(data) <= self._limit:
                 self._push(data, count, node)
+                self._budget.enforce()
             elif self.encoding.told:
                 self._phase = _Phase.SKIPS
                 self._miss(count, node)
@@ -195,16 +188,16 @@ class Subscription:
                 self.end(Ending.TOO_SLOW)
             else:
                 if node in self._missed:
-                    self.note(self._missed.pop(node), node)
+                    self._push(self._dropped(self._missed.pop(node), node), 0, node)
                 self._push(data, 0, node)
+                self._budget.enforce()
 
     def note(self, missed: int, node: str = "") -> None:
         """
         That lines are missing here.
         """
-        whose = {"node": node} if node else {}
-        event = self.encoding.event({"event": "dropped", **whose, "missed": missed})
-        self._push(event, 0, node)
+        self._push(self._dropped(missed, node), 0, node)
+        self._budget.enforce()
 
     def end(self, why: Ending) -> None:
         """
@@ -223,10 +216,11 @@ class Subscription:
 
     def shed(self, size: int) -> None:
         """
-        Take back the newest queued lines, so many bytes or more of them, since
-        all readers together have too much.  Events stay.
+        Drop the newest queued lines, so many bytes or more of them, since all readers
+        together have too much.  Events stay, and where lines were dropped before one
+        it is told there.
         """
-        events: deque[tuple[bytes, int, str]] = deque()
+        later: deque[tuple[bytes, int, str]] = deque()
         missed: dict[str, int] = {}
         while self._queue and size > 0:
             data, count, node = self._queue.pop()
@@ -236,16 +230,13 @@ class Subscription:
                 size -= len(data)
                 missed[node] = missed.get(node, 0) + count
             else:
-                events.appendleft((data, count, node))
+                self._dropped_before(later, missed)
+                later.appendleft((data, count, node))
         if not self.encoding.told:
             self.end(Ending.TOO_SLOW)
             return
-        for node, count in missed.items():
-            if events or self._phase is _Phase.ENDS:
-                self.note(count, node)
-            else:
-                self._miss(count, node)
-        self._queue.extend(events)
+        self._dropped_before(later, missed)
+        self._queue.extend(later)
         if self._phase is _Phase.LIVE:
             self._phase = _Phase.SKIPS
 
@@ -286,6 +277,27 @@ class Subscription:
         self.queued += len(data)
         self._budget.more(len(data))
 
+    def _dropped(self, missed: int, node: str) -> bytes:
+        whose = {"node": node} if node else {}
+        return self.encoding.event({"event": "dropped", **whose, "missed": missed})
+
+    def _dropped_before(
+        self, later: deque[tuple[bytes, int, str]], missed: dict[str, int]
+    ) -> None:
+        """
+        Lines were dropped that came before what is C{later}: tell it there.  What was
+        the newest of all is told with what is missed from now on.
+        """
+        for node, count in missed.items():
+            if later or self._phase is _Phase.ENDS:
+                event = self._dropped(count, node)
+                later.appendleft((event, 0, node))
+                self.queued += len(event)
+                self._budget.more(len(event))
+            else:
+                self._miss(count, node)
+        missed.clear()
+
     def _miss(self, count: int, node: str) -> None:
         self._missed[node] = self._missed.get(node, 0) + count
 
@@ -295,7 +307,7 @@ class Subscription:
         """
         while self._missed:
             node, missed = self._missed.popitem()
-            self.note(missed, node)
+            self._push(self._dropped(missed, node), 0, node)
 
     def _leave(self) -> None:
         left, self._left = self._left, _nobody
@@ -306,78 +318,3 @@ def _nobody(subscription: Subscription) -> None:
     """
     Whom a subscription that has left tells nothing.
     """
-
-
-class Budget:
-    """
-    What all readers together may have queued, and how many they may be.
-
-    @ivar queued: Bytes that wait for them.
-    """
-
-    def __init__(self, bounds: Bounds) -> None:
-        self.bounds = bounds
-        self.queued = 0
-        self._members: set[Subscription] = set()
-        self._own: set[Subscription] = set()
-        self._gone = Waiters()
-
-    def __len__(self) -> int:
-        """
-        How many clients there are.
-        """
-        return len(self._members) - len(self._own)
-
-    def add(self, member: Subscription, own: bool) -> None:
-        """
-        @param own: It is a part of the agent, and takes no client's place.
-        @raise TooManyReaders: There are as many clients as there may be.
-        """
-        if own:
-            self._own.add(member)
-        elif len(self) >= self.bounds.readers:
-            raise TooManyReaders(f"there are {len(self)} readers, and room for no more")
-        self._members.add(member)
-
-    def remove(self, member: Subscription) -> None:
-        """
-        It is gone, and nothing waits for it.
-        """
-        self._members.discard(member)
-        self._own.discard(member)
-        if not self._members:
-            self._gone.fire()
-
-    def when_empty(self) -> Deferred[None]:
-        """
-        Fires when everything that was queued for anybody has been written, or its
-        reader is gone.
-        """
-        gone = self._gone.wait()
-        if not self._members:
-            self._gone.fire()
-        return gone
-
-    def more(self, size: int) -> None:
-        """
-        So much was queued: where that is too much for all together, those
-        with most have to give back, and a little more than that, so that it does
-        not have to be done again for the next line.
-        """
-        self.queued += size
-        while self.queued > self.bounds.queues_in_all:
-            largest = max(self._members, key=_size)
-            before = self.queued
-            largest.shed(before - self.bounds.queues_in_all * 63 // 64)
-            if self.queued >= before:
-                break
-
-    def less(self, size: int) -> None:
-        """
-        So much less waits.
-        """
-        self.queued -= size
-
-
-def _size(member: Subscription) -> int:
-    return member.queued

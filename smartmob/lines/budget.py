@@ -1,0 +1,116 @@
+"""
+What all readers of lines together may have queued, and how many they may be.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from smartmob.lines.bounds import Bounds
+from smartmob.refusals import Refusal
+from smartmob.waiting import Waiters
+
+
+class TooManyReaders(Refusal):
+    """The agent has as many readers of lines as it may have."""
+
+    code = "out-of-descriptors"
+
+
+class Member(Protocol):
+    """
+    A reader, as the budget sees it.
+    """
+
+    @property
+    def queued(self) -> int:
+        """
+        Bytes that wait for it.
+        """
+
+    def shed(self, size: int) -> None:
+        """
+        Give so many of them back.
+        """
+
+
+class Budget:
+    """
+    What all readers together may have queued, and how many they may be.
+
+    @ivar queued: Bytes that wait for them.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.queued = 0
+        self._members: set[Member] = set()
+        self._own: set[Member] = set()
+        self._gone = Waiters()
+
+    def __len__(self) -> int:
+        """
+        How many clients there are.
+        """
+        return len(self._members) - len(self._own)
+
+    def add(self, member: Member, own: bool) -> None:
+        """
+        @param own: It is a part of the agent, and takes no client's place.
+        @raise TooManyReaders: There are as many clients as there may be.
+        """
+        if own:
+            self._own.add(member)
+        elif len(self) >= self.bounds.readers:
+            raise TooManyReaders(f"there are {len(self)} readers, and room for no more")
+        self._members.add(member)
+
+    def remove(self, member: Member) -> None:
+        """
+        It is gone, and nothing waits for it.
+        """
+        self._members.discard(member)
+        self._own.discard(member)
+        if not self._members:
+            self._gone.fire()
+
+    def when_empty(self) -> Deferred[None]:
+        """
+        Fires when everything that was queued for anybody has been written, or its
+        reader is gone.
+        """
+        gone = self._gone.wait()
+        if not self._members:
+            self._gone.fire()
+        return gone
+
+    def more(self, size: int) -> None:
+        """
+        So much was queued.
+        """
+        self.queued += size
+
+    def enforce(self) -> None:
+        """
+        Where too much is queued for all together, those with most have to give back,
+        and a little more than that, so that it does not have to be done again for the
+        next line.  Not in the midst of a change to a queue.
+        """
+        while self.queued > self.bounds.queues_in_all:
+            largest = max(self._members, key=_queued)
+            before = self.queued
+            largest.shed(before - self.bounds.queues_in_all * 63 // 64)
+            if self.queued >= before:
+                break
+
+    def less(self, size: int) -> None:
+        """
+        So much less waits.
+        """
+        self.queued -= size
+
+
+def _queued(member: Member) -> int:
+    return member.queued
