@@ -4,7 +4,7 @@ The fake agent of the web tests behaves as the real one, where the web looks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,11 +17,9 @@ from smartmob.refusals import SlugInUse, UnknownApp, UnknownProcess
 from smartmob.web.render import process_document
 from tests.support.agents import FakeAgent
 from tests.support.launching import FakeLauncher
-from tests.test_web_verbs import FakeSources
+from tests.support.releasing import FakeSources
 
 if TYPE_CHECKING:
-    from smartmob.source.sources import Sources
-
     Case = SynchronousTestCase
 else:
     Case = object  # trial would run the tests of a mixin that is a test case
@@ -93,7 +91,7 @@ class RealAgentTests(AgentMixin, SynchronousTestCase):
             clock,
             FakeLauncher(clock),
             Consoles(epoch="test", now=clock.seconds),
-            cast("Sources", FakeSources()),
+            FakeSources().real,
             ports=Ports(lambda first, last: first, usable=lambda port: True),
             random=lambda: 0.5,
             wall=clock.seconds,

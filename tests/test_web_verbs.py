@@ -5,12 +5,8 @@ over programs and sources in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,9 +18,10 @@ from smartmob.source.errors import SourceRefused
 from smartmob.web.root import make_site
 from tests.support.httpwire import Answer, Wire
 from tests.support.launching import FakeLauncher, FakeProgram
+from tests.support.releasing import FakeSources
 
 if TYPE_CHECKING:
-    from smartmob.source.sources import Sources
+    pass
 
 SLUG = "myapp.web.0"
 CREATE = {
@@ -33,50 +30,6 @@ CREATE = {
     "process_type": "web",
     "source_url": "http://127.0.0.1/a.tar.gz",
 }
-
-
-@frozen
-class FakeRelease:
-    """
-    An unpacked source that is not there.
-    """
-
-    app: str
-    sha256: str = "0" * 64
-    path: Path = Path("/nowhere")
-    procfile: bytes = b"web: ./web --port $PORT"
-    dotenv: bytes | None = None
-
-    def folder(self, cwd: str | None) -> str:
-        """Anything."""
-        return "/nowhere"
-
-
-@define(eq=False)
-class FakeSources:
-    """
-    Sources that come when a test says so.
-    """
-
-    waiting: list[Deferred[FakeRelease]] = field(factory=list)
-
-    def release(
-        self,
-        app: str,
-        slug: str,
-        url: str,
-        sha256: str | None,
-        request_id: str,
-        progress: Callable[[State], None],
-    ) -> Deferred[FakeRelease]:
-        """Wait for the test."""
-        progress(State.DOWNLOADING)
-        self.waiting.append(Deferred())
-        return self.waiting[-1]
-
-    def drop(self, release: FakeRelease, slug: str) -> Deferred[None]:
-        """At once."""
-        return succeed(None)
 
 
 class VerbTableTests(SynchronousTestCase):
@@ -92,7 +45,7 @@ class VerbTableTests(SynchronousTestCase):
             self.clock,
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds),
-            cast("Sources", self.sources),
+            self.sources.real,
             ports=Ports(lambda first, last: first, usable=lambda port: True),
             random=lambda: 0.5,
             wall=self.clock.seconds,
@@ -124,7 +77,7 @@ class VerbTableTests(SynchronousTestCase):
             case State.FAILED:
                 self.sources.waiting[-1].errback(SourceRefused("not an archive"))
             case _:
-                self.sources.waiting[-1].callback(FakeRelease("myapp"))
+                self.sources.waiting[-1].callback(self.sources.made())
         match state:
             case State.RUNNING | State.STOPPING | State.STOPPED:
                 self.program.execute()

@@ -24,7 +24,8 @@ class FakeSources:
     Sources that give everybody the same release, when the test says so.
 
     @ivar asked: The URL and request id of each call.
-    @ivar under_way: What the next caller gets.
+    @ivar waiting: What callers wait for, the latest last.
+    @ivar under_way: What the next callers wait for, if not something of their own.
     @ivar dropped: The slugs that use theirs no longer.
     @ivar at_once: Nobody has to wait.
     """
@@ -33,7 +34,8 @@ class FakeSources:
     dotenv: bytes | None = None
     at_once: bool = False
     asked: list[tuple[str, str]] = field(factory=list)
-    under_way: Deferred[Release] = field(factory=Deferred)
+    waiting: list[Deferred[Release]] = field(factory=list)
+    under_way: Deferred[Release] | None = None
     dropped: list[str] = field(factory=list)
 
     @property
@@ -73,7 +75,8 @@ class FakeSources:
         self.asked.append((url, request_id))
         if self.at_once:
             return succeed(self.made())
-        return self.under_way
+        self.waiting.append(Deferred() if self.under_way is None else self.under_way)
+        return self.waiting[-1]
 
     def drop(self, release: Release, slug: str) -> Deferred[None]:
         """
