@@ -21,13 +21,16 @@ from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
 from smartmob.app import App
-from smartmob.documents import CreateRequest, State
+from smartmob.configured_recipe import ConfiguredRecipe
+from smartmob.documents import CreateRequest, Definition, State
+from smartmob.environment import inheritable
 from smartmob.events import Events, Topic
 from smartmob.feed import Feed
 from smartmob.launch.interfaces import ILauncher
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.process import Process
+from smartmob.recipe import Recipe
 from smartmob.refusals import (
     SlugInUse,
     Stopping,
@@ -40,7 +43,8 @@ from smartmob.scaling import Step
 from smartmob.source.archives import sha256_of
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
-from smartmob.source_recipe import SourceRecipe, inheritable
+from smartmob.source_recipe import SourceRecipe
+from smartmob.templates import Configured
 from smartmob.waiting import all_of
 
 _log = Logger()
@@ -111,46 +115,58 @@ class Agent(Service):
         @raise Refusal: L{Stopping}, L{SlugInUse}, L{TooManyProcesses}, L{NoPort},
             L{OutOfDescriptors}; nothing of it exists then.
         """
+        process = self._add(request, request_id)
+        process.start()
+        return process
+
+    def _add(self, definition: Definition, request_id: str) -> Process:
         self._check_room(1)
-        slug = request.slug
+        slug, app = definition.slug, definition.app
         if slug in self._processes:
             raise SlugInUse(
                 f"there is a process {slug!r}; delete it first, or use another node"
             )
         port = self.ports.take()
-        recipe = SourceRecipe(request, self.sources, self.inherited, port, request_id)
 
         def forgotten() -> None:
             del self._processes[slug]
             _log.info("{slug} deleted", slug=slug)
             self.ports.give_back(port)
-            app = self._apps[request.app]
-            del app.processes[slug]
-            if not app.processes:
-                del self._apps[request.app]
+            present = self._apps[app]
+            del present.processes[slug]
+            if not present.processes:
+                del self._apps[app]
 
         process = Process(
-            request=request,
-            recipe=recipe,
+            definition=definition,
+            recipe=self._recipe(definition, port, request_id),
             launcher=self.launcher,
             console=self.consoles.open(slug, State.PENDING),
-            policy=self._policy(request),
+            policy=self._policy(definition),
             clock=self.clock,
             wall=self.wall,
             monotonic=self.monotonic,
             random=self.random,
-            emit=partial(self.events.publish, request),
+            emit=partial(self.events.publish, definition),
             forgotten=forgotten,
             created_at=self.wall(),
             port=port,
         )
         self._processes[slug] = process
-        self._apps.setdefault(request.app, App()).add(process)
+        self._apps.setdefault(app, App()).add(process)
         _log.info("{slug} created", slug=slug)
-        self.events.publish(request, Topic.CREATE)
+        self.events.publish(definition, Topic.CREATE)
         self.watch(process)
-        process.start()
         return process
+
+    def _recipe(self, definition: Definition, port: int, request_id: str) -> Recipe:
+        match definition:
+            case CreateRequest():
+                return SourceRecipe(definition, self.sources, self.inherited, port, request_id)
+            case Configured():
+                return ConfiguredRecipe(definition, self.inherited, port)
+            case _:
+                raise TypeError(f"nobody knows how to run {definition!r}")
 
     def receive(self, length: int | None, sender: Sender) -> Upload:
         """
@@ -195,8 +211,8 @@ class Agent(Service):
         self._check_room(sum(change.more for change in changes))
         surplus = [process for change in changes for process in change.surplus]
         for change in changes:
-            for request in change.requests():
-                self.create(request, request_id)
+            for definition in change.definitions():
+                self._add(definition, request_id).start()
             if change.more or change.surplus:
                 self.events.publish(change.model, Topic.UPDATE)
         return all_of(process.delete() for process in surplus)
@@ -254,13 +270,18 @@ class Agent(Service):
         self.ports.check(more)
 
     def _archives_in_use(self) -> set[str]:
-        named = (sha256_of(process.request.source_url) for process in self.processes())
+        requests = (process.definition for process in self.processes())
+        named = (
+            sha256_of(request.source_url)
+            for request in requests
+            if isinstance(request, CreateRequest)
+        )
         return {sha256 for sha256 in named if sha256 is not None}
 
-    def _policy(self, request: CreateRequest) -> Policy:
-        if request.flapping is None:
+    def _policy(self, definition: Definition) -> Policy:
+        if definition.flapping is None:
             return Backoff(self.random)
-        return FlappingGuard(request.flapping)
+        return FlappingGuard(definition.flapping)
 
 
 def _too_late(failure: Failure) -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from smartmob.documents import CreateRequest
+from smartmob.documents import Definition
 from smartmob.process import Process
 
 REMEMBERED = 64
-"""Process types of an app whose last request is remembered: the latest ones."""
+"""Process types of an app of which the last is remembered: the latest ones."""
 
 
 @define(eq=False)
@@ -19,20 +19,20 @@ class App:
     An app, from its first process to its last.
 
     @ivar processes: By slug, oldest first.
-    @ivar requests: The last request of each process type, so that scaling to 0 can
+    @ivar models: What the last process of each type was like, so that scaling to 0 can
         be undone.
     """
 
     processes: dict[str, Process] = field(factory=dict)
-    requests: dict[str, CreateRequest] = field(factory=dict)
+    models: dict[str, Definition] = field(factory=dict)
 
     def add(self, process: Process) -> None:
         """
         A process was created.
         """
-        request = process.request
-        self.processes[request.slug] = process
-        self.requests.pop(request.process_type, None)
-        self.requests[request.process_type] = request
-        if len(self.requests) > REMEMBERED:
-            del self.requests[next(iter(self.requests))]
+        model = process.definition
+        self.processes[model.slug] = process
+        self.models.pop(model.process_type, None)
+        self.models[model.process_type] = model
+        if len(self.models) > REMEMBERED:
+            del self.models[next(iter(self.models))]

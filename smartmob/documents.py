@@ -87,13 +87,12 @@ class Limits:
 
 
 @frozen(kw_only=True)
-class CreateRequest:
+class Definition:
     """
-    What a client asks to be run.
+    What is to be run and how it is kept, wherever that was said.
 
     @ivar stop_signal: A signal number.
     @ivar graceful_timeout: Seconds between C{stop_signal} and KILL.
-    @ivar cwd: Relative to the release; no part of it is C{..}.
     @ivar umask: The file mode creation mask, as umask(2) takes it.
     @ivar nice: Added to the niceness, as nice(2) takes it.
     """
@@ -101,10 +100,7 @@ class CreateRequest:
     app: Annotated[str, checks.app]
     node: Annotated[str, checks.node]
     process_type: Annotated[str, checks.process_type]
-    source_url: Annotated[str, checks.source_url] = field(repr=False)
     env: Annotated[Mapping[str, str], checks.env] = field(factory=dict, repr=False)
-    source_sha256: Annotated[str, checks.sha256] | None = None
-    cwd: Annotated[str, checks.cwd] | None = None
     stop_signal: Annotated[int, checks.signal_number] = 15
     graceful_timeout: Annotated[float, checks.seconds(3600)] = 10.0
     flapping: Flapping | None = None
@@ -123,6 +119,19 @@ class CreateRequest:
         The unique name of the process: an app has no dot, so this is one to one.
         """
         return f"{self.app}.{self.node}"
+
+
+@frozen(kw_only=True)
+class CreateRequest(Definition):
+    """
+    What a client asks to be run.
+
+    @ivar cwd: Relative to the release; no part of it is C{..}.
+    """
+
+    source_url: Annotated[str, checks.source_url] = field(repr=False)
+    source_sha256: Annotated[str, checks.sha256] | None = None
+    cwd: Annotated[str, checks.cwd] | None = None
 
 
 @frozen

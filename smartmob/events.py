@@ -14,7 +14,7 @@ from time import time
 from attrs import frozen
 from twisted.logger import Logger
 
-from smartmob.documents import CreateRequest
+from smartmob.documents import Definition
 from smartmob.lines.encodings import timestamp
 from smartmob.topics import Topics
 
@@ -167,19 +167,19 @@ class Events:
         # through.  Those who want the same are asked once.
         self._listeners: dict[Topics, tuple[Listener, ...]] = {}
 
-    def publish(self, request: CreateRequest, topic: Topic, about: About = NOTHING) -> None:
+    def publish(self, whose: Definition, topic: Topic, about: About = NOTHING) -> None:
         """
-        Something happened to the process of this request.
+        Something happened to the process that is defined so.
         """
         event = Event(
             id=self.next_id,
             time=self._now(),
             topic=topic,
             # No more of it, since it knows secrets.
-            app=request.app,
-            node=request.node,
-            process_type=request.process_type,
-            slug=request.slug,
+            app=whose.app,
+            node=whose.node,
+            process_type=whose.process_type,
+            slug=whose.slug,
             about=about,
         )
         self.next_id += 1

@@ -36,15 +36,8 @@ class Process(Supervised):
 
     def __attrs_post_init__(self) -> None:
         self._machine = supervise(self)
-        if self.request.output is Output.BLOCK:
+        if self.definition.output is Output.BLOCK:
             self.console.on_blocked = self._wait_for_readers
-
-    @property
-    def slug(self) -> str:
-        """
-        Its unique name.
-        """
-        return self.request.slug
 
     @property
     def blocked(self) -> bool:
@@ -58,7 +51,7 @@ class Process(Supervised):
         """
         Whether its program gets a pipe as standard input.
         """
-        return self.request.redirect_input
+        return self.definition.redirect_input
 
     def start(self) -> None:
         """

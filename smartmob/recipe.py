@@ -12,9 +12,6 @@ from twisted.internet.defer import Deferred
 from smartmob.documents import State
 from smartmob.launch.interfaces import Command
 
-STREAMS = ("stdout", "stderr")
-"""What the descriptors 1 and 2 are called."""
-
 
 class Recipe(Protocol):
     """
@@ -24,8 +21,17 @@ class Recipe(Protocol):
     @ivar types: The process types that its source has, once they are known.
     """
 
-    streams: tuple[str | None, str | None]
-    types: tuple[str, ...] | None
+    @property
+    def streams(self) -> tuple[str | None, str | None]:
+        """
+        See the class.
+        """
+
+    @property
+    def types(self) -> tuple[str, ...] | None:
+        """
+        See the class.
+        """
 
     def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
         """

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from smartmob.app import App
 from smartmob.checks import APP
 from smartmob.converter import InvalidDocument, shown
-from smartmob.documents import CreateRequest
+from smartmob.documents import Definition
 from smartmob.process import Process
 
 MOST = 99_999
@@ -85,12 +85,12 @@ class Change:
     """
 
     process_type: str
-    model: CreateRequest
+    model: Definition
     more: int
     taken: Collection[int]
     surplus: Sequence[Process]
 
-    def requests(self) -> Iterable[CreateRequest]:
+    def definitions(self) -> Iterable[Definition]:
         """
         For those that are to be created, with the lowest free numbers.
         """
@@ -121,16 +121,16 @@ def _change(app: App, process_type: str, step: Step) -> Change:
     numbered = [
         (number, process)
         for process in app.processes.values()
-        if (number := instance(process.request.node, process_type)) is not None
+        if (number := instance(process.definition.node, process_type)) is not None
     ]
     # What is being deleted has its name still, but is none of them any more.
     present = [(number, process) for number, process in numbered if not process.doomed]
     difference = step.target(len(present)) - len(present)
     highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
     if present:
-        model = present[-1][1].request
+        model = present[-1][1].definition
     else:
-        model = app.requests.get(process_type) or _of_another_type(app, process_type)
+        model = app.models.get(process_type) or _of_another_type(app, process_type)
     return Change(
         process_type=process_type,
         model=model,
@@ -140,12 +140,12 @@ def _change(app: App, process_type: str, step: Step) -> Change:
     )
 
 
-def _of_another_type(app: App, process_type: str) -> CreateRequest:
+def _of_another_type(app: App, process_type: str) -> Definition:
     newest = next(reversed(app.processes.values()))
     known = newest.recipe.types
     if known is not None and process_type not in known:
         raise UnknownType(f"the Procfile has no such process type; it has {', '.join(known)}")
-    return evolve(newest.request, process_type=process_type)
+    return evolve(newest.definition, process_type=process_type)
 
 
 class UnknownType(Exception):

@@ -5,42 +5,20 @@ The recipe of a created process: an archive, its Procfile, and what was asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smartmob import dotenv, procfile
-from smartmob.documents import CreateRequest, Limits, State
+from smartmob.documents import CreateRequest, State
+from smartmob.environment import own
 from smartmob.launch.interfaces import Command
-from smartmob.recipe import STREAMS
+from smartmob.rlimits import rlimits
 from smartmob.source.errors import SourceRefused
 from smartmob.source.sources import Release, Sources
+from smartmob.templates import STREAMS
 from smartmob.waiting import Waiters
-
-PRIVATE = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_*",
-    "LISTEN_*",
-    "CREDENTIALS_DIRECTORY",
-    "STATE_DIRECTORY",
-    "RUNTIME_DIRECTORY",
-    "INVOCATION_ID",
-    "JOURNAL_STREAM",
-    "MAINPID",
-    "SMARTMOB_*",
-)
-"""Globs of what is the agent's own business with its service manager."""
-
-_RLIMITS = {
-    "memory_bytes": "RLIMIT_AS",
-    "processes": "RLIMIT_NPROC",
-    "open_files": "RLIMIT_NOFILE",
-    "file_bytes": "RLIMIT_FSIZE",
-    "core_bytes": "RLIMIT_CORE",
-    "cpu_seconds": "RLIMIT_CPU",
-}
 
 
 @define(eq=False)
@@ -127,7 +105,7 @@ class SourceRecipe:
             env={
                 **self.inherited,
                 **settings,
-                **self._own(),
+                **own(request, self.port),
                 **entry.env,
                 **request.env,
             },
@@ -155,37 +133,3 @@ class SourceRecipe:
             raise SourceRefused(
                 f"the Procfile has no process type {wanted!r}; it has {known}"
             ) from None
-
-    def _own(self) -> dict[str, str]:
-        request = self.request
-        return {
-            "PORT": str(self.port),
-            "PS": request.node,
-            "DYNO": request.node,
-            "SMARTMOB_APP": request.app,
-            "SMARTMOB_NODE": request.node,
-            "SMARTMOB_SLUG": request.slug,
-        }
-
-
-def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:
-    """
-    The limits by their names in setrlimit(2), soft and hard alike.
-    """
-    given = {name: getattr(limits, field) for field, name in _RLIMITS.items()}
-    return {name: (value, value) for name, value in given.items() if value is not None}
-
-
-def inheritable(environ: Mapping[bytes, bytes]) -> dict[str, str]:
-    """
-    What programs may see of the agent's own environment, byte for byte.
-    """
-    decoded = {
-        name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
-        for name, value in environ.items()
-    }
-    return {
-        name: value
-        for name, value in decoded.items()
-        if not any(fnmatchcase(name, pattern) for pattern in PRIVATE)
-    }

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from smartmob.documents import CreateRequest, LastExit, Restart, State
+from smartmob.documents import Definition, LastExit, Restart, State
 from smartmob.events import NOTHING, About, Emit, Topic
 from smartmob.launch.interfaces import Command, ILauncher, IProgram
 from smartmob.lines.console import Console
@@ -44,7 +44,7 @@ class Supervised:
     @ivar deleted: Fires when nothing is left.
     """
 
-    request: CreateRequest
+    definition: Definition
     recipe: Recipe
     launcher: ILauncher
     console: Console
@@ -78,6 +78,13 @@ class Supervised:
     gone: Waiters = field(factory=Waiters)
     deleted: Waiters = field(factory=Waiters)
 
+    @property
+    def slug(self) -> str:
+        """
+        Its unique name.
+        """
+        return self.definition.slug
+
     def show(self, state: State, reason: str | None = None, at_once: bool = False) -> None:
         """
         Tell everybody where the process stands.
@@ -91,12 +98,12 @@ class Supervised:
         self.state, self.reason = state, reason
         self.console.state(state, reason)
         if reason is None:
-            _log.info("{slug} {state}", slug=self.request.slug, state=state.value)
+            _log.info("{slug} {state}", slug=self.slug, state=state.value)
         else:
             _log.emit(
                 LogLevel.info if at_once else LogLevel.warn,
                 "{slug} {state}: {reason}",
-                slug=self.request.slug,
+                slug=self.slug,
                 state=state.value,
                 reason=reason,
             )
@@ -158,7 +165,7 @@ class Supervised:
         self.started_at = self.wall()
         self.version += 1
         self.console.started(self.pid or 0)
-        _log.info("{slug} started, pid {pid}", slug=self.request.slug, pid=self.pid)
+        _log.info("{slug} started, pid {pid}", slug=self.slug, pid=self.pid)
         self.emit(Topic.SPAWN, About(pid=self.pid))
 
     def asked_to_end(self) -> None:
@@ -212,7 +219,7 @@ class Supervised:
         self.console.exited(self.last_exit, pid)
         _log.info(
             "{slug} {ending} after {ran:.3f} s",
-            slug=self.request.slug,
+            slug=self.slug,
             ending=str(leader),
             ran=ran,
         )
@@ -255,7 +262,7 @@ class Supervised:
         all is well.
         """
         assert self.last_exit is not None
-        wanted = self.request.restart
+        wanted = self.definition.restart
         if wanted is not Restart.ALWAYS and self.last_exit.code == 0:
             return None
         if wanted is Restart.NEVER:

@@ -64,7 +64,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
 
         work = core.recipe.prepare(core.show)
         work.addCallbacks(come, failed)
-        work.addErrback(lambda f: _log.failure("supervising {slug}", f, slug=core.request.slug))
+        work.addErrback(lambda f: _log.failure("supervising {slug}", f, slug=core.slug))
         return abandon
 
     def wait(k: Supervision, core: Supervised, delay: float, reason: str) -> Cancel:
@@ -132,7 +132,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
         work = core.recipe.discard()
         # What could not be removed was logged where it was tried: the process
         # goes all the same, since its name must become free.
-        work.addErrback(lambda f: _log.failure("discarding {slug}", f, slug=core.request.slug))
+        work.addErrback(lambda f: _log.failure("discarding {slug}", f, slug=core.slug))
         work.addCallback(lambda _: k._discarded())
 
     # From nothing to a command.
@@ -156,7 +156,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
             case SourceRefused() as error:
                 k._go_fail(error.reason)
             case _:
-                _log.failure("preparing {slug}", failure, slug=core.request.slug)
+                _log.failure("preparing {slug}", failure, slug=core.slug)
                 k._go_fail("the agent failed to prepare it; its log says why")
 
     sourcing.upon(Supervision.start, nodata=True).loop().returns(None)
@@ -355,7 +355,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
     @deleted.upon(Supervision.start).loop()
     @deleted.upon(Supervision.restart).loop()
     def refuse(k: Supervision, core: Supervised) -> None:
-        raise UnknownProcess(f"{core.request.slug} is being deleted")
+        raise UnknownProcess(f"{core.slug} is being deleted")
 
     for over in (deleting, discarding, deleted):
         over.upon(Supervision.delete).loop()(lambda *_: None)

@@ -112,7 +112,7 @@ class AgentTests(SynchronousTestCase):
         self.assertNoResult(deleted)
         second.fail("stopped", 126)
         self.failureResultOf(deleted, TreeLeft)
-        self.assertEqual([p.request.node for p in self.agent.processes()], ["web.0"])
+        self.assertEqual([p.definition.node for p in self.agent.processes()], ["web.0"])
 
     def test_flapping(self) -> None:
         """A process with a flapping rule is restarted by that."""

@@ -76,15 +76,15 @@ class ScaleTests(SynchronousTestCase):
         What there is.
         """
         self.clock.advance(0)
-        return [process.request.node for process in self.agent.processes()]
+        return [process.definition.node for process in self.agent.processes()]
 
     def test_more(self) -> None:
         """New ones take the lowest free numbers, and are as the newest of their type."""
         self.agent.create(evolve(REQUEST, node="web.2", env={"NEW": "1"}), "id")
         self.successResultOf(self.scale(web="+2"))
         self.assertEqual(self.nodes(), ["web.0", "web.2", "web.1", "web.3"])
-        self.assertEqual(self.agent.process("myapp.web.1").request.env, {"NEW": "1"})
-        self.assertEqual({p.request.process_type for p in self.agent.processes()}, {"web"})
+        self.assertEqual(self.agent.process("myapp.web.1").definition.env, {"NEW": "1"})
+        self.assertEqual({p.definition.process_type for p in self.agent.processes()}, {"web"})
 
     def test_less(self) -> None:
         """Surplus ones go from the highest; the answer comes when they are gone."""
@@ -115,7 +115,7 @@ class ScaleTests(SynchronousTestCase):
         self.assertEqual(self.nodes(), ["clock.0"])
         self.scale(web=1)
         self.assertEqual(self.nodes(), ["clock.0", "web.0"])
-        self.assertEqual(self.agent.process("myapp.web.0").request.env, {"A": "1"})
+        self.assertEqual(self.agent.process("myapp.web.0").definition.env, {"A": "1"})
 
     def test_lastOne(self) -> None:
         """With the app's last process all is forgotten."""
@@ -127,7 +127,7 @@ class ScaleTests(SynchronousTestCase):
         """A type that has no process is as the app's newest, with the type exchanged."""
         self.scale(clock=2)
         self.assertEqual(self.nodes(), ["web.0", "clock.0", "clock.1"])
-        self.assertEqual(self.agent.process("myapp.clock.1").request.process_type, "clock")
+        self.assertEqual(self.agent.process("myapp.clock.1").definition.process_type, "clock")
 
     def test_unknownType(self) -> None:
         """A type that the Procfile does not have is refused, and nothing changes."""

@@ -9,10 +9,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.documents import CreateRequest, Limits, State
+from smartmob.environment import inheritable
 from smartmob.launch.interfaces import Command
 from smartmob.source.errors import SourceRefused
 from smartmob.source.release import Release
-from smartmob.source_recipe import SourceRecipe, inheritable
+from smartmob.source_recipe import SourceRecipe
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
 

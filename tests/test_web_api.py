@@ -280,7 +280,7 @@ class CreateTests(ApiCase):
             "labels": {"a": "b"},
         }
         self.assertEqual(self.post("/create-process", document).status, 201)
-        request = self.agent.process("myapp.web.0").request
+        request = self.agent.process("myapp.web.0").definition
         self.assertEqual(dict(request.env), {"A": "1"})
         self.assertEqual(request.source_sha256, "a" * 64)
         self.assertEqual(request.stop_signal, signal.SIGINT)

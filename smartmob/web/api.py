@@ -36,9 +36,9 @@ _log = Logger()
 T = TypeVar("T")
 
 FILTERS: Mapping[str, Callable[[Process], str]] = {
-    "app": lambda process: process.request.app,
+    "app": lambda process: process.definition.app,
     "state": lambda process: process.state.value,
-    "node": lambda process: process.request.node,
+    "node": lambda process: process.definition.node,
 }
 """What a listing can be filtered by."""
 
@@ -228,7 +228,7 @@ class Verbs:
         """Have so many instances of the process types of an app, or so many more or less."""
         wanted = steps(read_json(request))
         await self.agent.scale(app, wanted, request.request_id)
-        processes = [each for each in self.agent.processes() if each.request.app == app]
+        processes = [each for each in self.agent.processes() if each.definition.app == app]
         return reply(request, self.documents.listing(processes, request.base_url))
 
     @app.route("/signal-process/<slug>", methods=["POST"])

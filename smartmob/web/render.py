@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
 
-from smartmob.documents import LastExit
+from smartmob.documents import CreateRequest, Definition, LastExit
 from smartmob.lines.encodings import timestamp
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ def shown_url(url: str) -> str:
     return f"{path}?..." if question_mark else url
 
 
+def source_of(definition: Definition) -> str | None:
+    """
+    Where the source of a process comes from; C{None} where it is on this machine.
+    """
+    if isinstance(definition, CreateRequest):
+        return shown_url(definition.source_url)
+    return None
+
+
 def exit_document(last: LastExit) -> dict[str, object]:
     """
     How a run ended.
@@ -67,13 +76,13 @@ def process_document(process: Process) -> dict[str, object]:
     """
     The document of a process, but for its links.
     """
-    request = process.request
+    definition = process.definition
     started = process.started_at
     last = process.last_exit
     return {
-        "app": request.app,
-        "node": request.node,
-        "process_type": request.process_type,
+        "app": definition.app,
+        "node": definition.node,
+        "process_type": definition.process_type,
         "slug": process.slug,
         "state": process.state.value,
         "reason": process.reason,
@@ -83,8 +92,8 @@ def process_document(process: Process) -> dict[str, object]:
         "started_at": None if started is None else timestamp(started),
         "last_exit": None if last is None else exit_document(last),
         "port": process.port,
-        "source_url": shown_url(request.source_url),
-        "labels": dict(request.labels),
+        "source_url": source_of(definition),
+        "labels": dict(definition.labels),
         "blocked": process.blocked,
     }
 

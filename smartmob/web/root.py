@@ -83,5 +83,5 @@ def _find(agent: Agent, arguments: Mapping[str, str]) -> None:
     if "slug" in arguments:
         agent.process(arguments["slug"])
     app = arguments.get("app")
-    if app is not None and all(process.request.app != app for process in agent.processes()):
+    if app is not None and all(process.definition.app != app for process in agent.processes()):
         raise UnknownApp(f"there is no process of app {app!r}")

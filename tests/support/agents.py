@@ -35,7 +35,7 @@ class FakeProcess:
     @ivar done: Fired by the test, when a verb is done.
     """
 
-    request: CreateRequest
+    definition: CreateRequest
     console: Console
     state: State = State.PENDING
     reason: str | None = None
@@ -55,12 +55,12 @@ class FakeProcess:
     @property
     def slug(self) -> str:
         """As the real one's."""
-        return self.request.slug
+        return self.definition.slug
 
     @property
     def takes_input(self) -> bool:
         """As the real one's."""
-        return self.request.redirect_input
+        return self.definition.redirect_input
 
     def _ask(self, *what: object) -> None:
         if self.refuses is not None:
@@ -177,14 +177,14 @@ class FakeAgent:
 
     def delete_app(self, app: str) -> Deferred[None]:
         """As the real one's."""
-        mine = [process for process in self.processes() if process.request.app == app]
+        mine = [process for process in self.processes() if process.definition.app == app]
         if not mine:
             raise UnknownApp(f"there is no process of app {app!r}")
         return all_of(process.delete() for process in mine)
 
     def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
         """As the real one's, but for whom it makes and ends: it only remembers."""
-        if all(process.request.app != app for process in self.processes()):
+        if all(process.definition.app != app for process in self.processes()):
             raise UnknownApp(f"there is no process of app {app!r}")
         self.scaled.append(wanted)
         return succeed(None)

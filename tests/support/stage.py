@@ -17,8 +17,8 @@ from smartmob.events import Event, Events
 from smartmob.launch.interfaces import Command
 from smartmob.lines.consoles import Consoles
 from smartmob.process import Process
-from smartmob.recipe import STREAMS
 from smartmob.restart import Backoff, FlappingGuard
+from smartmob.templates import STREAMS
 from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher, FakeProgram
 
@@ -91,7 +91,7 @@ class Stage:
         self.events.subscribe(Topics(), self.told.append)
         flapping = self.request.flapping
         self.process = Process(
-            request=self.request,
+            definition=self.request,
             recipe=self.recipe,
             launcher=self.launcher,
             console=self.consoles.open(self.request.slug, State.PENDING),

@@ -1,0 +1,3 @@
+"""
+The configuration file: what it may say, and what it said.
+"""

@@ -1,0 +1,122 @@
+"""
+The recipe of a configured process: what its section says is all it takes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+
+from attrs import define
+from twisted.internet.defer import Deferred, succeed
+
+from smartmob.documents import State
+from smartmob.environment import own
+from smartmob.launch.interfaces import Command
+from smartmob.rlimits import rlimits
+from smartmob.templates import Configured
+
+_BARE = ("PATH", "HOME", "USER", "LOGNAME")
+"""What a program gets of the agent's environment without C{os_env}."""
+
+_VARIABLE = re.compile(
+    r"\$(?:(?P<dollar>\$)|(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[^}]+)\})", re.ASCII
+)
+
+
+@define(eq=False)
+class ConfiguredRecipe:
+    """
+    The recipe of a configured process.
+
+    @ivar inherited: The environment of the agent, as far as programs may see it.
+    @ivar port: The port that was set aside for it.
+    """
+
+    definition: Configured
+    inherited: Mapping[str, str]
+    port: int
+    types: tuple[str, ...] | None = None
+
+    @property
+    def streams(self) -> tuple[str | None, str | None]:
+        """
+        See L{Recipe<smartmob.recipe.Recipe>}.
+        """
+        return self.definition.streams
+
+    def prepare(self, progress: Callable[[State], None]) -> Deferred[Command]:
+        """
+        See L{Recipe.prepare<smartmob.recipe.Recipe.prepare>}.
+        """
+        return succeed(self.command())
+
+    def discard(self) -> Deferred[None]:
+        """
+        There are no files.
+        """
+        return succeed(None)
+
+    def command(self) -> Command:
+        """
+        What to execute.
+        """
+        what = self.definition
+        who = what.identity
+        env = self._environment()
+        return Command(
+            argv=arguments(what, env),
+            env=env,
+            cwd=what.cwd,
+            stop_signal=what.stop_signal,
+            grace=what.graceful_timeout,
+            umask=what.umask,
+            nice=what.nice,
+            no_new_privileges=what.no_new_privileges,
+            rlimits=rlimits(what.limits),
+            uid=None if who is None else who.uid,
+            gid=None if who is None else who.gid,
+            groups=() if who is None else who.groups,
+            redirect_input=what.redirect_input,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        what = self.definition
+        env = dict(self.inherited)
+        if not what.os_env:
+            env = {name: env[name] for name in _BARE if name in env}
+        who = what.identity
+        if who is not None:
+            for name in ("HOME", "USER", "LOGNAME"):
+                env.pop(name, None)  # they are of another user
+            if who.home is not None:
+                env["HOME"] = who.home
+            if who.name is not None:
+                env["USER"] = env["LOGNAME"] = who.name
+        return {**env, **own(what, self.port), **what.env}
+
+
+def arguments(what: Configured, env: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    The words to execute, in this environment.
+
+    @raise ValueError: A quote is not closed.
+    """
+    if what.shell:
+        return ("/bin/sh", "-c", f"{what.cmd} {what.args}" if what.args else what.cmd)
+    words = [*shlex.split(what.cmd), *shlex.split(what.args)]
+    return tuple(replaced(word, env) for word in words)
+
+
+def replaced(word: str, env: Mapping[str, str]) -> str:
+    """
+    A word in which C{$NAME} and C{${NAME}} are values of variables, and C{$$} is a
+    dollar sign.  What is not set stays as it is written.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        dollar, name, braced = found.groups()
+        return "$" if dollar else env.get(name or braced, found[0])
+
+    return _VARIABLE.sub(value, word)
