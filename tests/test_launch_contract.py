@@ -63,7 +63,12 @@ class LauncherMixin(_Case):
     launcher: ILauncher
 
     def program(
-        self, shell: str, script: Callable[[FakeProgram], None], *, redirect_input: bool = False
+        self,
+        shell: str,
+        script: Callable[[FakeProgram], None],
+        *,
+        redirect_input: bool = False,
+        merge_output: bool = False,
     ) -> IProgram:
         """
         A program that does so.
@@ -322,6 +327,50 @@ class LauncherMixin(_Case):
         self.assertEqual(recorder.output(2), b"")
         self.assertEqual(recorder.output(1), b"up\nheard\n")
 
+    async def test_merged(self) -> None:
+        """
+        With one pipe for stdout and stderr everything arrives as descriptor 1, in the
+        order in which it was written, run after run.
+        """
+
+        def script(program: FakeProgram) -> None:
+            program.execute()
+            for number in range(100):
+                program.output(b"%d\n" % number, fd=1 + number % 2)
+            program.end()
+
+        shell = "n=0; while [ $n -lt 100 ]; do echo $n >&$((1 + n % 2)); n=$((n+1)); done"
+        program = self.program(shell, script, merge_output=True)
+        for _ in range(2):
+            recorder = await self.whole_run(program)
+            self.assertEqual(recorder.order(), ["executed", 1, "exited", "ended"])
+            self.assertEqual(recorder.output(), b"".join(b"%d\n" % n for n in range(100)))
+
+    async def test_mergedIsOneDescriptor(self) -> None:
+        """
+        Where stdout and stderr are one, throwing stdout away is throwing both away.
+        """
+
+        def script(program: FakeProgram) -> None:
+            runs_on(program)
+            program.output(b"unheard\n", fd=2)
+            program.end()
+
+        program = self.program(
+            "echo up; read x; echo unheard >&2", script, redirect_input=True, merge_output=True
+        )
+
+        class Deaf(Recorder):
+            def childDataReceived(self, childFD: int, data: bytes) -> None:
+                super().childDataReceived(childFD, data)
+                program.closeChildFD(1)
+                program.closeStdin()
+
+        recorder = Deaf()
+        program.run(recorder)
+        await recorder.ended
+        self.assertEqual((recorder.output(1), recorder.output(2)), (b"up\n", b""))
+
     async def test_nothingLeft(self) -> None:
         """
         With nothing left there is nothing to end; stop and kill do nothing then.
@@ -349,10 +398,20 @@ class RealTests(LauncherMixin, TestCase):
         self.addCleanup(service.stopService)
 
     def program(
-        self, shell: str, script: Callable[[FakeProgram], None], *, redirect_input: bool = False
+        self,
+        shell: str,
+        script: Callable[[FakeProgram], None],
+        *,
+        redirect_input: bool = False,
+        merge_output: bool = False,
     ) -> IProgram:
         return self.launcher.program(
-            Command(argv=("/bin/sh", "-c", shell), env=ENV, redirect_input=redirect_input)
+            Command(
+                argv=("/bin/sh", "-c", shell),
+                env=ENV,
+                redirect_input=redirect_input,
+                merge_output=merge_output,
+            )
         )
 
     def missing(self) -> IProgram:
@@ -368,10 +427,20 @@ class FakeTests(LauncherMixin, TestCase):
         self.launcher = self.fake = FakeLauncher(reactor, obedient=True)
 
     def program(
-        self, shell: str, script: Callable[[FakeProgram], None], *, redirect_input: bool = False
+        self,
+        shell: str,
+        script: Callable[[FakeProgram], None],
+        *,
+        redirect_input: bool = False,
+        merge_output: bool = False,
     ) -> IProgram:
         program = self.fake.program(
-            Command(argv=("/bin/sh", "-c", shell), env=ENV, redirect_input=redirect_input)
+            Command(
+                argv=("/bin/sh", "-c", shell),
+                env=ENV,
+                redirect_input=redirect_input,
+                merge_output=merge_output,
+            )
         )
         program.script = script
         return program

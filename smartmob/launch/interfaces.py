@@ -52,6 +52,8 @@ class Command:
     @ivar uid: A number; where it is set, C{gid} has to be (a user without a group
         would stay in root's), and C{groups} are all the supplementary ones.
     @ivar redirect_input: Give it a pipe as standard input, else /dev/null.
+    @ivar merge_output: Its stdout and stderr are one pipe, so that the order of what
+        is written to them is kept; all of it arrives as descriptor 1.
     """
 
     argv: tuple[str, ...]
@@ -67,12 +69,23 @@ class Command:
     gid: int | None = None
     groups: tuple[int, ...] = ()
     redirect_input: bool = False
+    merge_output: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.argv:
             raise ValueError("a command needs a word to execute")
         if (self.uid is None) != (self.gid is None):
             raise ValueError("uid and gid are set together")
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """
+        Whose its pipes are, where not the agent's: what opens /dev/stdout needs a right
+        to it.
+        """
+        if self.uid is None or self.gid is None:
+            return None
+        return self.uid, self.gid
 
 
 class NotExecuted(ProcessTerminated):

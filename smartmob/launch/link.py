@@ -7,15 +7,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from smartmob.launch.helper import packet_pair
+from smartmob.launch.interfaces import Command
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor, Reader, Writer
 
 
 class Link:
     """
-    Control, and the reading ends of the program's stdout and stderr.
+    Control, and the reading ends of the program's stdout and stderr, which may be one.
 
     These stay the same over the runs of a program; its stdin is new in each.
 
@@ -25,7 +27,7 @@ class Link:
     def __init__(
         self,
         reactor: Reactor,
-        owner: tuple[int, int] | None,
+        command: Command,
         said: Callable[[bytes], None],
         output: Callable[[int, bytes], None],
         emptied: Callable[[], None],
@@ -33,26 +35,31 @@ class Link:
         """
         Make the pipes.
 
-        @param owner: The uid and gid of the program, where not the agent's: what
-            opens /dev/stdout needs a right to it.
+        @param command: Whose pipes they are, and whether stdout and stderr are one.
         @param said: Called with the reaper's packets, and with C{b""} when it is gone.
         @param output: Called with 1 or 2, and what was read.
-        @param emptied: Called once the reaper is gone and both pipes are at their end.
+        @param emptied: Called once the reaper is gone and the pipes are at their end.
         @raise OSError: There are no descriptors left; none was kept.
         """
         self.lost = False
         self._said = said
         self._emptied = emptied
-        self._open = 2
         with ExitStack() as undo:
-            stdout, their_stdout = pipe(undo, owner)
-            stderr, their_stderr = pipe(undo, owner)
+            stdout, their_stdout = pipe(undo, command.owner)
+            ends = [(1, stdout)]
+            if command.merge_output:
+                # The reaper gets two ends, as ever, and need not know.
+                their_stderr = os.dup(their_stdout)
+                undo.callback(os.close, their_stderr)
+            else:
+                stderr, their_stderr = pipe(undo, command.owner)
+                ends.append((2, stderr))
             ours, theirs = packet_pair()
             undo.pop_all()
         self._theirs = (theirs.detach(), their_stdout, their_stderr)
-        self.readers = (
-            Reader(reactor, stdout, lambda data: output(1, data), self._ended),
-            Reader(reactor, stderr, lambda data: output(2, data), self._ended),
+        self._open = len(ends)
+        self.readers = tuple(
+            Reader(reactor, end, partial(output, fd), self._ended) for fd, end in ends
         )
         self.control = Packets(reactor, ours, said, self._lost)
 

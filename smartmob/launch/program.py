@@ -201,19 +201,16 @@ class Program(StandardStreams):
         """
         self._phase = Phase.ASKED
         command, reactor = self.command, self._launcher.reactor
-        owner = None
-        if command.uid is not None and command.gid is not None:
-            owner = (command.uid, command.gid)
         stdin: tuple[int, ...] = ()
         try:
             if command.redirect_input:
-                self._stdin, theirs = input_pipe(reactor, owner)
+                self._stdin, theirs = input_pipe(reactor, command.owner)
                 stdin = (theirs,)
             if self._link is not None:
                 self._link.control.send(wire.RUN, stdin, self._undelivered)
                 return
             packet = order(command).pack()
-            link = Link(reactor, owner, self._said, self._output, self._emptied)
+            link = Link(reactor, command, self._said, self._output, self._emptied)
         except (OSError, ValueError) as e:
             for descriptor in stdin:
                 os.close(descriptor)

@@ -34,8 +34,8 @@ def order(command: Command) -> Order:
     @raise ValueError: It has characters that no program can be given.
     """
     identity: list[int] = []
-    if command.uid is not None and command.gid is not None:
-        identity = [command.uid, command.gid, *command.groups]
+    if command.owner is not None:
+        identity = [*command.owner, *command.groups]
     return Order(
         argv=[encoded(word) for word in command.argv],
         env=[(encoded(name), encoded(value)) for name, value in command.env.items()],

@@ -253,6 +253,8 @@ class FakeProgram(StandardStreams):
         It says something.
         """
         assert self._executed
+        if self.command.merge_output:
+            fd = 1
         if fd not in self.silenced:
             self.protocol.childDataReceived(fd, data)
 
