@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.application.service import Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
 from smartmob.app import App
+from smartmob.configured import Changes, Sections
 from smartmob.configured_recipe import ConfiguredRecipe
 from smartmob.documents import CreateRequest, Definition, State
 from smartmob.environment import inheritable
@@ -44,7 +45,7 @@ from smartmob.source.archives import sha256_of
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
 from smartmob.source_recipe import SourceRecipe
-from smartmob.templates import Configured
+from smartmob.templates import Configured, Template
 from smartmob.waiting import all_of
 
 _log = Logger()
@@ -85,6 +86,8 @@ class Agent(Service):
     feed: Feed = field(init=False)
     _processes: dict[str, Process] = field(factory=dict)
     _apps: dict[str, App] = field(factory=dict)
+    _sections: Sections = field(factory=Sections)
+    _listing: list[Process] | None = None
     _stopping: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -92,9 +95,12 @@ class Agent(Service):
 
     def processes(self) -> list[Process]:
         """
-        All of them, oldest first.
+        All of them: those of the configuration file by priority, then all others,
+        oldest first.
         """
-        return list(self._processes.values())
+        if self._listing is None:
+            self._listing = self._sections.in_order(self._processes.values())
+        return list(self._listing)
 
     def process(self, slug: str) -> Process:
         """
@@ -130,6 +136,7 @@ class Agent(Service):
 
         def forgotten() -> None:
             del self._processes[slug]
+            self._listing = None
             _log.info("{slug} deleted", slug=slug)
             self.ports.give_back(port)
             present = self._apps[app]
@@ -153,6 +160,7 @@ class Agent(Service):
             port=port,
         )
         self._processes[slug] = process
+        self._listing = None
         self._apps.setdefault(app, App()).add(process)
         _log.info("{slug} created", slug=slug)
         self.events.publish(definition, Topic.CREATE)
@@ -213,9 +221,55 @@ class Agent(Service):
         for change in changes:
             for definition in change.definitions():
                 self._add(definition, request_id).start()
+            self._sections.scaled(app, change.process_type, change.wanted)
             if change.more or change.surplus:
                 self.events.publish(change.model, Topic.UPDATE)
         return all_of(process.delete() for process in surplus)
+
+    def configure(self, templates: Sequence[Template]) -> Changes:
+        """
+        Have the processes of the configuration file as these sections say.  Only the
+        difference is touched; see L{smartmob.configured}.
+
+        @raise Refusal: As for L{create}; nothing was changed then, unless somebody
+            else took a port meanwhile.
+        """
+        plan = self._sections.plan(templates, self._processes.values())
+        self._check_room(len(plan.create))
+        self._sections.adopt(templates)
+        self._listing = None
+        waits = [process.delete() for process in plan.delete]
+        restarted = []
+        for change in plan.redefine:
+            process = change.process
+            self._redefine(process, change.definition)
+            if change.restart and process.going:
+                restarted.append(process.slug)
+                waits.append(process.restart())
+        for process in plan.start:
+            if process.started_at is None:
+                process.start()
+        created = [(self._add(each.definition, ""), each.start) for each in plan.create]
+        for process, start in created:
+            if start:
+                process.start()
+            else:
+                process.stop()
+        return Changes(
+            started=tuple(process.slug for process, start in created if start),
+            restarted=tuple(restarted),
+            stopped=tuple(process.slug for process in plan.delete),
+            done=all_of(waits),
+        )
+
+    def _redefine(self, process: Process, definition: Configured) -> None:
+        other = definition.flapping != process.definition.flapping
+        recipe = process.recipe
+        assert isinstance(recipe, ConfiguredRecipe)
+        policy = self._policy(definition) if other else None
+        process.redefine(definition, evolve(recipe, definition=definition), policy)
+        self._apps[definition.app].add(process)
+        self.events.publish(definition, Topic.UPDATE)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -225,7 +279,8 @@ class Agent(Service):
         super().stopService()
         self._stopping = True
         ended = DeferredList(
-            [process.close() for process in self.processes()], consumeErrors=True
+            [process.close() for process in self.processes() if not _outlives(process)],
+            consumeErrors=True,
         )
 
         def told(results: list[tuple[bool, Any]]) -> Deferred[None]:
@@ -246,10 +301,14 @@ class Agent(Service):
             process.kill()
 
     def _app(self, name: str) -> App:
-        try:
-            return self._apps[name]
-        except KeyError:
-            raise UnknownApp(f"there is no process of app {name!r}") from None
+        """
+        An app that has processes, or sections that could have some.
+        """
+        app = self._apps.get(name)
+        models = self._sections.models(name)
+        if app is None and not models:
+            raise UnknownApp(f"there is no process of app {name!r}")
+        return App(models=models) if app is None else app.with_models(models)
 
     def _check_room(self, more: int) -> None:
         """
@@ -289,3 +348,10 @@ def _too_late(failure: Failure) -> None:
     Some reader was too slow to hear that the agent ends.
     """
     failure.trap(defer.TimeoutError)
+
+
+def _outlives(process: Process) -> bool:
+    """
+    Whether a process goes on without the agent.
+    """
+    return isinstance(process.definition, Configured) and process.definition.detach

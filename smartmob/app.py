@@ -4,6 +4,8 @@ The processes of one app, and what is remembered of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import define, field
 
 from smartmob.documents import Definition
@@ -25,6 +27,12 @@ class App:
 
     processes: dict[str, Process] = field(factory=dict)
     models: dict[str, Definition] = field(factory=dict)
+
+    def with_models(self, models: Mapping[str, Definition]) -> App:
+        """
+        The same processes, and what types are like of which there was none so far.
+        """
+        return App(self.processes, {**models, **self.models})
 
     def add(self, process: Process) -> None:
         """

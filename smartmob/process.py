@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.python.failure import Failure
 
-from smartmob.documents import Output, State
+from smartmob.documents import Definition, Output, State
 from smartmob.inputs import Supervision
 from smartmob.launch.interfaces import IProgram
+from smartmob.recipe import Recipe
 from smartmob.refusals import NoInput, NotRunning, StdinFull, Stopping, TreeLeft
+from smartmob.restart import Policy
 from smartmob.supervised import Supervised
 from smartmob.supervision import supervise
 
@@ -36,8 +38,7 @@ class Process(Supervised):
 
     def __attrs_post_init__(self) -> None:
         self._machine = supervise(self)
-        if self.definition.output is Output.BLOCK:
-            self.console.on_blocked = self._wait_for_readers
+        self._bind_readers()
 
     @property
     def blocked(self) -> bool:
@@ -99,6 +100,21 @@ class Process(Supervised):
         self._machine.delete()
         return deleted
 
+    def redefine(self, definition: Definition, recipe: Recipe, policy: Policy | None) -> None:
+        """
+        It is to be another from its next start on; how long it may take to stop,
+        and how it is listed, at once.
+
+        @param policy: C{None}: restarts go on as they were.
+        """
+        self.definition = definition
+        self.recipe = recipe
+        self.command = None
+        if policy is not None:
+            self.policy = policy
+        self.version += 1
+        self._bind_readers()
+
     def close(self) -> Deferred[None]:
         """
         The agent ends: as L{stop}, and it is not started again.
@@ -157,6 +173,10 @@ class Process(Supervised):
             done.callback(None)
             return done
         return self.program.whenWritable()
+
+    def _bind_readers(self) -> None:
+        waits = self.definition.output is Output.BLOCK
+        self.console.on_blocked = self._wait_for_readers if waits else None
 
     def begun(self) -> None:
         """

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from smartmob.app import App
 from smartmob.checks import APP
 from smartmob.converter import InvalidDocument, shown
-from smartmob.documents import Definition
+from smartmob.documents import CreateRequest, Definition
 from smartmob.process import Process
 
 MOST = 99_999
@@ -78,6 +78,7 @@ class Change:
     """
     What has to be done for one type.
 
+    @ivar wanted: How many there should be.
     @ivar model: What a new instance is like.
     @ivar more: So many are to be created, ...
     @ivar taken: ... with numbers other than these.
@@ -85,6 +86,7 @@ class Change:
     """
 
     process_type: str
+    wanted: int
     model: Definition
     more: int
     taken: Collection[int]
@@ -125,7 +127,8 @@ def _change(app: App, process_type: str, step: Step) -> Change:
     ]
     # What is being deleted has its name still, but is none of them any more.
     present = [(number, process) for number, process in numbered if not process.doomed]
-    difference = step.target(len(present)) - len(present)
+    wanted = step.target(len(present))
+    difference = wanted - len(present)
     highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
     if present:
         model = present[-1][1].definition
@@ -133,6 +136,7 @@ def _change(app: App, process_type: str, step: Step) -> Change:
         model = app.models.get(process_type) or _of_another_type(app, process_type)
     return Change(
         process_type=process_type,
+        wanted=wanted,
         model=model,
         more=max(0, difference),
         taken={number for number, _ in numbered},
@@ -140,15 +144,19 @@ def _change(app: App, process_type: str, step: Step) -> Change:
     )
 
 
-def _of_another_type(app: App, process_type: str) -> Definition:
-    newest = next(reversed(app.processes.values()))
-    known = newest.recipe.types
+def _of_another_type(app: App, process_type: str) -> CreateRequest:
+    for process in reversed(app.processes.values()):
+        if isinstance(process.definition, CreateRequest):
+            break
+    else:
+        raise UnknownType(f"there is no such process type, only {', '.join(app.models)}")
+    known = process.recipe.types
     if known is not None and process_type not in known:
         raise UnknownType(f"the Procfile has no such process type; it has {', '.join(known)}")
-    return evolve(newest.definition, process_type=process_type)
+    return evolve(process.definition, process_type=process_type)
 
 
 class UnknownType(Exception):
     """
-    The Procfile has no such process type; the message says which it has.
+    There is no such process type; the message says which there are.
     """

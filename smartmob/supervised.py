@@ -135,6 +135,9 @@ class Supervised:
         What to execute is known.
         """
         self.source_tries = 0
+        if self.program is not None:
+            self.program.dismiss()  # it is what was executed until now
+            self.program = None
         self.command = command
         port = command.env.get("PORT", "")
         self.port = int(port) if port.isascii() and port.isdigit() else None

@@ -142,6 +142,10 @@ def build() -> TypeMachine[Supervision, Supervised]:
         core.set_going()
         onward(k, core)
 
+    @poised.upon(Supervision.stop).loop()
+    def never_begin(k: Supervision, core: Supervised) -> None:
+        k._go_rest()
+
     @sourcing.upon(Supervision._sourced).to(poised)
     def equipped(k: Supervision, core: Supervised, cancel: Cancel, command: Command) -> None:
         core.equip(command)
@@ -197,7 +201,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
                 if delay:
                     k._go_wait(delay, str(ending))
                 else:
-                    k._go_run()
+                    onward(k, core)
 
     starting.upon(Supervision._ended).to(poised)(unplanned)
     running.upon(Supervision._ended).to(poised)(unplanned)
@@ -273,7 +277,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
         core.show(State.STOPPING)
         core.asked_to_end()
         assert core.program is not None
-        core.program.stop()
+        core.program.stop(core.definition.graceful_timeout)
         # It can't end well while it waits for a reader.
         core.program.resumeOutput()
 

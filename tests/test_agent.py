@@ -155,7 +155,7 @@ class AgentTests(SynchronousTestCase):
             program.execute()
         self.agent.startService()
         stopped = self.agent.stopService()
-        self.assertEqual([p.stopped for p in self.launcher.programs], [[None]] * 3)
+        self.assertEqual([p.stopped for p in self.launcher.programs], [[10.0]] * 3)
         self.assertRaises(Stopping, self.agent.create, evolve(REQUEST, node="d"), "id")
         self.assertNoResult(stopped)
         self.agent.hurry()

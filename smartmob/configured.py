@@ -1,0 +1,224 @@
+"""
+The processes of the configuration file: which there should be, and what has to be
+done so that there are, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import count, islice
+from math import inf
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred
+
+from smartmob.documents import Definition
+from smartmob.process import Process
+from smartmob.scaling import instance
+from smartmob.templates import Configured, Template
+
+
+@frozen(kw_only=True)
+class Changes:
+    """
+    What came of a configuration, by slugs.
+
+    @ivar done: Fires when what was stopped is gone and what was restarted is up, or
+        can't be; fails with L{TreeLeft<smartmob.refusals.TreeLeft>}.
+    """
+
+    started: tuple[str, ...]
+    restarted: tuple[str, ...]
+    stopped: tuple[str, ...]
+    done: Deferred[None]
+
+
+@frozen
+class Redefinition:
+    """
+    A process that is to be another.
+
+    @ivar restart: What it runs with differs, so that what runs now has to end.
+    """
+
+    process: Process
+    definition: Configured
+    restart: bool
+
+
+@frozen
+class Creation:
+    """
+    A process that is to be.
+
+    @ivar start: It is to run, too.
+    """
+
+    definition: Configured
+    start: bool
+
+
+@frozen
+class Plan:
+    """
+    What has to be done.
+
+    @ivar start: Processes that wait for nothing but a section that lets them start.
+    """
+
+    create: Sequence[Creation]
+    redefine: Sequence[Redefinition]
+    start: Sequence[Process]
+    delete: Sequence[Process]
+
+
+@frozen
+class _Section:
+    """
+    @ivar wanted: How many instances there should be: as the file says, until
+        somebody scales it.
+    @ivar rank: Its place among the sections.
+    """
+
+    template: Template
+    wanted: int
+    rank: tuple[float, int]
+
+
+@define
+class Sections:
+    """
+    The C{[process:]} sections that the agent knows.
+    """
+
+    _sections: dict[str, _Section] = field(factory=dict)
+
+    def plan(self, templates: Sequence[Template], processes: Collection[Process]) -> Plan:
+        """
+        What has to be done so that processes are as these sections say.  Nothing is
+        known of them yet: see L{adopt}.
+
+        What was not changed in the file is left alone, also where somebody scaled,
+        stopped or deleted it.
+        """
+        create: list[Creation] = []
+        redefine: list[Redefinition] = []
+        start: list[Process] = []
+        delete: list[Process] = []
+        for template in templates:
+            known = self._sections.get(template.name)
+            if known is not None and known.template == template:
+                continue
+            present = list(_instances(template, processes))
+            wanted = _wanted(template, known)
+            highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
+            surplus = {process for _, process in highest_first[: max(0, len(present) - wanted)]}
+            delete += surplus
+            taken = _taken(template, processes)
+            free = (number for number in count() if number not in taken)
+            create += [
+                Creation(template.instance(number), template.start)
+                for number in islice(free, max(0, wanted - len(present)))
+            ]
+            for number, process in present:
+                if process in surplus:
+                    continue
+                definition = template.instance(number)
+                if process.definition != definition:
+                    again = _runs_with(process.definition) != _runs_with(definition)
+                    redefine.append(Redefinition(process, definition, again))
+                if template.start and known is not None and not known.template.start:
+                    start.append(process)
+        named = {template.name for template in templates}
+        for name, section in self._sections.items():
+            if name not in named:
+                delete += [process for _, process in _instances(section.template, processes)]
+        return Plan(create, redefine, start, delete)
+
+    def adopt(self, templates: Iterable[Template]) -> None:
+        """
+        These are the sections from now on.
+        """
+        self._sections = {
+            template.name: _Section(
+                template, _wanted(template, self._sections.get(template.name)), (rank, place)
+            )
+            for place, template in enumerate(templates)
+            for rank in (inf if template.model.priority is None else template.model.priority,)
+        }
+
+    def scaled(self, app: str, process_type: str, wanted: int) -> None:
+        """
+        Somebody asked for so many instances of a type.
+        """
+        name = f"{app}.{process_type}"
+        section = self._sections.get(name)
+        if section is not None:
+            self._sections[name] = evolve(section, wanted=wanted)
+
+    def models(self, app: str) -> dict[str, Definition]:
+        """
+        What the processes of an app are like, by their types.
+        """
+        return {
+            section.template.model.process_type: section.template.model
+            for section in self._sections.values()
+            if section.template.model.app == app
+        }
+
+    def in_order(self, processes: Iterable[Process]) -> list[Process]:
+        """
+        Those of the file by priority, then as in the file, then all others as they come.
+        """
+        return sorted(processes, key=self._rank)
+
+    def _rank(self, process: Process) -> tuple[float, float, int]:
+        definition = process.definition
+        if not isinstance(definition, Configured):
+            return (inf, inf, 0)
+        section = self._sections.get(f"{definition.app}.{definition.process_type}")
+        place = (inf, -1) if section is None else section.rank
+        return (*place, instance(definition.node, definition.process_type) or 0)
+
+
+def _wanted(template: Template, known: _Section | None) -> int:
+    if known is None or known.template.numprocesses != template.numprocesses:
+        return template.numprocesses
+    return known.wanted
+
+
+def _instances(
+    template: Template, processes: Iterable[Process]
+) -> Iterator[tuple[int, Process]]:
+    """
+    The processes of a section, with their numbers.
+    """
+    model = template.model
+    for process in processes:
+        definition = process.definition
+        if isinstance(definition, Configured) and not process.doomed:
+            number = instance(definition.node, model.process_type)
+            if definition.app == model.app and number is not None:
+                yield number, process
+
+
+def _taken(template: Template, processes: Iterable[Process]) -> set[int]:
+    """
+    Numbers of the section's instances that can't be given out: whoever has them.
+    """
+    model = template.model
+    numbers = (
+        instance(process.definition.node, model.process_type)
+        for process in processes
+        if process.definition.app == model.app
+    )
+    return {number for number in numbers if number is not None}
+
+
+def _runs_with(definition: object) -> object:
+    """
+    As much of a definition as a running program would have to be restarted for.
+    """
+    if not isinstance(definition, Configured):
+        return definition
+    return evolve(definition, graceful_timeout=0.0, flapping=None, priority=None)
