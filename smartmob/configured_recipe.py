@@ -79,6 +79,7 @@ class ConfiguredRecipe:
             gid=None if who is None else who.gid,
             groups=() if who is None else who.groups,
             redirect_input=what.redirect_input,
+            merge_output=what.streams[0] == what.streams[1],
         )
 
     def _environment(self) -> dict[str, str]:
