@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 
-from smartmob.refusals import UnknownApp
 from smartmob.web.api import Index, Processes, Verbs
 from smartmob.web.archives import Uploads
 from smartmob.web.bodies import ARCHIVE_BYTES
@@ -82,6 +81,5 @@ def _in_thread(reactor: IReactorTime, measure: Callable[[], Usage]) -> Deferred[
 def _find(agent: Agent, arguments: Mapping[str, str]) -> None:
     if "slug" in arguments:
         agent.process(arguments["slug"])
-    app = arguments.get("app")
-    if app is not None and all(process.definition.app != app for process in agent.processes()):
-        raise UnknownApp(f"there is no process of app {app!r}")
+    if "app" in arguments:
+        agent.processes_of(arguments["app"])

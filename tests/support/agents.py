@@ -175,16 +175,19 @@ class FakeAgent:
         self.uploads.append(self.archives.receive(length, sender, lambda: ()))
         return self.uploads[-1]
 
-    def delete_app(self, app: str) -> Deferred[None]:
-        """As the real one's."""
+    def processes_of(self, app: str) -> list[FakeProcess]:
+        """As the real one's, but that no app is known by a section alone."""
         mine = [process for process in self.processes() if process.definition.app == app]
         if not mine:
             raise UnknownApp(f"there is no process of app {app!r}")
-        return all_of(process.delete() for process in mine)
+        return mine
+
+    def delete_app(self, app: str) -> Deferred[None]:
+        """As the real one's."""
+        return all_of(process.delete() for process in self.processes_of(app))
 
     def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
         """As the real one's, but for whom it makes and ends: it only remembers."""
-        if all(process.definition.app != app for process in self.processes()):
-            raise UnknownApp(f"there is no process of app {app!r}")
+        self.processes_of(app)
         self.scaled.append(wanted)
         return succeed(None)
