@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 from smartmob.address import Address, is_local
 from smartmob.agent import Agent
 from smartmob.launch.launcher import Launcher
-from smartmob.logs import ALWAYS
+from smartmob.logs import ALWAYS, LogFile
 from smartmob.source.sources import Sources
 from smartmob.statefolder import FolderTaken, StateFolder
 from smartmob.web.connections import Connections
@@ -70,6 +70,8 @@ class Lifecycle(Service):
 
     @ivar observer: What a daemonless twistd logs to, where its own would put the
         framework's news in between.
+    @ivar log_file: What it logs to, where that is a file: opened once the state folder
+        is, which it may lie in.
     @ivar insecure: Listen where other machines can reach it, though nobody is
         asked who they are.
     @ivar told_by_twistd: It fails with L{CantStart}.
@@ -87,6 +89,7 @@ class Lifecycle(Service):
     site: Connections
     addresses: list[Address]
     observer: ILogObserver | None = None
+    log_file: LogFile | None = None
     insecure: bool = False
     told_by_twistd: bool = False
     ready: Callable[[], None] = lambda: None
@@ -133,6 +136,11 @@ class Lifecycle(Service):
             self.fail(f"{error}")
         except OSError as error:
             self.fail(f"can't use {self.folder.path} as the state folder: {error.strerror}")
+        if self.log_file is not None:
+            try:
+                self.log_file.open()
+            except OSError as error:
+                self.fail(f"can't write {error.filename}: {error.strerror}")
 
     def fail(self, why: str, code: int = 1) -> NoReturn:
         """

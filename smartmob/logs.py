@@ -4,12 +4,16 @@ What the operator gets to read: one line an event, as text or as JSON.
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Callable
+from io import FileIO
 from json import dumps
+from pathlib import Path
 from typing import TextIO, cast
 
-from attrs import frozen
+from attrs import define, field, frozen
 from constantly import NamedConstant
 from twisted.logger import (
     FileLogObserver,
@@ -17,6 +21,7 @@ from twisted.logger import (
     ILogFilterPredicate,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
     PredicateResult,
     formatEvent,
@@ -26,8 +31,13 @@ from zope.interface import implementer
 
 from smartmob.threaded_writer import ThreadedWriter
 
+_log = Logger()
+
 ALWAYS = "smartmob_always"
-"""The key of events that are shown at every verbosity."""
+"""The key of events that are shown whatever is wanted."""
+
+LEVELS = {level.name: level for level in LogLevel.iterconstants()}
+"""All levels by name, from the least to the most important."""
 
 _SHOWN_FIELDS = (str, int, float, bool, type(None))
 
@@ -75,31 +85,127 @@ FORMATS: dict[str, Callable[[LogEvent], str]] = {"text": as_text, "json": as_jso
 @frozen
 class Wanted:
     """
-    What is shown: warnings and worse; from verbosity 1 on also what happens to
-    processes and requests.  The framework's own news never is.
+    What is shown.
+
+    @ivar ours: The least important level of what the agent says itself.
+    @ivar others: That of what the framework says.
     """
 
-    verbosity: int
+    ours: NamedConstant
+    others: NamedConstant
 
     def __call__(self, event: LogEvent) -> NamedConstant:
         """
         See L{ILogFilterPredicate.__call__}.
         """
         level = event.get("log_level", LogLevel.info)
-        if level >= LogLevel.warn or ALWAYS in event:
-            return PredicateResult.yes
         ours = str(event.get("log_namespace", "")).startswith("smartmob")
-        if self.verbosity and ours and level >= LogLevel.info:
+        if ALWAYS in event or level >= (self.ours if ours else self.others):
             return PredicateResult.yes
         return PredicateResult.no
 
 
-def observer(verbosity: int, log_format: str, out: TextIO | None = None) -> ILogObserver:
+def wanted(verbosity: int, level: str | None = None) -> Wanted:
+    """
+    What is shown to an operator who has said this: warnings and worse; with a verbosity
+    of 1 or more also what happens to processes, and requests.  A level that is named
+    takes the place of that.  The framework's own news are shown for C{debug} only.
+    """
+    least = LEVELS[level or ("info" if verbosity else "warn")]
+    return Wanted(least, LogLevel.warn if least is LogLevel.info else least)
+
+
+@define(eq=False)
+class LogFile:
+    """
+    A file to log to, which may be moved away and opened anew, as logrotate(8) does it.
+
+    What is said before it is open is kept until then.
+
+    @ivar path: Absolute: a daemon leaves the folder where it was started.
+    """
+
+    path: Path
+    _file: FileIO | None = None
+    _slow: ThreadedWriter | None = None
+    _early: list[str] = field(factory=list)
+
+    def open(self) -> None:
+        """
+        Open it, and make it where there is none, for the agent's user only.  Opening it
+        once more changes nothing.
+
+        @raise OSError: It can't be written.
+        """
+        if self._file is not None:
+            return
+        self._file = _appended(self.path)
+        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            # A terminal or a pipe, C{/dev/stdout} say: its reader may be slow.
+            out = os.fdopen(os.dup(self._file.fileno()), "a", errors="backslashreplace")
+            self._slow = ThreadedWriter(out)
+        early, self._early = self._early, []
+        for text in early:
+            self.write(text)
+
+    def reopen(self) -> None:
+        """
+        Go on in a file of this name that may be another one.  Where it can't be opened,
+        go on in that which is.
+        """
+        if self._file is None or self._slow is not None:
+            return
+        try:
+            file = _appended(self.path)
+        except OSError as error:
+            _log.warn(
+                "can't open {path} again: {why}; going on with the one that is open",
+                path=str(self.path),
+                why=error.strerror,
+            )
+            return
+        self._file.close()
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """
+        Write this.  What finds no room on the disk is missed.
+        """
+        if self._slow is not None:
+            self._slow.write(text)
+        elif self._file is None:
+            self._early.append(text)
+        else:
+            try:
+                self._file.write(text.encode("utf-8", "backslashreplace"))
+            except OSError:
+                return  # and there is nowhere to say so
+
+    def flush(self) -> None:
+        """
+        Nothing to do: it is written as it comes.
+        """
+
+
+def _appended(path: Path) -> FileIO:
+    def private(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
+
+    return FileIO(path, "a", opener=private)
+
+
+def observer(
+    verbosity: int,
+    log_format: str,
+    out: TextIO | LogFile | None = None,
+    level: str | None = None,
+) -> ILogObserver:
     """
     The observer that an agent logs to.
 
-    @param out: Standard error, unless given; then nobody waits for who reads it.
+    @param out: Standard error, unless given; nobody waits for who reads that.
+    @param level: See L{wanted}.
     """
     file = ThreadedWriter(sys.stderr) if out is None else out
     written = FileLogObserver(cast(TextIO, file), FORMATS[log_format])
-    return FilteringLogObserver(written, [Wanted(verbosity)])
+    return FilteringLogObserver(written, [wanted(verbosity, level)])
