@@ -243,7 +243,8 @@ class Agent(Service):
         for change in plan.redefine:
             process = change.process
             self._redefine(process, change.definition)
-            if change.restart and process.going:
+            # One that is being stopped is what it is now when it is started again, if so.
+            if change.restart and process.going and process.state is not State.STOPPING:
                 restarted.append(process.slug)
                 waits.append(process.restart())
         for process in plan.start:

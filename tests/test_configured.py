@@ -213,6 +213,21 @@ class ConfiguredTests(SynchronousTestCase):
         process.start()
         self.assertEqual(self.launcher.programs[-1].command.argv, ("./new",))
 
+    def test_stoppingStaysStopped(self) -> None:
+        """What is being stopped stays stopped, and what is being restarted comes as new."""
+        self.launcher.obedient = False
+        self.configure(DUMMY, named("other"))
+        self.agent.process("default.dummy.0").stop()
+        self.agent.process("default.other.0").restart()
+        changes = self.configure(like(cmd="./new"), named("other", cmd="./new"))
+        self.successResultOf(changes.done)
+        for program in list(self.launcher.programs):
+            program.end()
+        self.up()
+        states = [process.state for process in self.agent.processes()]
+        self.assertEqual(states, [State.STOPPED, State.RUNNING])
+        self.assertEqual(self.launcher.programs[-1].command.argv, ("./new",))
+
     def test_failedBeginsAnew(self) -> None:
         """A failed process whose section was mended is started."""
         rule = Flapping(attempts=1, window=1, retry_in=1, max_retry=0)
