@@ -24,6 +24,7 @@ from smartmob.web.channel import UPLOAD_SECONDS, UPLOAD_SILENCE
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
 from smartmob.web.schemas import SCHEMAS
+from tests.support.families import families
 from tests.support.machine import PAGE, transitions, with_table
 from tests.support.modules import modules, room_of
 from tests.support.papers import (
@@ -100,7 +101,7 @@ class RestTests(SynchronousTestCase):
         listed = set(first_cells(section(REST, "What there is")))
         # Nothing is asked of them, so there is no agent behind them.
         nobody = cast(Agent, None)
-        routes = make_routes(nobody, Clock(), lambda measure: succeed(measure()))
+        routes = make_routes(nobody, Clock(), lambda measure: succeed(measure()), families())
         there = {
             f"{method} {re.sub('<([a-z]+)>', lambda name: name[1].upper(), route.path)}"
             for route in routes

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.web.root import make_site
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent
+from tests.support.families import families
 from tests.support.httpwire import Answer, HalfTransport, Wire, parse
 
 PATIENCE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,7 +95,12 @@ class AnythingTests(SynchronousTestCase):
         clock = Clock()
         agent = FakeAgent()
         agent.add()
-        site = make_site(agent.real, clock, in_thread=lambda measure: succeed(Usage()))
+        site = make_site(
+            agent.real,
+            clock,
+            in_thread=lambda measure: succeed(Usage()),
+            families=families(),
+        )
         transport = HalfTransport()
         wire = Wire(site, transport=transport)
         for chunk in chunks:

@@ -22,6 +22,7 @@ from smartmob.web.schemas import SCHEMAS
 from smartmob.web.site import Site
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent
+from tests.support.families import families
 from tests.support.httpwire import Answer, Wire
 
 METHODS = (
@@ -85,7 +86,10 @@ class WalkTests(SynchronousTestCase):
         self.agent = FakeAgent()
         self.agent.add()
         self.site = make_site(
-            self.agent.real, self.clock, in_thread=lambda measure: succeed(Usage())
+            self.agent.real,
+            self.clock,
+            in_thread=lambda measure: succeed(Usage()),
+            families=families(),
         )
 
     def paths(self) -> list[str]:
@@ -183,12 +187,14 @@ class DescriptionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.agent = FakeAgent()
-        self.site = make_site(self.agent.real, self.clock)
+        self.site = make_site(self.agent.real, self.clock, families=families())
         self.document = Wire(self.site).ask("GET", "/openapi.json").json()
 
     def test_everyRoute(self) -> None:
         """Every route is described, with a summary, and nothing else is."""
-        routes = make_routes(self.agent.real, self.clock, lambda measure: succeed(Usage()))
+        routes = make_routes(
+            self.agent.real, self.clock, lambda measure: succeed(Usage()), families()
+        )
         expected = {
             (re.sub("<(.*)>", r"{\1}", route.path), method.lower())
             for route in routes

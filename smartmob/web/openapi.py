@@ -68,6 +68,7 @@ OPERATIONS: dict[str, Operation] = {
     "restart_process": Operation("Process", "VerbRequest", query=_WAIT),
     "delete_process": Operation("Nothing", "VerbRequest", query=_WAIT),
     "delete_app": Operation("Nothing", "VerbRequest", query=_WAIT),
+    "reload_configuration": Operation("Reload", "VerbRequest", query=_WAIT),
     "scale_app": Operation("Listing", "ScaleRequest"),
     "signal_process": Operation("Process", "SignalRequest"),
     "write_stdin": Operation("Process", "StdinRequest"),

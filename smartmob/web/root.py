@@ -4,7 +4,6 @@ The whole of the web side, put together.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 
+from smartmob.config.configuration import Settings
 from smartmob.web.api import Index, Processes, Verbs
 from smartmob.web.archives import Uploads
 from smartmob.web.bodies import ARCHIVE_BYTES
@@ -21,19 +21,26 @@ from smartmob.web.gate import Gate
 from smartmob.web.lines import Lines
 from smartmob.web.openapi import OpenApi
 from smartmob.web.render import Documents
-from smartmob.web.routing import Routes
+from smartmob.web.routing import Family, Routes
 from smartmob.web.site import Site
 from smartmob.web.stats import InThread, Stats, Usage
+from smartmob.web.trust import Trust
 
 if TYPE_CHECKING:
     from smartmob.agent import Agent
 
 
-def make_routes(agent: Agent, reactor: IReactorTime, in_thread: InThread) -> Routes:
+def make_routes(
+    agent: Agent,
+    reactor: IReactorTime,
+    in_thread: InThread,
+    families: Iterable[Family] = (),
+) -> Routes:
     """
     Every route that there is.
 
     @param in_thread: Calls what blocks.
+    @param families: Those of what is there beside the agent.
     """
     documents = Documents()
     description = OpenApi()
@@ -45,6 +52,7 @@ def make_routes(agent: Agent, reactor: IReactorTime, in_thread: InThread) -> Rou
             Uploads(),
             Lines(agent, reactor),
             Stats(agent, in_thread),
+            *families,
             description,
         ]
     )
@@ -57,19 +65,24 @@ def make_site(
     reactor: IReactorTime,
     *,
     hosts: Iterable[str] = (),
+    settings: Settings | None = None,
     in_thread: InThread | None = None,
     archive_bytes: int = ARCHIVE_BYTES,
+    families: Iterable[Family] = (),
 ) -> Connections:
     """
     What listens on every endpoint.
 
-    @param hosts: The names that the agent is bound to; this machine's own is added.
+    @param hosts: The names that the agent is bound to.
+    @param settings: Whose word counts.
     @param in_thread: Calls what blocks; in a thread of the reactor's, unless given.
     @param archive_bytes: The size that an archive may have.
+    @param families: Routes of what is there beside the agent.
     """
-    routes = make_routes(agent, reactor, in_thread or partial(_in_thread, reactor))
-    names = {name.lower() for name in (*hosts, socket.gethostname()) if name}
-    gate = Gate(routes, frozenset(names), partial(_find, agent), archive_bytes)
+    blocking = in_thread or partial(_in_thread, reactor)
+    routes = make_routes(agent, reactor, blocking, families)
+    trust = Trust.of(settings or Settings(), hosts)
+    gate = Gate(routes, trust, partial(_find, agent), archive_bytes)
     return Connections(Site(gate, reactor, agent.receive))
 
 

@@ -168,7 +168,7 @@ SCHEMAS: dict[str, Schema] = {
             "started_at": _or_null(MOMENT),
             "last_exit": _or_null(_LAST_EXIT),
             "port": _or_null(INTEGER),
-            "source_url": TEXT,
+            "source_url": _or_null(TEXT),
             "labels": STRINGS,
             "blocked": BOOLEAN,
             **dict.fromkeys(LINKS, URL),
@@ -183,6 +183,12 @@ SCHEMAS: dict[str, Schema] = {
             "threads": INTEGER,
             "open_files": INTEGER,
             "started_at": _or_null(MOMENT),
+        }
+    ),
+    "Reload": _object(
+        {
+            name: {"type": "array", "items": TEXT}
+            for name in ("started", "restarted", "stopped", "warnings")
         }
     ),
     "Nothing": _object({}),
