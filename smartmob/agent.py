@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
 from smartmob.app import App
-from smartmob.configured import Changes, Sections
+from smartmob.configured import Changes, Plan, Sections
 from smartmob.configured_recipe import ConfiguredRecipe
 from smartmob.documents import CreateRequest, Definition, State
 from smartmob.environment import inheritable
@@ -226,17 +226,24 @@ class Agent(Service):
                 self.events.publish(change.model, Topic.UPDATE)
         return all_of(process.delete() for process in surplus)
 
-    def configure(self, templates: Sequence[Template]) -> Changes:
+    def plan(self, templates: Sequence[Template]) -> Plan:
         """
-        Have the processes of the configuration file as these sections say.  Only the
-        difference is touched; see L{smartmob.configured}.
+        What has to be done so that the processes of the configuration file are as these
+        sections say: only the difference.
 
-        @raise Refusal: As for L{create}; nothing was changed then, unless somebody
-            else took a port meanwhile.
+        @raise Refusal: It can't be, as for L{create}.
         """
         plan = self._sections.plan(templates, self._processes.values())
         self._check_room(len(plan.create))
-        self._sections.adopt(templates)
+        return plan
+
+    def carry_out(self, plan: Plan) -> Changes:
+        """
+        Do what was planned, in the same turn.
+
+        @raise Refusal: Somebody else took a port meanwhile.
+        """
+        self._sections.adopt(plan.templates)
         self._listing = None
         waits = [process.delete() for process in plan.delete]
         restarted = []

@@ -63,9 +63,11 @@ class Plan:
     """
     What has to be done.
 
+    @ivar templates: The sections that say so.
     @ivar start: Processes that wait for nothing but a section that lets them start.
     """
 
+    templates: Sequence[Template]
     create: Sequence[Creation]
     redefine: Sequence[Redefinition]
     start: Sequence[Process]
@@ -133,7 +135,7 @@ class Sections:
         for name, section in self._sections.items():
             if name not in named:
                 delete += [process for _, process in _instances(section.template, processes)]
-        return Plan(create, redefine, start, delete)
+        return Plan(templates, create, redefine, start, delete)
 
     def adopt(self, templates: Iterable[Template]) -> None:
         """

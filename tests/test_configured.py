@@ -71,10 +71,16 @@ class ConfiguredTests(SynchronousTestCase):
         """
         Read the file, and have all programs up.
         """
-        changes = self.agent.configure(templates)
+        changes = self.carry_out(*templates)
         self.clock.advance(0)
         self.up()
         return changes
+
+    def carry_out(self, *templates: Template) -> Changes:
+        """
+        Read the file.
+        """
+        return self.agent.carry_out(self.agent.plan(templates))
 
     def up(self) -> None:
         """
@@ -165,7 +171,7 @@ class ConfiguredTests(SynchronousTestCase):
         """What runs otherwise is restarted, and only that."""
         self.configure(DUMMY, named("other"))
         before = self.pids()
-        changes = self.agent.configure([like(cmd="./new"), named("other")])
+        changes = self.carry_out(like(cmd="./new"), named("other"))
         self.assertEqual(changes.restarted, ("default.dummy.0",))
         self.assertNoResult(changes.done)
         self.clock.advance(0)
@@ -253,7 +259,7 @@ class ConfiguredTests(SynchronousTestCase):
     def test_removed(self) -> None:
         """What is in the file no more is stopped and gone."""
         self.configure(evolve(DUMMY, numprocesses=2), named("other"))
-        changes = self.agent.configure([named("other")])
+        changes = self.carry_out(named("other"))
         self.assertEqual(changes.stopped, ("default.dummy.0", "default.dummy.1"))
         self.assertNoResult(changes.done)
         self.clock.advance(0)
@@ -264,7 +270,7 @@ class ConfiguredTests(SynchronousTestCase):
         """What can't be ended is told."""
         self.launcher.obedient = False
         self.configure(DUMMY)
-        changes = self.agent.configure([])
+        changes = self.carry_out()
         self.launcher.programs[0].end(left=(Left(1, "init"),))
         self.failureResultOf(changes.done, TreeLeft)
 
@@ -335,7 +341,7 @@ class ConfiguredTests(SynchronousTestCase):
         self.configure(DUMMY)
         before = self.pids()
         self.assertRaises(
-            NoPort, self.agent.configure, [like(evolve(DUMMY, numprocesses=30), cmd="x")]
+            NoPort, self.agent.plan, [like(evolve(DUMMY, numprocesses=30), cmd="x")]
         )
         self.assertEqual(self.pids(), before)
         self.assertEqual(self.configure(DUMMY).restarted, ())
