@@ -9,7 +9,7 @@ on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -123,7 +123,7 @@ class ConsoleSockets:
         json: bool,
         types_to: TakesInput | None = None,
     ) -> Upgrade:
-        protocol = ConsoleProtocol(_request_id(request))
+        protocol = ConsoleProtocol(_headers(request))
         protocol.factory = self._factory
         protocol.attachment = Attachment(
             self._reactor, attach, protocol, json=json, types_to=types_to
@@ -131,9 +131,16 @@ class ConsoleSockets:
         return Upgrade(protocol, key)
 
 
-def _request_id(request: Request) -> str:
-    values = request.responseHeaders.getRawHeaders(b"X-Request-Id") or [b""]
-    return values[-1].decode("ascii", "replace")
+_PASSED_ON = (
+    *("X-Request-Id", "Vary"),
+    *("Access-Control-Allow-Origin", "Access-Control-Expose-Headers"),
+)
+"""What the answer to a handshake has in common with every other."""
+
+
+def _headers(request: Request) -> dict[str, str]:
+    said = {name: request.responseHeaders.getRawHeaders(name, []) for name in _PASSED_ON}
+    return {name: values[-1] for name, values in said.items() if values}
 
 
 class Upgrade(Resource):
@@ -242,9 +249,12 @@ class ConsoleProtocol(WebSocketServerProtocol):
     log = _ClientFaults()
     attachment: Attachment
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        """
+        @param headers: Of the answer to the handshake.
+        """
         super().__init__()
-        self._request_id = request_id
+        self._headers = dict(headers)
 
     @property
     def takes_frames(self) -> bool:
@@ -257,7 +267,7 @@ class ConsoleProtocol(WebSocketServerProtocol):
         """
         The handshake is answered with this.
         """
-        return None, {"X-Request-Id": self._request_id} if self._request_id else {}
+        return None, self._headers
 
     def onOpen(self) -> None:
         """

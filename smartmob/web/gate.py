@@ -9,15 +9,16 @@ and the method, then the type of the body, then its size.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from twisted.web.http_headers import Headers
 
 from smartmob.web.bodies import ARCHIVE_BYTES, BODY_BYTES, Body
 from smartmob.web.problems import FieldError, Problem
 from smartmob.web.routing import Match, Routes
+from smartmob.web.trust import Trust, Way
 
 _HOST = re.compile(
     rb"(?P<name>\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?"
@@ -41,6 +42,16 @@ _ARCHIVE_TYPES = (
 """As browsers call the files that they send."""
 
 _UTF8 = (b"utf-8", b"utf8")
+
+PREFLIGHT_SECONDS = 600
+"""How long a browser may remember what a foreign page may ask."""
+
+_ASKABLE = (b"Authorization", b"Content-Type", b"Last-Event-ID", b"X-Request-Id")
+"""Headers that a foreign page may send, besides those that every page may."""
+
+_READABLE = (b"Location", b"Retry-After", b"X-Request-Id")
+"""Headers of an answer that it may read, besides those that every page may."""
+
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 
 
@@ -51,6 +62,7 @@ class Head:
 
     @ivar path: As it was sent, without the query.
     @ivar length: Announced bytes of the body; C{None}: chunked.
+    @ivar way: How it came, as far as that can be believed.
     @ivar local: It came over a unix socket.
     """
 
@@ -58,7 +70,7 @@ class Head:
     path: bytes
     headers: Headers
     length: int | None
-    secure: bool
+    way: Way
     local: bool
 
     def all(self, name: bytes) -> list[bytes]:
@@ -78,20 +90,20 @@ class Head:
         )
 
 
-@frozen
+@define(eq=False)
 class Gate:
     """
     The checks that every request has to pass.
 
-    @ivar hosts: Names that a Host may have besides C{localhost} and IP addresses,
-        in lower case.
+    @ivar trust: Whose word counts.  Another may take its place at any time: it is for
+        requests that come from then on.
     @ivar find: Takes what the path names (C{slug}, C{app}), and raises a
         L{Refusal<smartmob.refusals.Refusal>} where there is no such thing.
     @ivar archive_bytes: The size that an archive may have.
     """
 
     routes: Routes
-    hosts: Collection[str] = field(factory=frozenset)
+    trust: Trust = field(factory=Trust)
     find: Callable[[Mapping[str, str]], None] = lambda arguments: None
     archive_bytes: int = ARCHIVE_BYTES
 
@@ -124,29 +136,72 @@ class Gate:
         """
         return self.archive_bytes if body is Body.ARCHIVE else BODY_BYTES
 
+    def cross_origin(self, head: Head) -> dict[bytes, bytes]:
+        """
+        What an answer says to browsers about foreign pages; nothing, unless there are
+        some that may use the agent.
+        """
+        if not self.trust.origins:
+            return {}
+        headers = {b"Vary": b"Origin"}  # of every answer, for one that was kept serves others
+        origins = head.all(b"origin")
+        if len(origins) == 1 and origins[0] in self.trust.origins:
+            headers[b"Access-Control-Allow-Origin"] = origins[0]
+            headers[b"Access-Control-Expose-Headers"] = b", ".join(_READABLE)
+        return headers
+
     def _check_host(self, head: Head) -> None:
+        """
+        The Host has to be right also where a proxy names another: for a page that was
+        given the proxy's address by way of its own name can send all headers but that.
+        """
         hosts = head.all(b"host")
         if len(hosts) != 1:
             said = "no Host" if not hosts else f"{len(hosts)} Host headers"
             raise Problem("bad-request", f"the request has {said}; it needs exactly one")
-        parsed = _HOST.fullmatch(hosts[0])
+        self._check_name(hosts[0], "Host", head.local)
+        if head.way.forwarded:
+            self._check_name(head.way.host, "X-Forwarded-Host", head.local)
+
+    def _check_name(self, host: bytes, header: str, any_name: bool) -> None:
+        parsed = _HOST.fullmatch(host)
         if parsed is None:
-            raise Problem("bad-request", "the Host is not of the form NAME or NAME:PORT")
+            raise Problem("bad-request", f"the {header} is not of the form NAME or NAME:PORT")
         name = parsed["name"].decode("ascii").lower()
-        if not (head.local or name == "localhost" or name in self.hosts or _is_address(name)):
+        known = name == "localhost" or name in self.trust.hosts or _is_address(name)
+        if not (any_name or known):
             raise Problem(
                 "forbidden-host",
-                f"the agent does not answer to the name {name!r}; use its IP address or a "
-                "name it is bound to",
+                f"the agent does not answer to the name {name!r}; use its IP address, a "
+                "name it is bound to, or have allowed_hosts name it",
             )
 
     def _check_origin(self, head: Head) -> None:
-        scheme = b"https" if head.secure else b"http"
-        own = scheme + b"://" + head.all(b"host")[0]
-        if any(origin != own for origin in head.all(b"origin")):
+        origins = head.all(b"origin")
+        if any(
+            origin != head.way.origin and origin not in self.trust.origins for origin in origins
+        ):
             raise Problem("forbidden-origin", "pages of other origins may not use this agent")
+        if origins and all(origin in self.trust.origins for origin in origins):
+            return  # from another site, as its page is
         if any(site not in (b"same-origin", b"none") for site in head.all(b"sec-fetch-site")):
             raise Problem("forbidden-origin", "pages of other sites may not use this agent")
+
+
+def preflight(head: Head, match: Match) -> dict[bytes, bytes]:
+    """
+    What a browser wants to know before it has a foreign page ask
+    (U{Fetch<https://fetch.spec.whatwg.org/#cors-preflight-fetch>}).
+
+    @return: Nothing, where it does not ask that.
+    """
+    if head.method != b"OPTIONS" or not head.all(b"access-control-request-method"):
+        return {}
+    return {
+        b"Access-Control-Allow-Methods": ", ".join(match.allow).encode(),
+        b"Access-Control-Allow-Headers": b", ".join(_ASKABLE),
+        b"Access-Control-Max-Age": b"%d" % PREFLIGHT_SECONDS,
+    }
 
 
 def check_type(head: Head) -> None:

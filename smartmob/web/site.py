@@ -30,9 +30,10 @@ from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
 from smartmob.web.channel import Channel
-from smartmob.web.gate import Gate, Head, origin_form, too_large
+from smartmob.web.gate import Gate, Head, origin_form, preflight, too_large
 from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
 from smartmob.web.routing import Match
+from smartmob.web.trust import Way
 
 _log = Logger()
 
@@ -43,6 +44,7 @@ class Request(server.Request):
     """
     One request, from the end of its head on.
 
+    @ivar way: How it came, as far as that can be believed.
     @ivar match: Where it leads, once it was admitted.
     @ivar request_id: What it is called in the log, and in the answer.
     @ivar upload: The archive that it sends, if it does.
@@ -50,6 +52,7 @@ class Request(server.Request):
 
     defaultContentType = None
     channel: Channel
+    way: Way
     match: Match
     request_id: str
     started_at: float
@@ -70,21 +73,38 @@ class Request(server.Request):
         self.request_id = request_id_of(self)
         self.setHeader(b"X-Request-Id", self.request_id.encode())
         self.setHeader(b"Date", http.datetimeToString())
+        self.way = site.gate.trust.way(
+            self.requestHeaders, self.getClientAddress(), secure=self.isSecure()
+        )
         self.uri = origin_form(uri, self.requestHeaders)
         self.path = self.uri.partition(b"?")[0]
-        self.match = site.gate.admit(
+        self._admit(
+            site.gate,
             Head(
                 method=method,
                 path=self.path,
                 headers=self.requestHeaders,
                 length=length,
-                secure=self.isSecure(),
+                way=self.way,
                 local=isinstance(self.getHost(), UNIXAddress),
-            )
+            ),
         )
         if self.match.body is Body.ARCHIVE:
             self.channel.expect_upload()
             self.upload = site.receive(length, self)
+
+    def _admit(self, gate: Gate, head: Head) -> None:
+        """
+        Have the gate decide.  What it says of foreign pages is said with a refusal too:
+        without that, a page could not read why.
+        """
+        headers = gate.cross_origin(head)
+        for name, value in headers.items():
+            self.setHeader(name, value)
+        self.match = gate.admit(head)
+        if b"Access-Control-Allow-Origin" in headers:
+            for name, value in preflight(head, self.match).items():
+                self.setHeader(name, value)
 
     def gotLength(self, length: int | None) -> None:
         """
@@ -206,8 +226,7 @@ class Request(server.Request):
         """
         The scheme and Host that the client used, without a slash at the end.
         """
-        host = self.getHeader(b"host") or b"localhost"
-        return (b"https://" if self.isSecure() else b"http://") + host
+        return self.way.base_url
 
 
 def request_id_of(request: http.Request) -> str:
@@ -272,11 +291,12 @@ class Site(server.Site):
         """
         if isinstance(request, Request):
             _log.info(
-                "{method} {path} {status} in {seconds:.3f} s ({request_id})",
+                "{method} {path} {status} in {seconds:.3f} s, from {client} ({request_id})",
                 method=request.method.decode("ascii"),
                 path=shown_path(request),
                 status=request.code,
                 seconds=self.reactor.seconds() - request.started_at,
+                client=request.way.client,
                 request_id=request.request_id,
             )
 
