@@ -301,6 +301,19 @@ class Agent(Service):
 
         return ended.addCallback(told)
 
+    def longest_grace(self) -> float:
+        """
+        Seconds that the programs which run may take to end.
+        """
+        return max(
+            (
+                process.definition.graceful_timeout
+                for process in self.processes()
+                if process.pid is not None and not _outlives(process)
+            ),
+            default=0.0,
+        )
+
     def hurry(self) -> None:
         """
         Give programs that are being stopped no more time.

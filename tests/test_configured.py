@@ -355,6 +355,16 @@ class ConfiguredTests(SynchronousTestCase):
         self.successResultOf(ended)
         self.assertEqual([program.stopped for program in self.launcher.programs], [[], [30.0]])
 
+    def test_longestGrace(self) -> None:
+        """What the agent's end may take is up to the programs that run and end with it."""
+        self.assertEqual(self.agent.longest_grace(), 0)
+        self.configure(
+            named("a", graceful_timeout=3.0),
+            named("b", graceful_timeout=5.0, detach=True),
+            evolve(named("c", graceful_timeout=7.0), start=False),
+        )
+        self.assertEqual(self.agent.longest_grace(), 3)
+
     @given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=4))
     def test_anyFiles(self, files: list[tuple[int, ...]]) -> None:
         """Whatever files follow each other, there is what the last one says."""
