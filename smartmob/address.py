@@ -25,7 +25,9 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorUNIX,
     IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
 )
+from twisted.plugin import getPlugins
 from zope.interface import implementer
 
 FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
@@ -34,6 +36,9 @@ _HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port
 _ENDPOINTS = frozenset(["haproxy", "ssl", "systemd", "tcp", "tcp6"])
 """What begins an endpoint string of Twisted's that looks like C{HOST:PORT}."""
 
+_INHERITED = re.compile(r"fd:([0-9]+)")
+_KIND = re.compile(r"[a-z0-9]+")
+_V4 = re.compile(r"[0-9.]+")
 _UNIX = re.compile(r"unix:(?P<path>/[^:]*|[^:/][^:]*)(?::mode=(?P<mode>[0-7]{3,4}))?")
 
 
@@ -88,27 +93,50 @@ def parse(reactor: IReactorUNIX, text: str, backlog: int) -> Address:
 
     @raise BadAddress: It is none.
     """
-    kind, _, rest = text.partition(":")
+    check_form(text)
     if match := _UNIX.fullmatch(text):
         path = os.path.abspath(match["path"])
         mode = int(match["mode"] or "600", 8)
         return Address(text, None, UnixEndpoint(reactor, path, backlog, mode))
-    if match := re.fullmatch(r"fd:([0-9]+)", text):
+    if match := _INHERITED.fullmatch(text):
         return _inherited(reactor, text, int(match[1]))
-    if kind not in _ENDPOINTS and (match := _HOST_PORT.fullmatch(text)):
+    if match := _host_port(text):
         return _tcp(reactor, text, match, backlog)
-    if re.fullmatch(r"[a-z0-9]+", kind) is None or kind == "fd" or not rest:
-        raise BadAddress(f"{text!r} is no address; use {FORMS}")
     try:
         return Address(text, None, serverFromString(reactor, text))
     except Exception as error:  # each kind of endpoint, a plugin's too, has its own
         raise BadAddress(f"{text!r} is no address ({error}); use {FORMS}") from None
 
 
+def check_form(text: str) -> None:
+    """
+    Read an address as far as that goes without opening, or looking up, anything.
+
+    @raise BadAddress: It is none.
+    """
+    if _UNIX.fullmatch(text) or _INHERITED.fullmatch(text):
+        return
+    if match := _host_port(text):
+        if int(match["port"]) > 65535:
+            raise BadAddress(f"{text!r}: a port is at most 65535; use {FORMS}")
+        if _V4.fullmatch(match["v6"] or ""):
+            raise BadAddress(f"{text!r}: brackets are for IPv6; use {FORMS}")
+        return
+    kind, _, rest = text.partition(":")
+    if _KIND.fullmatch(kind) is None or kind in ("fd", "unix") or not rest:
+        raise BadAddress(f"{text!r} is no address; use {FORMS}")
+    if kind not in ("ssl", "tcp"):  # Twisted has these without a plugin
+        plugins = getPlugins(IStreamServerEndpointStringParser)
+        if kind not in {plugin.prefix.lower() for plugin in plugins}:
+            raise BadAddress(f"{text!r} is no address; use {FORMS}")
+
+
+def _host_port(text: str) -> re.Match[str] | None:
+    kind = text.partition(":")[0]
+    return None if kind in _ENDPOINTS else _HOST_PORT.fullmatch(text)
+
+
 def _tcp(reactor: IReactorUNIX, text: str, match: re.Match[str], backlog: int) -> Address:
-    port = int(match["port"])
-    if port > 65535:
-        raise BadAddress(f"{text!r}: a port is at most 65535; use {FORMS}")
     name = match["v6"] or match["host"]
     try:
         ip = ipaddress.ip_address(name)
@@ -117,7 +145,7 @@ def _tcp(reactor: IReactorUNIX, text: str, match: re.Match[str], backlog: int) -
     if match["v6"] and ip.version == 4:
         raise BadAddress(f"{text!r}: brackets are for IPv6; use {FORMS}")
     endpoint = TCP6ServerEndpoint if ip.version == 6 else TCP4ServerEndpoint
-    return Address(text, name, endpoint(reactor, port, backlog, str(ip)))
+    return Address(text, name, endpoint(reactor, int(match["port"]), backlog, str(ip)))
 
 
 def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -1,0 +1,131 @@
+"""
+Who is told of what happens: the C{[webhooks]} section.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from smartmob.checks import SOURCE_URL_LENGTH
+from smartmob.config.configuration import Hook, Hooks
+from smartmob.config.findings import Findings
+from smartmob.config.ini import Section
+from smartmob.config.keys import Keys, unreadable
+from smartmob.config.values import wrong
+from smartmob.events import Topic
+from smartmob.topics import BadTopic, parse
+
+SECTION = "webhooks"
+
+KEYS = ("secret", "secret_file")
+"""Its keys that are no topics."""
+
+_MOST_SECRET = 64 << 10
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f]")
+_ANY = ("*", "**")
+
+
+def hooks(section: Section, environ: Mapping[str, str], findings: Findings) -> Hooks:
+    """
+    What the section says.
+
+    @param environ: Where C{CREDENTIALS_DIRECTORY} may be.
+    """
+    keys = Keys(section, findings)
+    found: dict[Hook, None] = {}
+    for topic in section.entries:
+        if topic in KEYS:
+            continue
+        try:
+            parse([topic])
+        except BadTopic as error:
+            keys.wrong(topic, str(error))
+        else:
+            why = never(topic)
+            if why:
+                keys.odd(topic, why)
+        for url in keys.get(topic, urls, ()):
+            found[Hook(topic=topic, url=url)] = None
+    return Hooks(hooks=tuple(found), secret=_secret(keys, environ))
+
+
+def urls(text: str) -> tuple[str, ...]:
+    """
+    URLs with white space in between.  None of them is said in what is wrong, since it may
+    have a password.
+    """
+    said = tuple(text.split())
+    for number, url in enumerate(said, 1):
+        which = "it" if len(said) == 1 else f"URL {number} of {len(said)}"
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+            usable = usable and parts.port != 0 and not _NOT_IN_URL.search(url)
+        except ValueError:  # of brackets, and ports
+            usable = False
+        if not usable:
+            raise wrong(f"{which} must be http:// or https:// with a host behind it")
+        if len(url) > SOURCE_URL_LENGTH:
+            raise wrong(f"{which} must not have more than {SOURCE_URL_LENGTH} characters")
+    return said
+
+
+def never(topic: str) -> str:
+    """
+    Why no event can have a name that fits, a sentence; empty: one can.
+    """
+    parts = topic.split(".")
+    topics = [each.value for each in Topic]
+    if parse([topic]).want(topics) or (len(parts) == 1 and topic in _ANY):
+        return ""
+    if len(parts) == 1:
+        near = get_close_matches(topic, topics, n=1)
+    else:
+        first, last = parts[0], parts[-1]
+        middle = parts[1:-1]
+        enough = bool(middle) or "**" in (first, last)
+        if enough and first in ("proc", *_ANY) and last in (*topics, *_ANY):
+            return ""
+        begin = first if first in _ANY else "proc"
+        nearest_last = [last] if last in _ANY else get_close_matches(last, topics, n=1)
+        near = [".".join([begin, *(middle or ["*"]), each]) for each in nearest_last]
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"no event is called so{hint}"
+
+
+def _secret(keys: Keys, environ: Mapping[str, str]) -> bytes | None:
+    entry = keys.entry("secret")
+    path = keys.path("secret_file")
+    if entry is not None and path is not None:
+        keys.wrong("secret_file", "can't be beside secret")
+    if path is None:
+        return None if entry is None else entry.value.encode()
+    why = unreadable(path)
+    if why is not None:
+        keys.wrong("secret_file", f"{path} {why}")
+        return None
+    with open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        secret = file.read(_MOST_SECRET + 1).strip()
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_credential(path, environ):
+        keys.wrong("secret_file", f"{path} can be read by others: chmod 600 would do")
+    if not secret:
+        keys.wrong("secret_file", f"{path} is empty")
+    if len(secret) > _MOST_SECRET:
+        keys.wrong("secret_file", f"{path} has more than {_MOST_SECRET >> 10} KiB")
+    return secret
+
+
+def _is_credential(path: str, environ: Mapping[str, str]) -> bool:
+    """
+    Whether the service manager handed it down, which keeps others out by the folder.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and os.path.realpath(path).startswith(
+        os.path.join(os.path.realpath(folder or ""), "")
+    )

@@ -1,0 +1,132 @@
+"""
+A file with all that it includes.
+
+What is included comes after what includes it: first the files of C{include}, then those
+of C{include_dir}, and what they include behind each.  Of equal keys of equal sections
+the later wins.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from attrs import define, evolve, field
+
+from smartmob.config.configuration import Mistake
+from smartmob.config.findings import Findings
+from smartmob.config.ini import MOST_BYTES, Entry, Section, parse
+
+MAIN = ("gaffer", "smartmob")
+"""What the section about the agent itself may be called."""
+
+_DEEPEST = 32
+"""A file may be included by one that was included by one ... so often."""
+
+
+def read(path: str, findings: Findings) -> dict[str, Section]:
+    """
+    The sections of a file and of all that it includes, by their names.
+
+    @param path: An absolute path.
+    """
+    reading = _Reading(findings)
+    reading.read(path, None)
+    return reading.sections
+
+
+@define
+class _Reading:
+    """
+    @ivar open: The files that are being read, the outermost first, without links.
+    @ivar done: All that were begun.
+    """
+
+    findings: Findings
+    sections: dict[str, Section] = field(factory=dict)
+    open: list[str] = field(factory=list)
+    done: set[str] = field(factory=set)
+
+    def read(self, path: str, by: Entry | None) -> None:
+        """
+        @param by: What includes it.
+        """
+        real = os.path.realpath(path)
+        if real in self.open:
+            self._wrong(path, by, f"{path} includes itself in the end")
+            return
+        if real in self.done:
+            return  # by another way
+        if len(self.open) > _DEEPEST:
+            self._wrong(path, by, f"includes are nested more than {_DEEPEST} deep")
+            return
+        try:
+            data = _content(path)
+        except (OSError, ValueError) as error:
+            self._wrong(path, by, f"{'' if by is None else f'{path} '}{_why(error)}")
+            return
+        self.done.add(real)
+        self.findings.files.append(path)
+        sections = parse(path, data, self.findings)
+        self._add(sections)
+        self.open.append(real)
+        for name in MAIN:
+            if name in sections:
+                self._follow(path, sections[name])
+        self.open.pop()
+
+    def _add(self, sections: dict[str, Section]) -> None:
+        for name, section in sections.items():
+            known = self.sections.setdefault(name, evolve(section, entries={}))
+            known.entries.update(section.entries)
+
+    def _follow(self, path: str, section: Section) -> None:
+        entry = section.entries.get("include")
+        if entry is not None:
+            for name in paths(entry):
+                self.read(name, entry)
+        entry = section.entries.get("include_dir")
+        if entry is not None:
+            for folder in paths(entry):
+                self._follow_folder(path, folder, entry)
+
+    def _follow_folder(self, path: str, folder: str, entry: Entry) -> None:
+        def cannot(error: OSError) -> None:
+            self.findings.mistakes.append(entry.wrong(f"{error.filename} {_why(error)}"))
+
+        found = []
+        for inside, folders, files in os.walk(folder, onerror=cannot):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [
+                os.path.join(inside, name)
+                for name in files
+                if name.endswith(".ini") and not name.startswith(".")
+            ]
+        for name in sorted(found):
+            if os.path.realpath(name) != os.path.realpath(path):
+                self.read(name, entry)
+
+    def _wrong(self, path: str, by: Entry | None, why: str) -> None:
+        mistake = Mistake(file=path, why=why) if by is None else by.wrong(why)
+        self.findings.mistakes.append(mistake)
+
+
+def paths(entry: Entry) -> list[str]:
+    """
+    The paths that an entry lists, with commas or spaces between them, absolute.
+    """
+    return [entry.path(each) for each in re.split(r"[\s,]+", entry.value) if each]
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"has more than {MOST_BYTES >> 20} MiB")
+    return data
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return f"can't be read: {error.strerror}"
+    return str(error)

@@ -1,0 +1,165 @@
+"""
+The configuration: what the file says, where the command line does not say otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from configparser import RawConfigParser
+
+from attrs import evolve
+
+from smartmob.config import endpoints, hooks, processes
+from smartmob.config.configuration import Configuration, Hooks, Settings
+from smartmob.config.endpoints import sections_of
+from smartmob.config.findings import Findings, nearest
+from smartmob.config.identity import Accounts
+from smartmob.config.includes import MAIN, read
+from smartmob.config.ini import Section
+from smartmob.config.keys import Keys
+from smartmob.config.overrides import Overrides
+from smartmob.config.settings import settings
+
+GAFFER = MAIN[0]
+_PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX)
+_PLAIN = (*MAIN, hooks.SECTION)
+
+
+def load(
+    path: str,
+    overrides: Overrides,
+    *,
+    accounts: Accounts | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Configuration:
+    """
+    The configuration that a file, with all that it includes, and the command line make.
+
+    It may be called again when the file has changed.
+
+    @param path: An absolute path, or one that starts here.
+    @param accounts: The users there are.
+    @param environ: The agent's environment.
+    @raise BadConfiguration: With all that is wrong.
+    """
+    path = os.path.abspath(path)
+    findings = Findings()
+    sections = read(path, findings)
+    _warn_of_others(sections, findings)
+    accounts = accounts or Accounts()
+    main = _main(sections, findings)
+    said = Settings() if main is None else settings(main, accounts, findings)
+    backlog = endpoints.BACKLOG
+    if main is not None:
+        backlog = Keys(main, findings).get("backlog", endpoints.backlog, backlog)
+    of_file = endpoints.endpoints(
+        sections_of(sections, endpoints.PREFIX),
+        None if main is None else main.entries.get("http_endpoints"),
+        backlog,
+        findings,
+    )
+    address = endpoints.GAFFERD if GAFFER in sections else endpoints.PLAIN
+    where = endpoints.chosen(of_file, address, backlog, overrides, findings)
+    templates = processes.templates(
+        sections_of(sections, processes.PREFIX),
+        sections_of(sections, processes.ENV_PREFIX),
+        accounts,
+        findings,
+    )
+    told = Hooks()
+    if hooks.SECTION in sections:
+        told = hooks.hooks(sections[hooks.SECTION], environ, findings)
+    findings.check()
+    return Configuration(
+        path=path,
+        settings=_overridden(said, overrides),
+        endpoints=where,
+        templates=templates,
+        hooks=told,
+        warnings=findings.told(),
+        parser=_parser(sections),
+    )
+
+
+def default(overrides: Overrides) -> Configuration:
+    """
+    The configuration where there is no file.
+
+    @raise BadConfiguration: The command line can't be meant as it is.
+    """
+    findings = Findings()
+    where = endpoints.chosen((), endpoints.PLAIN, endpoints.BACKLOG, overrides, findings)
+    findings.check()
+    return Configuration(
+        settings=_overridden(Settings(), overrides),
+        endpoints=where,
+        warnings=findings.told(),
+        parser=_parser({}),
+    )
+
+
+def _main(sections: Mapping[str, Section], findings: Findings) -> Section | None:
+    """
+    The section about the agent itself.
+    """
+    found = [section for name, section in sections.items() if name in MAIN]
+    if not found:
+        return None
+    first, *others = found
+    for other in others:
+        place = f"{first.file}:{first.line}"
+        findings.mistakes.append(
+            other.wrong(f"can't be beside [{first.name}], {place}: they mean the same")
+        )
+    return first
+
+
+def _warn_of_others(sections: Mapping[str, Section], findings: Findings) -> None:
+    for name, section in sections.items():
+        if name in _PLAIN or name.startswith(_PREFIXES):
+            continue
+        kind, colon, rest = name.partition(":")
+        known = [prefix.removesuffix(":") for prefix in _PREFIXES] if colon else _PLAIN
+        near = nearest(kind, known)
+        if colon:
+            near = near.replace("?", f":{rest}?")
+        findings.warnings.append(section.wrong(f"is not known{near}"))
+
+
+def _overridden(said: Settings, overrides: Overrides) -> Settings:
+    """
+    The command line wins.
+    """
+    if overrides.plugins_dir is not None:
+        said = evolve(said, plugins_dirs=(overrides.plugins_dir,))
+    if overrides.pidfile is not None:
+        said = evolve(said, pidfile=overrides.pidfile)
+    if overrides.state_dir is not None:
+        said = evolve(said, state_dir=overrides.state_dir)
+    return said
+
+
+class _Parser(RawConfigParser):
+    """
+    A parser that keeps the case of keys.
+    """
+
+    def optionxform(self, optionstr: str) -> str:
+        """
+        See L{RawConfigParser.optionxform}.
+        """
+        return optionstr
+
+
+def _parser(sections: Mapping[str, Section]) -> RawConfigParser:
+    """
+    The merged file, as plugins get it.
+    """
+    # [DEFAULT] has no meaning here, so it is a section like any other.
+    parser = _Parser(default_section="")
+    for name, section in sections.items():
+        parser.add_section(name)
+        for entry in section.entries.values():
+            parser.set(name, entry.key, entry.value)
+    return parser
