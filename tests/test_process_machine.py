@@ -80,6 +80,16 @@ class ProcessMachine(RuleBasedStateMachine):
         """Delete."""
         self.deletes.append(Told(self.process.delete()))
 
+    @precondition(lambda self: not self.deletes)
+    @rule(restart=st.booleans())
+    def redefine(self, restart: bool) -> None:
+        """It is to be another."""
+        before = self.process.pid
+        self.process.redefine(self.process.definition, self.stage.recipe, None)
+        assert self.process.pid == before
+        if restart:
+            self.restart()
+
     @rule(seconds=st.sampled_from([0, 0.05, 1, 11, 61]))
     def advance(self, seconds: float) -> None:
         """Time goes by."""
