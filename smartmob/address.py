@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import stat
+from collections.abc import Collection
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -23,6 +24,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
     IProtocolFactory,
+    IReactorSocket,
     IReactorUNIX,
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
@@ -30,11 +32,18 @@ from twisted.internet.interfaces import (
 from twisted.plugin import getPlugins
 from zope.interface import implementer
 
+from smartmob.inherited import InheritedEndpoint
+
 FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>[0-9]{1,5})")
-_ENDPOINTS = frozenset(["haproxy", "ssl", "systemd", "tcp", "tcp6"])
+_ENDPOINTS = frozenset(["haproxy", "ssl", "systemd", "tcp", "tcp6", "tls"])
 """What begins an endpoint string of Twisted's that looks like C{HOST:PORT}."""
+
+_BARE = frozenset(["systemd", "tcp", "tcp6"])
+"""Those that are sockets and nothing else."""
+
+_SECURE = frozenset(["ssl", "tls"])
 
 _INHERITED = re.compile(r"fd:([0-9]+)")
 _KIND = re.compile(r"[a-z0-9]+")
@@ -56,22 +65,32 @@ class Address:
     @ivar text: As the operator wrote it.
     @ivar host: What the operator calls the host, where there is one.
     @ivar endpoint: What listens there.
+    @ivar identity: Equal where an address is the same, however it was written.
+    @ivar mode: Of a unix socket that the agent makes.
+    @ivar wraps: The endpoint puts something between its socket and what is served.
+    @ivar secure: Which is TLS, with a certificate of its own.
     """
 
     text: str
     host: str | None
     endpoint: IStreamServerEndpoint
+    identity: tuple[object, ...]
+    mode: int | None = None
+    wraps: bool = False
+    secure: bool = False
 
-    def url(self, port: IListeningPort) -> str:
+    def url(self, port: IListeningPort, *, secure: bool = False) -> str:
         """
         Where clients reach it, once it listens; no slash at the end.
+
+        @param secure: It is listened to with TLS.
         """
         bound: IAddress = port.getHost()
         if isinstance(bound, UNIXAddress):
             return f"unix:{os.fsdecode(bound.name or b'')}"
-        scheme = "https" if self.text.startswith("ssl:") else "http"
         if not isinstance(bound, (IPv4Address, IPv6Address)):
             return self.text
+        scheme = "https" if secure or self.secure else "http"
         host = self.host or bound.host
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound.port}"
 
@@ -86,26 +105,53 @@ def is_local(port: IListeningPort) -> bool:
     return isinstance(bound, UNIXAddress)
 
 
-def parse(reactor: IReactorUNIX, text: str, backlog: int) -> Address:
+def anchored(text: str, folder: str) -> str:
+    """
+    An address that means the same wherever the agent is: the path of a unix socket
+    begins at C{folder}.
+    """
+    match = _UNIX.fullmatch(text)
+    if match is None or match["path"].startswith("/"):
+        return text
+    return f"unix:{os.path.join(folder, match['path'])}{text[match.end('path') :]}"
+
+
+def parse(
+    reactor: IReactorUNIX, text: str, backlog: int, taken: Collection[int] = ()
+) -> Address:
     """
     Read an address.  Its host is looked up at once: what is listened on later is
     what was named.
 
+    @param taken: Descriptors that were handed down and are listened on: by their
+        numbers something else may be open now.
     @raise BadAddress: It is none.
     """
     check_form(text)
+    kind = text.partition(":")[0]
     if match := _UNIX.fullmatch(text):
         path = os.path.abspath(match["path"])
         mode = int(match["mode"] or "600", 8)
-        return Address(text, None, UnixEndpoint(reactor, path, backlog, mode))
+        unix = UnixEndpoint(reactor, path, backlog, mode)
+        return Address(text, None, unix, ("unix", path), mode)
     if match := _INHERITED.fullmatch(text):
-        return _inherited(reactor, text, int(match[1]))
+        return _inherited(reactor, text, int(match[1]), taken)
     if match := _host_port(text):
         return _tcp(reactor, text, match, backlog)
     try:
-        return Address(text, None, serverFromString(reactor, text))
+        endpoint = serverFromString(reactor, text)
     except Exception as error:  # each kind of endpoint, a plugin's too, has its own
         raise BadAddress(f"{text!r} is no address ({error}); use {FORMS}") from None
+    if isinstance(endpoint, AdoptedStreamServerEndpoint):
+        return _inherited(reactor, text, endpoint.fileno, taken)
+    return Address(
+        text,
+        None,
+        endpoint,
+        ("string", text),
+        wraps=kind not in _BARE,
+        secure=kind in _SECURE,
+    )
 
 
 def check_form(text: str) -> None:
@@ -144,8 +190,9 @@ def _tcp(reactor: IReactorUNIX, text: str, match: re.Match[str], backlog: int) -
         ip = _look_up(text, name)
     if match["v6"] and ip.version == 4:
         raise BadAddress(f"{text!r}: brackets are for IPv6; use {FORMS}")
-    endpoint = TCP6ServerEndpoint if ip.version == 6 else TCP4ServerEndpoint
-    return Address(text, name, endpoint(reactor, int(match["port"]), backlog, str(ip)))
+    port = int(match["port"])
+    kind = TCP6ServerEndpoint if ip.version == 6 else TCP4ServerEndpoint
+    return Address(text, name, kind(reactor, port, backlog, str(ip)), ("tcp", str(ip), port))
 
 
 def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -158,16 +205,20 @@ def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     return ipaddress.ip_address(found[0][4][0])
 
 
-def _inherited(reactor: IReactorUNIX, text: str, number: int) -> Address:
+def _inherited(
+    reactor: IReactorUNIX, text: str, number: int, taken: Collection[int]
+) -> Address:
+    sockets = IReactorSocket(reactor)
     try:
-        with socket.socket(fileno=os.dup(number)) as inherited:
-            family = inherited.family
-            listening = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if number in taken:
+            endpoint = InheritedEndpoint(sockets, number, socket.AF_UNSPEC)
+        else:
+            endpoint = InheritedEndpoint.of(sockets, number)
     except OSError as error:
         raise BadAddress(f"{text!r} is no socket that was handed down: {error}") from None
-    if not listening:
-        raise BadAddress(f"{text!r} is a socket that does not listen")
-    return Address(text, None, AdoptedStreamServerEndpoint(reactor, number, family))
+    except ValueError as error:
+        raise BadAddress(f"{text!r}: {error}") from None
+    return Address(text, None, endpoint, ("fd", number))
 
 
 @implementer(IStreamServerEndpoint)

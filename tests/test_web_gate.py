@@ -19,7 +19,7 @@ from smartmob.web.channel import (
     LINGER_SECONDS,
     REQUEST_SECONDS,
 )
-from smartmob.web.connections import Connections
+from smartmob.web.connections import Census, Connections
 from smartmob.web.root import make_site
 from smartmob.web.site import Site
 from tests.support.agents import FakeAgent
@@ -689,7 +689,7 @@ class ConnectionTests(GateCase):
         """A site of few connections."""
         site = self.site.wrappedFactory
         assert isinstance(site, Site)
-        return Connections(site, most=most, most_of_a_peer=most_of_a_peer)
+        return Census(most=most, most_of_a_peer=most_of_a_peer).guard(site)
 
     def from_(self, site: Connections, number: int) -> Wire:
         """A connection from an address."""

@@ -31,42 +31,38 @@ class Connection(ProtocolWrapper):
     peer: str | None = None
 
 
-class Connections(WrappingFactory[Connection]):
+class Census:
     """
-    Lets connections in while there are not too many.
+    The connections of an agent, by whatever endpoint they came.
 
-    One too many is closed without an answer: to read what it asks for would cost
-    what the bound is there to save.  Those over unix sockets are not bounded,
-    since only this machine's own users can make them.
+    Those over unix sockets are not bounded, since only this machine's own users can
+    make them.
     """
-
-    protocol = Connection
-    noisy = False
 
     def __init__(
-        self,
-        wrapped: IProtocolFactory,
-        *,
-        most: int = MOST_CONNECTIONS,
-        most_of_a_peer: int = MOST_OF_A_PEER,
+        self, *, most: int = MOST_CONNECTIONS, most_of_a_peer: int = MOST_OF_A_PEER
     ) -> None:
         """
-        @param wrapped: Makes the protocols.
         @param most: Connections in all.
         @param most_of_a_peer: From one address.
         """
-        super().__init__(wrapped)
         self._most = most
         self._most_of_a_peer = most_of_a_peer
+        self._open: set[Connection] = set()
         self._peers: Counter[str] = Counter()
         self._refusing = False
         self._gone = Waiters()
 
-    def buildProtocol(self, addr: IAddress | None) -> Connection | None:  # type: ignore[override] # None refuses (IProtocolFactory)
+    def guard(self, wrapped: IProtocolFactory) -> Connections:
         """
-        A new connection, or C{None}, which closes it.
+        What lets connections in to C{wrapped} while there are not too many of all.
         """
-        peer = _peer(addr)
+        return Connections(wrapped, self)
+
+    def admits(self, peer: str | None) -> bool:
+        """
+        Whether there may be one more.
+        """
         if peer is not None and (
             self._peers.total() >= self._most or self._peers[peer] >= self._most_of_a_peer
         ):
@@ -78,8 +74,70 @@ class Connections(WrappingFactory[Connection]):
                     of_peer=self._peers[peer],
                     peer=peer,
                 )
-            return None
+            return False
         self._refusing = False
+        return True
+
+    def began(self, connection: Connection) -> None:
+        """
+        There is one more.
+        """
+        self._open.add(connection)
+        if connection.peer is not None:
+            self._peers[connection.peer] += 1
+
+    def ended(self, connection: Connection) -> None:
+        """
+        There is one less.
+        """
+        self._open.remove(connection)
+        peer = connection.peer
+        if peer is not None:
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+        if not self._open:
+            self._gone.fire()
+
+    def abort(self) -> Deferred[None]:
+        """
+        Cut what connections there still are.  Fires when there are none.
+        """
+        gone = self._gone.wait()
+        for connection in list(self._open):
+            connection.abortConnection()
+        if not self._open:
+            self._gone.fire()
+        return gone
+
+
+class Connections(WrappingFactory[Connection]):
+    """
+    Lets connections in while there are not too many.
+
+    One too many is closed without an answer: to read what it asks for would cost
+    what the bound is there to save, and so would shaking hands for TLS, which
+    therefore belongs inside.
+    """
+
+    protocol = Connection
+    noisy = False
+
+    def __init__(self, wrapped: IProtocolFactory, census: Census | None = None) -> None:
+        """
+        @param wrapped: Makes the protocols.
+        @param census: Counts these connections, and perhaps others with them.
+        """
+        super().__init__(wrapped)
+        self._census = Census() if census is None else census
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection | None:  # type: ignore[override] # None refuses (IProtocolFactory)
+        """
+        A new connection, or C{None}, which closes it.
+        """
+        peer = _peer(addr)
+        if not self._census.admits(peer):
+            return None
         connection = super().buildProtocol(addr)
         connection.peer = peer
         return connection
@@ -89,31 +147,20 @@ class Connections(WrappingFactory[Connection]):
         A connection begins.
         """
         super().registerProtocol(p)
-        if p.peer is not None:
-            self._peers[p.peer] += 1
+        self._census.began(p)
 
     def unregisterProtocol(self, p: Connection) -> None:
         """
         A connection has ended.
         """
         super().unregisterProtocol(p)
-        if p.peer is not None:
-            self._peers[p.peer] -= 1
-            if not self._peers[p.peer]:
-                del self._peers[p.peer]
-        if not self.protocols:
-            self._gone.fire()
+        self._census.ended(p)
 
     def abort(self) -> Deferred[None]:
         """
-        Cut what connections there still are.  Fires when there are none.
+        See L{Census.abort}.
         """
-        gone = self._gone.wait()
-        for connection in list(self.protocols):
-            connection.abortConnection()
-        if not self.protocols:
-            self._gone.fire()
-        return gone
+        return self._census.abort()
 
 
 def _peer(address: IAddress | None) -> str | None:

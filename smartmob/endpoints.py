@@ -1,0 +1,294 @@
+"""
+What the agent listens on, all of it at once, and how that is exchanged for something
+else while it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IReactorUNIX
+
+from smartmob.address import Address, BadAddress, is_local, parse
+from smartmob.config.configuration import Endpoint
+from smartmob.inherited import InheritedEndpoint
+from smartmob.listener import Behind, Listener, NotListening, listen
+from smartmob.tls import BadCertificate, Certificate, Files, secured
+
+Identity = tuple[object, ...]
+"""Which address of all that are listened on one is."""
+
+
+class CantListen(Exception):
+    """
+    Nothing was changed, since not all of it could be.
+
+    @ivar code: The exit code that it is at a start: 2 where what is wanted makes no
+        sense, 1 where it does, but not on this machine now.
+    """
+
+    def __init__(self, why: str, code: int) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+@define(eq=False)
+class Endpoints:
+    """
+    The ports that are open.
+
+    @ivar factory_for: Gives what is served on an endpoint.  While that is the same
+        object, and so is the certificate, nothing changes for new connections.
+    @ivar guard: Puts the bounds on connections around it, outside TLS.
+    @ivar insecure: Listen where other machines can reach it, though nobody is asked
+        who they are.
+    """
+
+    reactor: IReactorUNIX
+    clock: IReactorTime
+    factory_for: Callable[[Endpoint], IProtocolFactory]
+    guard: Callable[[IProtocolFactory], IProtocolFactory]
+    insecure: bool = False
+    _listeners: dict[Identity, Listener] = field(factory=dict, init=False)
+    _inherited: set[int] = field(factory=set, init=False)
+    _closing: list[Deferred[None]] = field(factory=list, init=False)
+
+    def check(self, wanted: Sequence[Endpoint]) -> None:
+        """
+        See whether these make sense, without listening.
+
+        @raise CantListen: They do not.
+        """
+        self._read(wanted)
+        for endpoint in wanted:
+            self._certificate(endpoint)
+
+    def prepare(self, wanted: Sequence[Endpoint]) -> Opening:
+        """
+        Listen on what is not listened on yet, but let nobody in.
+
+        @raise CantListen: One of these can't be listened on; what is open is as it was.
+        """
+        addresses = self._read(wanted)
+        behind = {endpoint: self._behind(endpoint) for endpoint in wanted}
+        listeners: dict[Identity, Listener] = {}
+        fresh: list[Listener] = []
+        try:
+            for identity in sorted(addresses, key=_last):
+                endpoint, address = addresses[identity]
+                old = self._listeners.get(identity)
+                if old is None:
+                    listener = _open(endpoint, address, behind[endpoint])
+                    fresh.append(listener)
+                else:
+                    listener = old.instead(endpoint, address, behind[endpoint])
+                self._check_reach(listener)
+                listeners[identity] = listener
+        except CantListen:
+            for listener in fresh:
+                self._close(listener)
+            raise
+        ordered = {identity: listeners[identity] for identity in addresses}
+        return Opening(self, ordered)
+
+    def urls(self) -> list[str]:
+        """
+        Where clients reach it: one an address, in order.
+        """
+        return [listener.url() for listener in self._listeners.values()]
+
+    def hosts(self) -> frozenset[str]:
+        """
+        The names that addresses have, in lower case.
+        """
+        hosts = (listener.address.host for listener in self._listeners.values())
+        return frozenset(host.lower() for host in hosts if host is not None)
+
+    def refresh(self) -> list[str]:
+        """
+        Read all certificates again.
+
+        @return: Why some can't be used, so that the ones before still are.
+        """
+        found = dict.fromkeys(
+            listener.behind.certificate for listener in self._listeners.values()
+        )
+        whys = (certificate and certificate.refresh() for certificate in found)
+        return [why for why in whys if why]
+
+    def close(self) -> Deferred[None]:
+        """
+        Stop listening.  Fires when there is no port any more; connections stay.
+        """
+        for listener in self._listeners.values():
+            self._close(listener)
+        self._listeners = {}
+        return DeferredList(self._closing).addCallback(lambda _: None)
+
+    # For an Opening.
+
+    def exchange(self, listeners: dict[Identity, Listener]) -> None:
+        """
+        Listen on these only.
+        """
+        before, self._listeners = self._listeners, listeners
+        for identity, listener in listeners.items():
+            if identity in before:
+                listener.follow(before[identity])
+            else:
+                listener.begin()
+                if isinstance(listener.address.endpoint, InheritedEndpoint):
+                    self._inherited.add(listener.address.endpoint.number)
+        for identity, listener in before.items():
+            if identity not in listeners:
+                self._close(listener)
+
+    def undo(self, listeners: Mapping[Identity, Listener]) -> None:
+        """
+        Close those of these that are not listened on for good.
+        """
+        for identity, listener in listeners.items():
+            if identity not in self._listeners:
+                self._close(listener)
+
+    # Inside.
+
+    def _read(self, wanted: Sequence[Endpoint]) -> dict[Identity, tuple[Endpoint, Address]]:
+        """
+        All addresses, in order.
+        """
+        found: dict[Identity, tuple[Endpoint, Address]] = {}
+        for endpoint in wanted:
+            for text in endpoint.bind:
+                try:
+                    address = parse(self.reactor, text, endpoint.backlog, self._inherited)
+                except BadAddress as error:
+                    raise CantListen(f"{_section(endpoint)}{error}", 2) from None
+                self._check_form(endpoint, address)
+                identity = address.identity
+                if identity[-1] == 0 and identity[0] == "tcp":  # each gets a port of its own
+                    count = sum(key[:4] == (*identity, endpoint.name) for key in found)
+                    identity = (*identity, endpoint.name, count)
+                if identity in found:
+                    other, same = found[identity]
+                    raise CantListen(
+                        f"{_section(endpoint)}{text} is listened on already, as "
+                        f"{same.text}{'' if other is endpoint else f' of {other.name}'}",
+                        2,
+                    )
+                found[identity] = endpoint, address
+        return found
+
+    def _check_form(self, endpoint: Endpoint, address: Address) -> None:
+        inherited = address.endpoint
+        if (
+            isinstance(inherited, InheritedEndpoint)
+            and inherited.number in self._inherited
+            and address.identity not in self._listeners
+        ):
+            raise CantListen(
+                f"{_section(endpoint)}{address.text} was given up when it was taken out, "
+                "and can't be had again without a start",
+                1,
+            )
+        if address.secure and endpoint.certfile is not None:
+            raise CantListen(
+                f"{_section(endpoint)}{address.text} has a certificate of its own; use "
+                "HOST:PORT with certfile",
+                2,
+            )
+
+    def _certificate(self, endpoint: Endpoint) -> Certificate | None:
+        if endpoint.certfile is None:
+            for name in ("keyfile", "cafile"):
+                if getattr(endpoint, name) is not None:
+                    raise CantListen(f"{_section(endpoint)}{name} needs a certfile", 2)
+            return None
+        files = Files(endpoint.certfile, endpoint.keyfile, endpoint.cafile)
+        for listener in self._listeners.values():
+            certificate = listener.behind.certificate
+            if certificate is not None and certificate.files == files:
+                return certificate
+        try:
+            return Certificate(files)
+        except BadCertificate as error:
+            raise CantListen(f"{_section(endpoint)}{error}", 2) from None
+
+    def _behind(self, endpoint: Endpoint) -> Behind:
+        certificate = self._certificate(endpoint)
+        served = self.factory_for(endpoint)
+        for listener in self._listeners.values():
+            behind = listener.behind
+            if behind.served is served and behind.certificate is certificate:
+                return behind
+        inner = served
+        if certificate is not None:
+            inner = secured(served, certificate, self.clock)
+        return Behind(served, certificate, self.guard(inner))
+
+    def _check_reach(self, listener: Listener) -> None:
+        endpoint = listener.endpoint
+        if self.insecure or endpoint.cafile is not None or is_local(listener.port):
+            return
+        raise CantListen(
+            f"{_section(endpoint)}{listener.address.text} can be reached from other "
+            "machines, and whoever reaches it can run programs here: use 127.0.0.1 or a "
+            "unix socket, or say --insecure",
+            2,
+        )
+
+    def _close(self, listener: Listener) -> None:
+        closed = listener.close()
+        self._closing.append(closed)
+        closed.addCallback(lambda _: self._closing.remove(closed))
+
+
+@frozen
+class Opening:
+    """
+    Ports that are open and let nobody in yet, beside those that are to stay.
+    """
+
+    _endpoints: Endpoints
+    _listeners: dict[Identity, Listener]
+
+    def commit(self) -> list[str]:
+        """
+        Let clients in, and close the ports that are not wanted any more.  Connections
+        that came by those live on, and so do those that began without TLS, or with
+        another certificate, where a port has another now.
+
+        @return: Why certificates can't be read again, so that the ones before still
+            are used.
+        """
+        self._endpoints.exchange(self._listeners)
+        return self._endpoints.refresh()
+
+    def abandon(self) -> None:
+        """
+        Close those that were opened for this.
+        """
+        self._endpoints.undo(self._listeners)
+
+
+def _open(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
+    try:
+        return listen(endpoint, address, behind)
+    except NotListening as error:
+        raise CantListen(
+            f"{_section(endpoint)}can't listen on {address.text}: {error}", 1
+        ) from None
+
+
+def _last(identity: Identity) -> bool:
+    """
+    What is undone with most effort is begun last: the file of a unix socket would stay
+    behind where a start fails.
+    """
+    return identity[0] in ("unix", "fd")
+
+
+def _section(endpoint: Endpoint) -> str:
+    return "" if endpoint.name is None else f"[endpoint:{endpoint.name}] "
