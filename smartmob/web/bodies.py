@@ -35,6 +35,8 @@ class Body(Enum):
     NONE = "none"
     DOCUMENT = "document"
     ARCHIVE = "archive"
+    LOOSE = "a document, of any type where no browser sends it"
+    RAW = "bytes"
 
 
 def parse_body(body: bytes) -> dict[str, object]:

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from smartmob.web.patience import Patience
-from smartmob.web.problems import CONTENT_TYPE, Problem
+from smartmob.web.problems import Problem
 
 if TYPE_CHECKING:
     from smartmob.web.site import Request, Site
@@ -210,19 +210,18 @@ class Channel(http.HTTPChannel):
         if self.closing:
             return
         self._stop_reading()
-        body = Problem(
-            "bad-request", "its head or its chunks are malformed, or too long"
-        ).encode()
+        problem = Problem("bad-request", "its head or its chunks are malformed, or too long")
+        error = self.site.rendered(b"", problem)
         headers = {
             b"Date": http.datetimeToString(),
-            b"Content-Type": CONTENT_TYPE,
-            b"Content-Length": b"%d" % len(body),
+            b"Content-Type": error.content_type,
+            b"Content-Length": b"%d" % len(error.body),
             b"X-Request-Id": token_hex(8).encode(),
             b"Connection": b"close",
         }
         lines = [b"HTTP/1.1 400 Bad Request"]
         lines += [name + b": " + value for name, value in headers.items()]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.write(b"\r\n".join([*lines, b"", error.body]))
         self.loseConnection()
 
     def _stop_reading(self) -> None:

@@ -119,7 +119,7 @@ class Gate:
         match = self.routes.match(head.method, head.path)
         if head.length != 0:  # without a body to refuse, the route will say it as well
             self.find(match.arguments)
-        if match.body is Body.DOCUMENT:
+        if match.body is Body.DOCUMENT or (match.body is Body.LOOSE and head.from_browser):
             check_type(head)
         elif match.body is Body.ARCHIVE:
             check_archive_type(head)
@@ -184,8 +184,22 @@ class Gate:
             raise Problem("forbidden-origin", "pages of other origins may not use this agent")
         if origins and all(origin in self.trust.origins for origin in origins):
             return  # from another site, as its page is
+        if _visits_plugin(head):
+            return
         if any(site not in (b"same-origin", b"none") for site in head.all(b"sec-fetch-site")):
             raise Problem("forbidden-origin", "pages of other sites may not use this agent")
+
+
+def _visits_plugin(head: Head) -> bool:
+    """
+    Whether a browser goes to a page of a plugin: a link to it may stand anywhere, and the
+    page that it stands on sees nothing of what comes.
+    """
+    return (
+        head.method in (b"GET", b"HEAD")
+        and head.path.startswith(b"/_plugin/")
+        and head.all(b"sec-fetch-mode") == [b"navigate"]
+    )
 
 
 def preflight(head: Head, match: Match) -> dict[bytes, bytes]:

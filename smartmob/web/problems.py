@@ -6,7 +6,7 @@ U{RFC 9457<https://www.rfc-editor.org/rfc/rfc9457>} problem documents.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
@@ -104,6 +104,28 @@ class Problem(Exception):
                 {"field": error.field, "message": error.message} for error in self.errors
             ]
         return json.dumps(document).encode() + b"\n"
+
+
+@frozen
+class Rendered:
+    """
+    An error as it is sent.
+    """
+
+    status: int
+    content_type: bytes
+    body: bytes
+
+
+Renderer = Callable[[bytes, Problem], Rendered]
+"""Renders the error of a request for a path."""
+
+
+def as_problem(path: bytes, problem: Problem) -> Rendered:
+    """
+    As a problem document, whatever the path.
+    """
+    return Rendered(problem.status, CONTENT_TYPE, problem.encode())
 
 
 def problem_of(refusal: Refusal) -> Problem:

@@ -18,7 +18,8 @@ from werkzeug.routing import Map, RequestRedirect, Rule
 from smartmob.web.bodies import Body
 from smartmob.web.problems import Problem
 
-_BODIES = {"POST": Body.DOCUMENT, "PUT": Body.ARCHIVE}
+_BODIES: Mapping[str, Body] = {"POST": Body.DOCUMENT, "PUT": Body.ARCHIVE}
+"""What methods take; a family may have C{bodies} of its own."""
 
 
 class Family(Protocol):
@@ -52,6 +53,7 @@ class Route:
     @ivar methods: Without HEAD and OPTIONS, which follow from it.
     @ivar endpoint: The name of the function that answers.
     @ivar summary: The first sentence of its docstring.
+    @ivar bodies: What kind of body a method takes.
     """
 
     path: str
@@ -59,6 +61,7 @@ class Route:
     endpoint: str
     summary: str
     resource: KleinResource = field(repr=False)
+    bodies: Mapping[str, Body] = field(repr=False)
 
     @property
     def allow(self) -> tuple[str, ...]:
@@ -98,8 +101,9 @@ class Routes:
         for family in families:
             app = family.app
             resource = app.resource()
+            bodies = getattr(family, "bodies", _BODIES)
             for rule in app.url_map.iter_rules():
-                route = _route(app, resource, rule)
+                route = _route(app, resource, rule, bodies)
                 self._routes.append(route)
                 self._map.add(Rule(rule.rule, methods=route.methods, endpoint=route))
         self._adapter = self._map.bind("localhost")
@@ -135,7 +139,7 @@ class Routes:
             ) from None
         except (NotFound, RequestRedirect, UnicodeDecodeError):
             raise not_found() from None
-        return Match(route, arguments, route.allow, _BODIES.get(verb, Body.NONE))
+        return Match(route, arguments, route.allow, route.bodies.get(verb, Body.NONE))
 
 
 def not_found() -> Problem:
@@ -145,8 +149,8 @@ def not_found() -> Problem:
     return Problem("not-found", "there is nothing at this path; GET / says what there is")
 
 
-def _route(app: Klein, resource: KleinResource, rule: Any) -> Route:
+def _route(app: Klein, resource: KleinResource, rule: Any, bodies: Mapping[str, Body]) -> Route:
     function = app.endpoints[rule.endpoint]
     summary = " ".join((function.__doc__ or "").split()).split(". ")[0].rstrip(".")
     methods = tuple(sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"}))
-    return Route(rule.rule, methods, rule.endpoint, summary, resource)
+    return Route(rule.rule, methods, rule.endpoint, summary, resource, bodies)

@@ -31,7 +31,7 @@ from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
 from smartmob.web.channel import Channel
 from smartmob.web.gate import Gate, Head, origin_form, preflight, too_large
-from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
+from smartmob.web.problems import Problem, Renderer, as_problem, problem_of
 from smartmob.web.routing import Match
 from smartmob.web.trust import Way
 
@@ -204,14 +204,14 @@ class Request(server.Request):
         if self.startedWriting:  # half an answer can only be cut
             self.channel.transport.abortConnection()
             return
-        body = problem.encode()
+        error = self.channel.site.rendered(self.path, problem)
         # Twisted's own table of phrases lacks some.
-        self.setResponseCode(problem.status, HTTPStatus(problem.status).phrase.encode())
-        self.setHeader(b"Content-Type", CONTENT_TYPE)
-        self.setHeader(b"Content-Length", b"%d" % len(body))
+        self.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
+        self.setHeader(b"Content-Type", error.content_type)
+        self.setHeader(b"Content-Length", b"%d" % len(error.body))
         for name, value in problem.headers.items():
             self.setHeader(name, value)
-        self.write(body)
+        self.write(error.body)
         self.finish()
 
     def getRequestHostname(self) -> bytes:
@@ -260,11 +260,13 @@ class Site(server.Site):
         gate: Gate,
         reactor: IReactorTime,
         receive: Callable[[int | None, Sender], Upload],
+        rendered: Renderer = as_problem,
     ) -> None:
         """
         @param gate: What every request has to pass.
         @param reactor: For the bounds on time.
         @param receive: Takes an archive of a length from a sender.
+        @param rendered: Renders errors.
         """
         super().__init__(
             cast(IResource, None),  # the gate's match has the resource
@@ -274,6 +276,7 @@ class Site(server.Site):
         )
         self.gate = gate
         self.receive = receive
+        self.rendered = rendered
 
     def startFactory(self) -> None:
         """
