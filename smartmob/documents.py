@@ -120,6 +120,13 @@ class Definition:
         """
         return f"{self.app}.{self.node}"
 
+    @property
+    def restart_rule(self) -> Restart:
+        """
+        When its program is started again, all things considered.
+        """
+        return self.restart
+
 
 @frozen(kw_only=True)
 class CreateRequest(Definition):

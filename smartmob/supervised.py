@@ -265,7 +265,7 @@ class Supervised:
         all is well.
         """
         assert self.last_exit is not None
-        wanted = self.definition.restart
+        wanted = self.definition.restart_rule
         if wanted is not Restart.ALWAYS and self.last_exit.code == 0:
             return None
         if wanted is Restart.NEVER:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from attrs import evolve, field, frozen
 
-from smartmob.documents import Definition
+from smartmob.documents import Definition, Restart
 
 STREAMS = ("stdout", "stderr")
 """What the descriptors 1 and 2 are called, unless somebody says otherwise."""
@@ -56,6 +56,14 @@ class Configured(Definition):
     streams: tuple[str, str | None] = STREAMS
     priority: int | None = None
     graceful_timeout: float = 30.0
+
+    @property
+    def restart_rule(self) -> Restart:
+        """
+        What outlives the agent is not started again by it: nobody would while there is
+        none.
+        """
+        return Restart.NEVER if self.detach else self.restart
 
 
 @frozen(kw_only=True)

@@ -355,6 +355,15 @@ class ConfiguredTests(SynchronousTestCase):
         self.successResultOf(ended)
         self.assertEqual([program.stopped for program in self.launcher.programs], [[], [30.0]])
 
+    def test_detachedEnds(self) -> None:
+        """A detached program that ends is not started again."""
+        self.configure(like(detach=True), named("other", detach=True))
+        for program, code in zip(self.launcher.programs, (0, 1), strict=True):
+            program.exit(code)
+            program.end()
+        states = [process.state for process in self.agent.processes()]
+        self.assertEqual(states, [State.STOPPED, State.FAILED])
+
     def test_longestGrace(self) -> None:
         """What the agent's end may take is up to the programs that run and end with it."""
         self.assertEqual(self.agent.longest_grace(), 0)
