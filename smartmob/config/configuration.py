@@ -146,12 +146,15 @@ class Mistake:
 
     def __str__(self) -> str:
         """
-        C{FILE:LINE: [SECTION] KEY: WHY}.
+        C{FILE:LINE: [SECTION] KEY: WHY}, one line.
         """
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         section = "" if self.section is None else f"[{self.section}] "
         key = "" if self.key is None else f"{self.key}: "
-        return f"{where}: {section}{key}{self.why}"
+        said = f"{where}: {section}{key}{self.why}"
+        return "".join(
+            each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said
+        )
 
 
 class BadConfiguration(Exception):

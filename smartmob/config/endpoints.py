@@ -43,7 +43,7 @@ def sections_of(sections: Mapping[str, Section], prefix: str) -> dict[str, Secti
     The sections whose names begin so, by what follows, in their order.
     """
     return {
-        name.removeprefix(prefix).strip(): section
+        name.removeprefix(prefix): section
         for name, section in sections.items()
         if name.startswith(prefix)
     }

@@ -86,16 +86,25 @@ def never(topic: str) -> str:
     if len(parts) == 1:
         near = get_close_matches(topic, topics, n=1)
     else:
-        first, last = parts[0], parts[-1]
-        middle = parts[1:-1]
+        first, *middle, last = parts
         enough = bool(middle) or "**" in (first, last)
         if enough and first in ("proc", *_ANY) and last in (*topics, *_ANY):
             return ""
-        begin = first if first in _ANY else "proc"
-        nearest_last = [last] if last in _ANY else get_close_matches(last, topics, n=1)
-        near = [".".join([begin, *(middle or ["*"]), each]) for each in nearest_last]
+        near = [_nearest(first, middle, last, topics)]
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"no event is called so{hint}"
+
+
+def _nearest(first: str, middle: list[str], last: str, topics: list[str]) -> str:
+    """
+    What may have been meant: C{proc.NAME.TOPIC}.
+    """
+    if first not in _ANY and not get_close_matches(first, ["proc"], n=1):
+        middle = [first, *middle]
+    ends = [last] if last in _ANY else get_close_matches(last, topics, n=1)
+    if not ends:
+        middle, ends = [*middle, last], ["*"]
+    return ".".join(["proc", *(middle or ["*"]), *ends])
 
 
 def _secret(keys: Keys, environ: Mapping[str, str]) -> bytes | None:

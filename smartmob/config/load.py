@@ -120,10 +120,11 @@ def _warn_of_others(sections: Mapping[str, Section], findings: Findings) -> None
         if name in _PLAIN or name.startswith(_PREFIXES):
             continue
         kind, colon, rest = name.partition(":")
-        known = [prefix.removesuffix(":") for prefix in _PREFIXES] if colon else _PLAIN
-        near = nearest(kind, known)
-        if colon:
-            near = near.replace("?", f":{rest}?")
+        kinds = [prefix.removesuffix(":") for prefix in _PREFIXES]
+        known = [f"{each}:{rest or 'NAME'}" for each in kinds]
+        near = nearest(f"{kind}:{rest or 'NAME'}", known)
+        if not colon:
+            near = nearest(kind, _PLAIN) or near
         findings.warnings.append(section.wrong(f"is not known{near}"))
 
 

@@ -38,7 +38,6 @@ _BY_NAME = ("app", "node", "process_type")
 # What the texts of the members of a definition mean; what they may be is checked with
 # the definition.
 _MEMBERS: Mapping[str, Callable[[str], object]] = {
-    "env": values.pairs,
     "stop_signal": values.number,
     "graceful_timeout": values.number,
     "flapping": values.flapping,
@@ -64,6 +63,7 @@ KEYS = (
     "start",
     "priority",
     "redirect_output",
+    "env",
     *_MEMBERS,
     *(f"{LIMIT}{name}" for name in LIMITS),
 )
@@ -206,17 +206,24 @@ class _Reader:
             value = keys.get(name, meant, None)
             if value is not None:
                 document[name] = value
-        said = document.get("env", {})
-        assert isinstance(said, Mapping)
-        if self.env is not None:
-            said = {**said, **{name: one.value for name, one in self.env.entries.items()}}
-        document["env"] = said
+        document["env"] = self._environment()
         document["limits"] = {
             name: values.number(entry.value)
             for name in LIMITS
             if (entry := keys.entry(f"{LIMIT}{name}")) is not None
         }
         return keys.structured(document, Definition, _key_of)
+
+    def _environment(self) -> Mapping[str, str]:
+        said = self.keys.get("env", lambda text: checks.env(values.pairs(text)), {})
+        if self.env is None:
+            return said
+        section = {name: entry.value for name, entry in self.env.entries.items()}
+        try:
+            return checks.env({**said, **section})
+        except Wrong as error:
+            self.findings.mistakes += [self.env.wrong(why) for _, why in error.errors]
+            return {}
 
     def _check_command(self, shell: bool) -> None:
         keys = self.keys
