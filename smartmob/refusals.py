@@ -33,6 +33,12 @@ class UnknownApp(Refusal):
     code = "unknown-app"
 
 
+class SourceNotAllowed(Refusal):
+    """Sources may not come from there."""
+
+    code = "source-not-allowed"
+
+
 class SlugInUse(Refusal):
     """A process of that slug exists, or its delete has not answered yet."""
 

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor
@@ -16,10 +17,12 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.trial.unittest import TestCase
 
 from smartmob import __version__
+from smartmob.config.configuration import Settings
 from smartmob.source.disk import Disk
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.fetch import Fetcher
 from smartmob.source.limits import SourceLimits
+from smartmob.source.rules import SourceRules
 from tests.support.disks import InlineDisk
 from tests.support.http_origin import Exchange, Origin, Script
 
@@ -236,6 +239,30 @@ class LoopbackTests(TestCase):
                 self.assertIs(type(error), kind, error)
                 self.assertIn(why, error.reason)
                 self.assertNotIn("secret", error.reason)
+
+    async def test_rules(self) -> None:
+        """
+        A redirect leads only where sources may come from by then, and a connection to this
+        machine is made only where that may be.
+        """
+        serve, script = self.origin.serve, self.origin.script
+        inside = serve("/pub/a", b"hello")
+        out = serve("/a", b"no")
+        rules = SourceRules.of(Settings(allowed_sources=(inside.removesuffix("a"),)))
+        self.fetcher = Fetcher(reactor, self.disk, rules=lambda: rules)
+        to_inside = script("/pub/b", lambda ex: ex.redirect("a"))
+        self.assertEqual(await self.fetched(to_inside), b"hello")
+        for to in ("../a", "/pub/%2e%2e/a", out + "?secret"):
+            url = script("/pub/c", partial(Exchange.redirect, to=to))
+            error = await self.failure(url)
+            self.assertIsInstance(error, SourceRefused)
+            self.assertIn("which lies below none of allowed_sources", error.reason)
+            self.assertNotIn("secret", error.reason)
+        rules = SourceRules.of(Settings(private_sources=False))
+        for url in (inside, inside.replace("127.0.0.1", "localhost")):
+            error = await self.failure(url)
+            self.assertIsInstance(error, SourceRefused)
+            self.assertIn("which is loopback", error.reason)
 
     async def test_redirects(self) -> None:
         """

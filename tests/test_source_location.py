@@ -63,16 +63,12 @@ class LocationTests(SynchronousTestCase):
         """
         A URL is sent as it was given, and shown without its query.
         """
+        location = Location.parse("HTTPS://h.example:444//a/%2f;x?sig=a%2Bb&c#frag")
         self.assertEqual(
-            Location.parse("HTTPS://h.example:444//a/%2f;x?sig=a%2Bb&c#frag"),
-            Location(
-                scheme="https",
-                host="h.example",
-                port=444,
-                url=b"https://h.example:444//a/%2f;x?sig=a%2Bb&c",
-                shown="https://h.example:444//a/%2f;x",
-            ),
+            (location.scheme, location.host, location.port), ("https", "h.example", 444)
         )
+        self.assertEqual(location.url, b"https://h.example:444//a/%2f;x?sig=a%2Bb&c")
+        self.assertEqual(location.shown, "https://h.example:444//a/%2f;x")
         self.assertEqual(Location.parse("http://h").url, b"http://h/")
         self.assertEqual(Location.parse("http://h?q").url, b"http://h/?q")
         self.assertEqual(Location.parse("https://h").port, 443)
@@ -153,8 +149,10 @@ class ForbiddenTests(SynchronousTestCase):
             "0.0.0.0": "unspecified",
             "::": "unspecified",
             "::ffff:0.0.0.0": "unspecified",
+            "2002:a9fe:a9fe::1": "link-local",
         }.items():
             self.assertEqual(forbidden(address), kind, address)
+            self.assertEqual(forbidden(address, private=False), kind, address)
 
     def test_allowed(self) -> None:
         """
@@ -169,3 +167,40 @@ class ForbiddenTests(SynchronousTestCase):
             "2001:db8::1",
         ):
             self.assertIs(forbidden(address), None, address)
+
+    def test_private(self) -> None:
+        """
+        Loopback and private ones are where that is asked for, however they are written.
+        """
+        for address, kind in {
+            "127.0.0.1": "loopback",
+            "127.255.0.1": "loopback",
+            "::1": "loopback",
+            "::ffff:127.0.0.1": "loopback",
+            "64:ff9b::7f00:1": "loopback",
+            "2002:7f00:1::": "loopback",
+            "2001:0:4136:e378:8000:63bf:80ff:fffe": "loopback",
+            "10.255.255.255": "private",
+            "172.16.0.1": "private",
+            "172.31.255.255": "private",
+            "192.168.1.1": "private",
+            "100.64.0.1": "private",
+            "100.127.255.255": "private",
+            "0.1.2.3": "private",
+            "255.255.255.255": "private",
+            "::ffff:10.0.0.1": "private",
+            "::10.0.0.1": "private",
+            "64:ff9b::a00:1": "private",
+            "64:ff9b:1::1": "private",
+            "2002:a00:1::1": "private",
+            "fc00::1": "private",
+            "fd12:3456::1%eth0": "private",
+            "fec0::1": "private",
+        }.items():
+            self.assertEqual(forbidden(address, private=False), kind, address)
+            self.assertIsNone(forbidden(address), address)
+        for address in (
+            *("8.8.8.8", "172.15.0.1", "172.32.0.1", "100.63.255.255", "100.128.0.1"),
+            *("2606:4700::1", "64:ff9b::808:808", "2002:808:808::1", "::ffff:8.8.8.8"),
+        ):
+            self.assertIsNone(forbidden(address, private=False), address)

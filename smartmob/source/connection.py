@@ -55,6 +55,7 @@ class Connection:
     """
     The way to one server, for one request.
 
+    @ivar private: It may lead to this machine, or its network.
     @ivar failed: Why it was cut, if it was.
     """
 
@@ -62,6 +63,7 @@ class Connection:
     location: Location
     limits: SourceLimits
     policy: IPolicyForHTTPS
+    private: bool = True
     failed: SourceError | None = None
     _guard: _Guard | None = field(default=None, init=False)
     _head: int = field(default=0, init=False)
@@ -274,7 +276,8 @@ class _Checked:
 
         def check(addr: IAddress) -> IProtocol | None:
             assert isinstance(addr, (IPv4Address, IPv6Address))
-            self._connection.location.check(addr.host)
+            connection = self._connection
+            connection.location.check(addr.host, private=connection.private)
             return protocolFactory.buildProtocol(addr)
 
         return self._endpoint.connect(_Making(check))

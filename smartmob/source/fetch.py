@@ -5,6 +5,7 @@ Downloading an archive to a file.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from attrs import field, frozen
@@ -32,6 +33,7 @@ from smartmob.source.disk import NewFile, Worker
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
 from smartmob.source.location import Location
+from smartmob.source.rules import SourceRules
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _LATER = (408, 429)
@@ -43,12 +45,14 @@ class Fetcher:
     Downloads archives.
 
     @ivar policy: How the certificates of https servers are checked.
+    @ivar rules: Says where sources may come from by now.
     """
 
     reactor: IReactorTime
     disk: Worker
     limits: SourceLimits = field(factory=SourceLimits)
     policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
+    rules: Callable[[], SourceRules] = SourceRules
     # Who waits for one keeps it.
     _turns: WeakValueDictionary[tuple[str, int], DeferredSemaphore] = field(
         factory=WeakValueDictionary, init=False
@@ -76,7 +80,9 @@ class Fetcher:
         Download from a location, or from where it redirects to.
         """
         for _ in range(self.limits.redirects + 1):
-            connection = Connection(self.reactor, location, self.limits, self.policy)
+            connection = Connection(
+                self.reactor, location, self.limits, self.policy, self.rules().private
+            )
             try:
                 response = await self._ask(connection, request_id)
                 if response.code not in _REDIRECTS:
@@ -87,8 +93,20 @@ class Fetcher:
             to = response.headers.getRawHeaders(b"location")
             if not to:
                 raise SourceRefused(f"{location.shown} redirects without saying where to")
-            location = location.redirected(to[0].decode("utf-8", "replace"))
+            location = self._redirected(location, to[0].decode("utf-8", "replace"))
         raise SourceRefused(f"more than {self.limits.redirects} redirects")
+
+    def _redirected(self, location: Location, to: str) -> Location:
+        """
+        Where a redirect leads, which has to be where sources may come from.
+        """
+        there = location.redirected(to)
+        if not self.rules().allows(there.place):
+            raise SourceRefused(
+                f"{location.shown} redirects to {there.shown}, which lies below none of "
+                "allowed_sources"
+            )
+        return there
 
     async def _ask(self, connection: Connection, request_id: str) -> IResponse:
         """

@@ -4,20 +4,33 @@ Where a source lies: the rules for URLs and for the addresses they lead to.
 
 from __future__ import annotations
 
-import re
-from ipaddress import IPv6Address, IPv6Network, ip_address
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urljoin, urlunsplit
 
 from attrs import frozen
-from hyperlink import URL
 
+from smartmob.place import BadPlace, Place
 from smartmob.source.errors import SourceRefused
 
-_PORTS = {"http": 80, "https": 443}
-_UNWRITABLE = re.compile(r"[\x00-\x20\x7f\\]")
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 # RFC 6052: IPv4 addresses behind a translator.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+_PRIVATE = tuple(
+    ip_network(network)
+    for network in (
+        "0.0.0.0/8",  # RFC 1122: this network
+        "10.0.0.0/8",  # RFC 1918
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",  # RFC 6598: behind a carrier's NAT
+        "192.0.0.0/24",  # RFC 6890
+        "198.18.0.0/15",  # RFC 2544
+        "240.0.0.0/4",  # RFC 1112, with the broadcast address
+        "::/96",  # RFC 4291: IPv4 addresses, once
+        "64:ff9b:1::/48",  # RFC 8215: behind a translator of one's own
+        "fc00::/7",  # RFC 4193
+        "fec0::/10",  # RFC 3879: of a site, once
+    )
+)
 
 
 @frozen
@@ -26,15 +39,33 @@ class Location:
     A URL that may be asked.
 
     @ivar url: All of it, without its fragment, as it is sent.
-    @ivar host: A name, or an address without brackets.
     @ivar shown: What may be shown of it: its query may be a secret.
     """
 
-    scheme: str
-    host: str
-    port: int
+    place: Place
     url: bytes
     shown: str
+
+    @property
+    def scheme(self) -> str:
+        """
+        C{http} or C{https}.
+        """
+        return self.place.scheme
+
+    @property
+    def host(self) -> str:
+        """
+        A name, or an address without brackets.
+        """
+        return self.place.host
+
+    @property
+    def port(self) -> int:
+        """
+        Where it is, or that of the scheme.
+        """
+        return self.place.port
 
     @classmethod
     def parse(cls, text: str) -> Location:
@@ -43,39 +74,28 @@ class Location:
 
         @raise SourceRefused: If it is none, not of http or https, or names a user.
         """
-        parts = _split(text)
-        scheme = parts.scheme
-        if scheme not in _PORTS:
-            what = f"is of scheme {scheme}" if scheme else "has no scheme"
-            raise SourceRefused(f"the source URL {what}; only http and https are read")
-        if "@" in parts.netloc:
-            raise SourceRefused("the source URL has a user name in it")
         try:
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            raise SourceRefused("the source URL has no valid port") from None
-        if port == 0 or not _is_host(host):
-            what = "port" if port == 0 else "host"
-            raise SourceRefused(f"the source URL has no valid {what}")
-        path = parts.path or "/"
+            place = Place.parse(text)
+        except BadPlace as error:
+            raise SourceRefused(f"the source URL {error}") from None
+        parts, path = place.parts, place.path
         location = cls(
-            scheme=scheme,
-            host=host,
-            port=port or _PORTS[scheme],
-            url=urlunsplit((scheme, parts.netloc, path, parts.query, "")).encode("ascii"),
-            shown=urlunsplit((scheme, parts.netloc, path, "", "")),
+            place=place,
+            url=urlunsplit((*parts[:2], path, parts.query, "")).encode("ascii"),
+            shown=urlunsplit((*parts[:2], path, "", "")),
         )
-        if _is_address(host):
-            location.check(host)
+        if _is_address(place.host):
+            location.check(place.host)
         return location
 
-    def check(self, address: str) -> None:
+    def check(self, address: str, *, private: bool = True) -> None:
         """
         Look at an address that it leads to.
 
+        @param private: Whether that may be one of this machine, or of its network.
         @raise SourceRefused: If nothing may be read from it.
         """
-        kind = forbidden(address)
+        kind = forbidden(address, private=private)
         if kind is not None:
             raise SourceRefused(f"{self.shown} leads to {address}, which is {kind}")
 
@@ -98,40 +118,38 @@ class Location:
         return location
 
 
-def forbidden(address: str) -> str | None:
+def forbidden(address: str, *, private: bool = True) -> str | None:
     """
     What kind of address it is, if nothing may be read from it.
 
     Link-local ones are where clouds keep a machine's credentials.
+
+    @param private: Whether loopback and private addresses are none of these.
     """
     ip = ip_address(address.split("%", 1)[0])
-    if isinstance(ip, IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return forbidden(str(ip.ipv4_mapped))
-        if ip in _TRANSLATED:
-            return forbidden(str(ip_address(ip.packed[-4:])))
+    inner = _inner(ip) if isinstance(ip, IPv6Address) else None
+    if inner is not None:
+        return forbidden(str(inner), private=private)
     if ip.is_link_local:
         return "link-local"
     if ip.is_multicast:
         return "multicast"
     if ip.is_unspecified:
         return "unspecified"
-    return None
+    if private:
+        return None
+    if ip.is_loopback:
+        return "loopback"
+    return "private" if any(ip in network for network in _PRIVATE) else None
 
 
-def _split(text: str) -> SplitResult:
+def _inner(ip: IPv6Address) -> IPv4Address | None:
     """
-    The parts of a URL, in ASCII.
+    The IPv4 address that an IPv6 one stands for, by whatever mechanism.
     """
-    if _UNWRITABLE.search(text):
-        raise SourceRefused("the source URL has white space or control characters in it")
-    try:
-        if not text.isascii():
-            text = URL.from_text(text).to_uri().to_text()
-        return urlsplit(text)
-    except ValueError:
-        # URLParseError and UnicodeError are of this kind.
-        raise SourceRefused("the source URL is not a valid URL") from None
+    if ip in _TRANSLATED:
+        return IPv4Address(ip.packed[-4:])
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 def _is_address(host: str) -> bool:
@@ -143,15 +161,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_host(host: str) -> bool:
-    """
-    Whether it may be a host: a name, or an address.
-    """
-    if ":" in host:
-        try:
-            return IPv6Address(host).scope_id is None
-        except ValueError:
-            return False
-    return _HOST_NAME.fullmatch(host) is not None

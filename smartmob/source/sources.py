@@ -44,12 +44,14 @@ from twisted.python.filepath import FilePath
 
 from smartmob.documents import State
 from smartmob.launch.interfaces import ILauncher
+from smartmob.refusals import SourceNotAllowed
 from smartmob.source.archives import Archives, sha256_of
 from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceRefused
 from smartmob.source.limits import SourceLimits
 from smartmob.source.release import Download, Folder, Release
 from smartmob.source.removal import remove_tree
+from smartmob.source.rules import SourceRules
 from smartmob.source.shared import Shared
 from smartmob.source.unpacking import Unpacked, Unpacker
 
@@ -77,6 +79,8 @@ class Sources(Service):
     The releases of an agent, and how it comes by them.
 
     @ivar archives: Those that clients have sent.
+    @ivar rules: Where sources may come from.  Others may take their place at any time:
+        they count for what is downloaded from then on.
     """
 
     name = "sources"
@@ -108,6 +112,7 @@ class Sources(Service):
         self._releases_path = os.path.abspath(folder.child("releases").path)
         self._archives_path = os.path.abspath(folder.child("archives").path)
         self.archives = Archives(self._disk, self._archives_path, limits, self._ready)
+        self.rules = SourceRules()
         self._numbers = count(1)
         self._downloads: dict[str, Download] = {}
         self._folders: dict[tuple[str, str], Folder] = {}
@@ -140,6 +145,14 @@ class Sources(Service):
         if self._prepared is not None:
             waiting.append(self._prepared.when_ended())
         return DeferredList(waiting).addCallback(lambda _: self._stop_disk())
+
+    def check(self, url: str) -> None:
+        """
+        Look at the URL of a source that is not wanted yet.
+
+        @raise SourceNotAllowed: It is not where sources may come from.
+        """
+        self.rules.check(url)
 
     def release(
         self,
@@ -190,6 +203,10 @@ class Sources(Service):
         progress: Callable[[State], None],
     ) -> Release:
         ready = self._ready()
+        try:
+            self.rules.check(url)  # they may have changed since it was asked for
+        except SourceNotAllowed as error:
+            raise SourceRefused(str(error)) from None
         progress(State.DOWNLOADING)
         await ready
         download = self._download(url, request_id)
@@ -240,7 +257,9 @@ class Sources(Service):
             # Its imports cost a start 20 ms that the agent does not have before.
             from smartmob.source.fetch import Fetcher
 
-            self._fetcher = Fetcher(self._reactor, self._disk, self._limits)
+            self._fetcher = Fetcher(
+                self._reactor, self._disk, self._limits, rules=lambda: self.rules
+            )
         return self._fetcher
 
     def _downloaded(self, _: None, url: str, download: Download) -> None:

@@ -33,6 +33,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "bad-query": Kind(400, "A query parameter is not valid"),
     "forbidden-host": Kind(403, "The Host is not one of this agent"),
     "forbidden-origin": Kind(403, "The request comes from a foreign page"),
+    "source-not-allowed": Kind(403, "Sources may not come from there"),
     "not-found": Kind(404, "There is nothing at this path"),
     "unknown-process": Kind(404, "There is no such process"),
     "unknown-app": Kind(404, "There is no such app"),
