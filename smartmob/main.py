@@ -9,14 +9,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from twisted.logger import globalLogBeginner
-from twisted.python import usage
 
 from smartmob import daemon
-from smartmob.logs import observer
-from smartmob.options import Options, wrong
+from smartmob.logs import LogFile
+from smartmob.options import Options
 from smartmob.pidlock import PidLock, Taken
 
 
@@ -31,37 +29,38 @@ class AgentOptions(Options):
     optParameters = [  # noqa: RUF012 - the framework reads it as it is
         ["pidfile", None, None, "Write the agent's process id to this file."],
     ]
+    groups = (*Options.groups, ("Background", ("daemon", "pidfile")))
 
     def postOptions(self) -> None:
         """
-        See L{Options.postOptions}.
+        See L{Options.postOptions}.  The file may name a pidfile, too.
         """
         super().postOptions()
-        if self["pidfile"] is not None:
-            self["pidfile"] = Path(self["pidfile"]).absolute()
+        pidfile = self["configuration"].settings.pidfile
+        self["pidfile"] = None if pidfile is None else Path(pidfile)
+        if self["daemon"] and self["log"] is None:
+            self["log"] = LogFile(self["state-dir"] / "agent.log")
 
     def getSynopsis(self) -> str:
         """
         How it is called.
         """
-        return "Usage: smartmob-agent [options]"
+        return f"Usage: smartmob-agent {self.synopsis}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run an agent until it is told to end.
 
-    @raise SystemExit: With 2 for a wrong command line, 1 where it can't start.
+    @raise SystemExit: With 2 for a wrong command line or configuration, 1 where it can't
+        start, 0 once all that was asked for has been shown.
     """
     _fill_standard_descriptors()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until it is up, Ctrl-C ends it as it ends any program: without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = AgentOptions()
-    try:
-        options.parseOptions(sys.argv[1:] if argv is None else argv)
-    except usage.UsageError as error:
-        raise wrong(str(error)) from None
+    options.parseOptions(sys.argv[1:] if argv is None else argv)
     terminal = daemon.detach() if options["daemon"] else None
     # Twisted sets a reactor up as it is imported, which must be in the process
     # that goes on.
@@ -72,22 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     lifecycle = tap.makeService(options)
     # Its lock comes first: what a second agent would write is the first one's.
     lifecycle.open_folder()
+    if terminal is not None:
+        lifecycle.ready = terminal.let_go
     pidfile = None if options["pidfile"] is None else PidLock(options["pidfile"], 0o644)
-    out = None
     try:
-        if terminal is not None:
-            lifecycle.ready = terminal.let_go
-            out = _private(options["state-dir"] / "agent.log")
         if pidfile is not None:
             pidfile.take()
     except Taken as taken:
         lifecycle.fail(f"{options['pidfile']} is the pidfile of pid {taken.pid}, which runs")
     except OSError as error:
         lifecycle.fail(f"can't write {error.filename}: {error.strerror}")
-    globalLogBeginner.beginLoggingTo(
-        [observer(options["verbosity"], options["log-format"], out)],
-        redirectStandardIO=False,
-    )
+    globalLogBeginner.beginLoggingTo([options.log_observer()], redirectStandardIO=False)
     try:
         lifecycle.startService()
         reactor.addSystemEventTrigger("before", "shutdown", lifecycle.stopService)
@@ -119,14 +113,3 @@ def _remove(pidfile: PidLock) -> None:
         pidfile.release(remove=True)
     except OSError as error:
         sys.stderr.write(f"smartmob: can't remove {pidfile.path}: {error.strerror}\n")
-
-
-def _private(path: Path) -> TextIO:
-    """
-    A log that only the agent's user can read.
-    """
-
-    def opened(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
-
-    return open(path, "a", encoding="utf-8", opener=opened)

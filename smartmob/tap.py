@@ -35,7 +35,9 @@ def makeService(options: Options) -> Lifecycle:
     reactor: Any = installed_reactor
     try:
         addresses = [
-            address.parse(reactor, text, options["backlog"]) for text in options["bind"]
+            address.parse(reactor, text, endpoint.backlog)
+            for endpoint in options["configuration"].endpoints
+            for text in endpoint.bind
         ]
     except address.BadAddress as error:
         raise wrong(str(error)) from None
@@ -58,6 +60,7 @@ def makeService(options: Options) -> Lifecycle:
         site=site,
         addresses=addresses,
         observer=options["observer"],
+        log_file=options["log"],
         insecure=bool(options["insecure"]),
         told_by_twistd=options["daemonised"],
     )
