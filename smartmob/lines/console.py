@@ -17,6 +17,7 @@ from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.ring import Chunk, Ring, split
 from smartmob.lines.splitter import Block, Splitter, valid
+from smartmob.lines.taps import Taps
 
 AGENT = "smartmob"
 """The stream of what the agent itself has to say."""
@@ -94,6 +95,7 @@ class Console:
         # never changed, so a reader may come and go while one is walked through.
         self._readers: dict[_Key, tuple[Subscription, ...]] = {}
         self._audiences: tuple[Audience, ...] = ()
+        self._taps = Taps(budget, self.moved)
 
     # Told by the process.
 
@@ -101,6 +103,7 @@ class Console:
         """
         A chunk of output, as it was read.
         """
+        self._taps.give(stream, data)
         splitter = self._splitters.get(stream)
         if splitter is None:
             splitter = self._splitters[stream] = Splitter()
@@ -193,6 +196,15 @@ class Console:
             subscription.note(missed)
         for chunk in chunks:
             subscription.lines(encoding.lines(chunk), chunk.count)
+        if self._closed is not None:
+            subscription.end(self._closed)
+        return subscription
+
+    def tap(self, reader: IReader, stream: str) -> Subscription:
+        """
+        Give C{reader} the bytes of a stream from now on: see L{Taps.attach}.
+        """
+        subscription = self._taps.attach(reader, stream)
         if self._closed is not None:
             subscription.end(self._closed)
         return subscription
@@ -369,6 +381,7 @@ class Console:
         for readers in list(self._readers.values()):
             for reader in readers:
                 reader.end(why)
+        self._taps.end(why)
 
     def _check(self) -> None:
         """

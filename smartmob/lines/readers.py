@@ -31,6 +31,7 @@ class Ending(Enum):
     DELETED = "process deleted"
     SHUT = "agent ends"
     TOO_SLOW = "too slow"
+    OVER = "the program has ended"
 
 
 class IReader(Interface):

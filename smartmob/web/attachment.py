@@ -26,6 +26,7 @@ CLOSES = {
     Ending.DELETED: (1000, b"process deleted"),
     Ending.SHUT: (1001, b"the agent ends"),
     Ending.TOO_SLOW: (1013, b"too slow, lines were missed"),
+    Ending.OVER: (1000, b"program ended"),
 }
 """Status codes (RFC 6455, section 7.4.1, and IANA's registry for 1013)."""
 
