@@ -23,8 +23,22 @@ from smartmob.web.query import ALL, AppQuery, ConsoleQuery, EventQuery, last_eve
 from smartmob.web.recipient import Recipient
 from smartmob.web.socket_writer import SocketWriter
 
-COMMENT_SECONDS = 15.0
-"""How often a follower of server-sent events is told that there is still somebody."""
+
+@frozen
+class Beat:
+    """
+    What a follower is sent when nothing else is, so that it knows that there is still
+    somebody.
+
+    @ivar seconds: Between two of them.
+    """
+
+    seconds: float
+    data: bytes
+
+
+COMMENT = Beat(15.0, b":\n\n")
+"""That of server-sent events."""
 
 
 class HasConsole(Protocol):
@@ -125,7 +139,8 @@ class _Source:
             follow = self.events
         follower = None
         if follow and request.method != b"HEAD":
-            follower = Follower(reactor, request, self.attach, commented=self.events)
+            beat = COMMENT if self.events else None
+            follower = Follower(reactor, request, self.attach, beat)
         request.setHeader(b"Content-Type", self._content_type())
         request.setHeader(b"Cache-Control", b"no-store")
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
@@ -174,21 +189,20 @@ class Follower(Recipient):
         reactor: IReactorTime,
         request: Request,
         attach: Callable[[IReader], Subscription],
-        *,
-        commented: bool,
+        beat: Beat | None = None,
     ) -> None:
         """
         Take a place among the readers.
 
         @param attach: Gives a reader the lines that are wanted.
-        @param commented: A comment is sent now and then.
+        @param beat: What is sent now and then.
         @raise TooManyReaders: There is none.
         """
         self._reactor = reactor
         self._request = request
-        self._comments: IDelayedCall | None = None
+        self._beat = beat
+        self._next_beat: IDelayedCall | None = None
         self._over = False
-        self._commented = commented
         super().__init__(attach)
 
     def begin(self) -> None:
@@ -207,8 +221,7 @@ class Follower(Recipient):
         self._keepalive = Keepalive(
             self._reactor, self._writer, ask=None, cut=transport.abortConnection
         )
-        if self._commented:
-            self._comment_later()
+        self._beat_later()
         request.registerProducer(self, True)
         self._subscription.resume()
 
@@ -217,7 +230,7 @@ class Follower(Recipient):
         See L{Recipient.gone}.
         """
         self._over = True
-        self._stop_comments()
+        self._stop_beats()
         super().gone()
 
     # What the console says.
@@ -236,7 +249,7 @@ class Follower(Recipient):
         client can see that it was cut.
         """
         self._over = True
-        self._stop_comments()
+        self._stop_beats()
         self._request.unregisterProducer()
         if self._why is Ending.TOO_SLOW:
             self._request.loseConnection()
@@ -247,18 +260,20 @@ class Follower(Recipient):
 
     # Inside.
 
-    def _comment_later(self) -> None:
-        self._comments = self._reactor.callLater(COMMENT_SECONDS, self._comment)
+    def _beat_later(self) -> None:
+        if self._beat is not None:
+            later = self._reactor.callLater(self._beat.seconds, self._give_beat, self._beat)
+            self._next_beat = later
 
-    def _comment(self) -> None:
+    def _give_beat(self, beat: Beat) -> None:
         """
         Where something waits, that is sign enough.
         """
-        self._comment_later()
+        self._beat_later()
         if not self._subscription.queued:
-            self._request.write(b":\n\n")
+            self._request.write(beat.data)
 
-    def _stop_comments(self) -> None:
-        if self._comments is not None:
-            self._comments.cancel()
-            self._comments = None
+    def _stop_beats(self) -> None:
+        if self._next_beat is not None:
+            self._next_beat.cancel()
+            self._next_beat = None
