@@ -11,14 +11,22 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from attrs import evolve
+from twisted.internet.interfaces import IReactorTime, IReactorUNIX
+from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python import usage
 
 from smartmob import __version__
-from smartmob.config.configuration import BadConfiguration, Configuration, Mistake
+from smartmob.config.configuration import (
+    BadConfiguration,
+    Configuration,
+    Endpoint,
+    Mistake,
+)
+from smartmob.config.endpoints import COMMAND_LINE
 from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
@@ -258,6 +266,9 @@ class Options(usage.Options):
         return wrong(lines[0])
 
     def _checked(self, configuration: Configuration) -> SystemExit:
+        mistakes = _unfit(configuration)
+        if mistakes:
+            return self._refusal(mistakes)
         for warning in configuration.warnings:
             sys.stderr.write(f"warning: {_one_line(warning)}\n")
         found = ", ".join(
@@ -296,6 +307,35 @@ def wrong(why: str) -> SystemExit:
     """
     sys.stderr.write(f"smartmob: {why}\n")
     return SystemExit(2)
+
+
+def _unfit(configuration: Configuration) -> tuple[Mistake, ...]:
+    """
+    What a start would say of the endpoints before it listens on any.
+    """
+    # This process ends when it has told, so that it does not matter whose reactor it is.
+    from twisted.internet import reactor
+
+    from smartmob.endpoints import CantListen, Endpoints
+
+    endpoints = Endpoints(
+        reactor=cast(IReactorUNIX, reactor),
+        clock=cast(IReactorTime, reactor),
+        factory_for=lambda endpoint: Factory(),
+        guard=lambda factory: factory,
+    )
+
+    def wrong_with(some: tuple[Endpoint, ...]) -> tuple[Mistake, ...]:
+        file = configuration.path if some[0].name is not None else None
+        try:
+            endpoints.check(some)
+        except CantListen as error:
+            return (Mistake(file=file or COMMAND_LINE, why=str(error)),)
+        return ()
+
+    of_each = [wrong_with((endpoint,)) for endpoint in configuration.endpoints]
+    # What is right by itself may be wrong beside another.
+    return sum(of_each, ()) or wrong_with(configuration.endpoints)
 
 
 def _own_folder() -> str:

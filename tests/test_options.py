@@ -179,9 +179,10 @@ class OptionsTests(CommandLine):
 
     def test_noReactor(self) -> None:
         """Nothing of this installs a reactor: a daemon makes its own after it has forked."""
+        self.write()
         program = (
             "import sys; from smartmob.main import AgentOptions;"
-            "AgentOptions().parseOptions([]);"
+            "AgentOptions().parseOptions(['gaffer.ini']);"
             "sys.exit('twisted.internet.reactor' in sys.modules)"
         )
         done = subprocess.run(
@@ -354,6 +355,26 @@ class CheckTests(CommandLine):
         code, out, err = self.said("gaffer.ini", "--check")
         self.assertEqual((code, out), (0, "gaffer.ini: OK: 1 process, 1 endpoint\n"))
         self.assertRegex(err, r"\Awarning: .*gaffer\.ini:3: .*colour.*\n\Z")
+
+    def test_certificates(self) -> None:
+        """Certificates are looked at, each endpoint's; and what the addresses are."""
+        (self.folder / "one.pem").write_text("no certificate")
+        path = self.write(
+            "[gaffer]\nhttp_endpoints = one, two, three\n"
+            "[endpoint:one]\nbind = 127.0.0.1:0\ncertfile = one.pem\n"
+            "[endpoint:two]\nbind = 127.0.0.1:0\n"
+            "[endpoint:three]\nbind = fd:77\n"
+        )
+        code, out, err = self.said("--check", "gaffer.ini")
+        self.assertEqual((code, out), (2, ""))
+        one, three = err.splitlines()
+        for line, section, word in ((one, "one", "one.pem"), (three, "three", "fd:77")):
+            self.assertTrue(line.startswith(str(path)), line)
+            self.assertIn(f"[endpoint:{section}] ", line)
+            self.assertIn(word, line)
+        code, _, err = self.said("--check", "--certfile", "one.pem")
+        self.assertEqual(code, 2)
+        self.assertTrue(err.startswith("command line: "), err)
 
     def test_oddNames(self) -> None:
         """A file's name that no terminal can show is shown escaped."""
