@@ -103,7 +103,7 @@ class RestTests(SynchronousTestCase):
         nobody = cast(Agent, None)
         routes = make_routes(nobody, Clock(), lambda measure: succeed(measure()), families())
         there = {
-            f"{method} {re.sub('<([a-z]+)>', lambda name: name[1].upper(), route.path)}"
+            f"{method} {re.sub('<(?:path:)?([a-z]+)>', lambda name: name[1].upper(), route.path)}"
             for route in routes
             for method in route.methods
         }
@@ -140,7 +140,12 @@ class RestTests(SynchronousTestCase):
         """
         It names every member of each document that is answered with.
         """
-        for title, schema in (("Index", "Index"), ("Process", "Process"), ("Usage", "Stats")):
+        for title, schema in (
+            ("Index", "Index"),
+            ("Process", "Process"),
+            ("Usage", "Stats"),
+            ("Plugins", "Plugin"),
+        ):
             named = {each.astext() for each in section(REST, title).findall(nodes.literal)}
             self.assertEqual(set(SCHEMAS[schema]["properties"]) - named, set(), title)
 

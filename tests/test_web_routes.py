@@ -196,7 +196,7 @@ class DescriptionTests(SynchronousTestCase):
             self.agent.real, self.clock, lambda measure: succeed(Usage()), families()
         )
         expected = {
-            (re.sub("<(.*)>", r"{\1}", route.path), method.lower())
+            (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", route.path), method.lower())
             for route in routes
             for method in route.methods
         }

@@ -8,32 +8,18 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.resource import IResource
 
 from smartmob.web.handshake import wants_upgrade
 from smartmob.web.logs import app_logs_response, event_response, logs_response
 from smartmob.web.query import ALL, parse_app_query, parse_event_query, parse_query
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
+from smartmob.web.under_way import UnderWay
 
 if TYPE_CHECKING:
     from smartmob.agent import Agent
     from smartmob.web.console import ConsoleSockets
-
-
-class _UnderWay(Resource):
-    """
-    An answer that others write: Klein knows that of resources alone.
-    """
-
-    isLeaf = True
-
-    def render(self, request: object) -> int:
-        """
-        Leave it to them.
-        """
-        return NOT_DONE_YET
 
 
 @define(eq=False)
@@ -68,7 +54,7 @@ class Lines:
         process = self.agent.process(slug)
         query = parse_query(request.args)
         body = logs_response(process, request, query, self.reactor)
-        return body if isinstance(body, bytes) else _UnderWay()
+        return body if isinstance(body, bytes) else UnderWay()
 
     @app.route("/app-logs/<app>", methods=["GET"])
     def app_logs(self, request: Request, app: str) -> bytes | IResource:
@@ -76,7 +62,7 @@ class Lines:
         console = self.agent.consoles.app(app)
         query = parse_app_query(request.args, tail=ALL)
         body = app_logs_response(console, request, query, self.reactor)
-        return body if isinstance(body, bytes) else _UnderWay()
+        return body if isinstance(body, bytes) else UnderWay()
 
     @app.route("/events", methods=["GET"])
     def events(self, request: Request) -> bytes | IResource:
@@ -86,7 +72,7 @@ class Lines:
         if wants_upgrade(request):
             return self._made_sockets().event_resource(feed, request, query)
         body = event_response(feed, request, query, self.reactor)
-        return body if isinstance(body, bytes) else _UnderWay()
+        return body if isinstance(body, bytes) else UnderWay()
 
     def _made_sockets(self) -> ConsoleSockets:
         if self._sockets is None:

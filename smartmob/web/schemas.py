@@ -10,6 +10,7 @@ from attrs import fields
 
 from smartmob import checks
 from smartmob.documents import Limits, Output, Restart, State
+from smartmob.plugins.life import State as PluginState
 from smartmob.scaling import MOST
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.render import LINKS
@@ -189,6 +190,20 @@ SCHEMAS: dict[str, Schema] = {
         {
             name: {"type": "array", "items": TEXT}
             for name in ("started", "restarted", "stopped", "warnings")
+        }
+    ),
+    "Plugins": _object({"plugins": {"type": "array", "items": ref("Plugin")}}),
+    "Plugin": _object(
+        {
+            "name": TEXT,
+            "version": TEXT,
+            "description": TEXT,
+            "mandatory": {"type": "array", "items": TEXT},
+            "folder": _or_null(TEXT),
+            "module": _or_null(TEXT),
+            "state": {"enum": [state.value for state in PluginState]},
+            "error": _or_null(TEXT),
+            "site": _or_null(URL),
         }
     ),
     "Nothing": _object({}),

@@ -20,7 +20,7 @@ def papers() -> list[Path]:
     """
     Every page of the checkout.
     """
-    folders = ["", "bench", "changelog.d", "docs", "examples/hello"]
+    folders = ["", "bench", "changelog.d", "docs", "examples/hello", "examples/plugins"]
     return sorted(page for folder in folders for page in (TREE / folder).glob("*.rst"))
 
 

@@ -1,0 +1,117 @@
+"""
+What plugins hear: events and lines, always on a later turn of the reactor than what
+they tell of, so that a listener may do anything to a process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from smartmob.events import Event
+from smartmob.lines.readers import Ending, IReader, Subscription
+from smartmob.plugins.calls import told
+
+Document = dict[str, Any]
+
+Listener = Callable[[Document], object]
+"""Gets a document, as JSON has it; may return a Deferred or be a coroutine function."""
+
+
+@define(eq=False)
+class EventListener:
+    """
+    Hears events.
+    """
+
+    clock: IReactorTime
+    listener: Listener
+    leave: Callable[[], None] = lambda: None
+    _untold: deque[Event] = field(factory=deque)
+    _timer: IDelayedCall | None = None
+
+    def hear(self, event: Event) -> None:
+        """
+        Something happens.
+        """
+        self._untold.append(event)
+        if self._timer is None:
+            self._timer = self.clock.callLater(0, self._tell)
+
+    def end(self) -> None:
+        """
+        It hears no more, not even what it has not been told yet.  May be repeated.
+        """
+        self.leave()
+        self._untold.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self) -> None:
+        self._timer = None
+        for _ in range(len(self._untold)):
+            if self._untold:  # it may have ended itself
+                told(self.listener, self._untold.popleft().document())
+        if self._untold and self._timer is None:
+            self._timer = self.clock.callLater(0, self._tell)
+
+
+@implementer(IReader)
+@define(eq=False)
+class LineListener:
+    """
+    Hears lines, as much at once as one write has.  What is queued meanwhile has the
+    bound of any reader.
+    """
+
+    clock: IReactorTime
+    listener: Listener
+    subscription: Subscription = field(init=False)
+    _data: bytes = b""
+    _timer: IDelayedCall | None = None
+    _ended: bool = False
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{IReader.write}.
+        """
+        self.subscription.pause()
+        self._data = data
+        self._timer = self.clock.callLater(0, self._tell)
+
+    def ending(self, why: Ending) -> None:
+        """
+        Nothing to do: what is queued is told in any case.
+        """
+
+    def ended(self) -> None:
+        """
+        Nothing to let go of.
+        """
+
+    def end(self) -> None:
+        """
+        It hears no more.  May be repeated.
+        """
+        self._ended = True
+        self.subscription.detach()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self) -> None:
+        self._timer = None
+        for line in self._data.splitlines():
+            if self._ended:
+                return
+            told(self.listener, json.loads(line))
+        self._data = b""
+        if not self._ended:
+            self.subscription.resume()

@@ -1,0 +1,128 @@
+"""
+What plugins there are at some time, and what is told of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from smartmob.plugins.folders import PluginFolder, plugin_folder, plugin_folders
+from smartmob.plugins.life import Life, State
+from smartmob.plugins.loader import Loaded, Unusable
+from smartmob.plugins.site import site_of
+
+
+@frozen(eq=False)
+class Standing:
+    """
+    What came of the plugins that were found.
+
+    @ivar folders: The plugins folders.
+    @ivar sources: What came of each source, by its name.
+    """
+
+    folders: Sequence[str] = ()
+    sources: Mapping[str, Loaded] = field(factory=dict)
+
+    def lives(self) -> list[Life]:
+        """
+        All that were loaded.
+        """
+        return [life for loaded in self.sources.values() for life in loaded.lives]
+
+    def unusable(self) -> list[Unusable]:
+        """
+        All that could not be.
+        """
+        return [each for loaded in self.sources.values() for each in loaded.unusable]
+
+    def missing(self) -> list[str]:
+        """
+        Which plugins can't do without another that is not there, a sentence each.  A
+        site is there, too, by the name of its folder.
+        """
+        lives = self.lives()
+        errors = {each.name: each.error for each in self.unusable()}
+        there = {life.name for life in lives} | {life.folder for life in lives}
+        return [
+            f"plugin {life.name!r} needs the plugin {name!r}, "
+            + (
+                f"which is not loaded ({errors[name]})"
+                if name in errors
+                else "which is missing"
+            )
+            for life in lives
+            for name in life.mandatory
+            if name not in there and (name in errors or not self._has_site(name))
+        ]
+
+    def report(self) -> list[dict[str, Any]]:
+        """
+        See L{Plugins.report<smartmob.plugins.plugins.Plugins.report>}.
+        """
+        documents = [self._loaded(life) for life in self.lives()]
+        documents += [self._unusable(each) for each in self.unusable()]
+        known = {document["folder"] for document in documents}
+        for folder in plugin_folders(self.folders):
+            if folder.name not in known:
+                known.add(folder.name)
+                documents.append(self._lying(folder))
+        return documents
+
+    def _loaded(self, life: Life) -> dict[str, Any]:
+        return {
+            "name": life.name,
+            "version": life.version,
+            "description": life.description,
+            "mandatory": list(life.mandatory),
+            "folder": life.folder,
+            "module": None,
+            "state": life.state.value,
+            "error": life.error,
+            "site": self._site(life.folder),
+        }
+
+    def _unusable(self, each: Unusable) -> dict[str, Any]:
+        return {
+            "name": each.name,
+            "version": "",
+            "description": "",
+            "mandatory": [],
+            "folder": each.folder,
+            "module": each.module,
+            "state": each.state.value,
+            "error": each.error,
+            "site": self._site(each.folder),
+        }
+
+    def _lying(self, folder: PluginFolder) -> dict[str, Any]:
+        """
+        Of a folder that nothing was loaded from.
+        """
+        site = self._site(folder.name)
+        error = None
+        if folder.modules():
+            error = "NotLoaded: it was added later; a reload loads it"
+        elif site is None:
+            error = "NoPlugin: there is neither Python nor a site in it"
+        return {
+            "name": folder.name,
+            "version": "",
+            "description": "",
+            "mandatory": [],
+            "folder": folder.name,
+            "module": None,
+            "state": (State.SITE if error is None else State.FAILED).value,
+            "error": error,
+            "site": site,
+        }
+
+    def _site(self, name: str | None) -> str | None:
+        return name if name is not None and self._has_site(name) else None
+
+    def _has_site(self, name: str) -> bool:
+        folder = plugin_folder(self.folders, name)
+        return folder is not None and site_of(folder) is not None
