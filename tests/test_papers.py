@@ -144,6 +144,7 @@ class RestTests(SynchronousTestCase):
             ("Index", "Index"),
             ("Process", "Process"),
             ("Usage", "Stats"),
+            ("Webhooks", "Webhook"),
             ("Plugins", "Plugin"),
         ):
             named = {each.astext() for each in section(REST, title).findall(nodes.literal)}

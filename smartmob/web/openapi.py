@@ -76,6 +76,7 @@ OPERATIONS: dict[str, Operation] = {
         "Stored", status=http.CREATED, bytes_type="application/octet-stream"
     ),
     "process_stats": Operation("Stats"),
+    "list_webhooks": Operation("Webhooks"),
     "list_plugins": Operation("Plugins"),
     "visit_site": Operation(None, status=http.MOVED_PERMANENTLY),
     "site_index": Operation(None, media="text/html"),

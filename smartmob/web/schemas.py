@@ -14,6 +14,7 @@ from smartmob.plugins.life import State as PluginState
 from smartmob.scaling import MOST
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.render import LINKS
+from smartmob.webhooks.outcome import Result
 
 Schema = dict[str, Any]
 
@@ -206,6 +207,31 @@ SCHEMAS: dict[str, Schema] = {
             "site": _or_null(URL),
         }
     ),
+    "Webhook": _object(
+        {
+            "url": TEXT,
+            "topics": {"type": "array", "items": TEXT},
+            "queued": INTEGER,
+            "queued_bytes": INTEGER,
+            "next_try_at": _or_null(MOMENT),
+            "delivered": INTEGER,
+            "failed": INTEGER,
+            "refused": INTEGER,
+            "missed": INTEGER,
+            "last": _or_null(
+                _object(
+                    {
+                        "event": INTEGER,
+                        "at": MOMENT,
+                        "result": {"enum": [result.value for result in Result]},
+                        "status": _or_null(INTEGER),
+                        "error": _or_null(TEXT),
+                    }
+                )
+            ),
+        }
+    ),
+    "Webhooks": _object({"webhooks": {"type": "array", "items": ref("Webhook")}}),
     "Nothing": _object({}),
     "Problem": _object(
         {

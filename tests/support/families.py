@@ -12,6 +12,7 @@ from smartmob.reloading import Outcome
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.routing import Family
+from smartmob.web.webhooks import WebhookReports
 from smartmob.web.sites import Sites
 
 
@@ -20,7 +21,7 @@ def families() -> list[Family]:
     All of them, as an agent has them.
     """
     plugins = NoPlugins()
-    return [PluginReports(plugins), Sites(plugins, Clock()), Reloads(nothing_new)]
+    return [PluginReports(plugins), Sites(plugins, Clock()), Reloads(nothing_new), WebhookReports(list)]
 
 
 @frozen

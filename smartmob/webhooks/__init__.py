@@ -1,0 +1,3 @@
+"""
+Events that are posted to URLs: a queue a URL, in order, tried again until delivered.
+"""

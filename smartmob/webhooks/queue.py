@@ -1,0 +1,269 @@
+"""
+What waits to be delivered to one URL, with its bounds, and what became of the rest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+from uuid import uuid4
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smartmob.lines.encodings import timestamp
+from smartmob.webhooks.delivery import Delivery, Encoded
+from smartmob.webhooks.outcome import Outcome, Result
+
+_log = Logger()
+
+MOST = 10_000
+"""So many events wait for one URL."""
+
+MOST_BYTES = 1 << 20
+"""Of their bodies together."""
+
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 60.0
+"""Seconds before a failed delivery is tried again: the first is doubled up to the longest."""
+
+HURRIED_DELAY = 0.5
+"""The same at the end of the agent."""
+
+
+class Posting(Protocol):
+    """
+    One try under way.
+
+    @ivar outcome: What came of it: fires when nothing of it is left, no connection and no
+        timer; never fails.
+    """
+
+    @property
+    def outcome(self) -> Deferred[Outcome]: ...
+
+    def cut(self) -> None:
+        """
+        End it at once; C{outcome} fires all the same.
+        """
+
+
+Post = Callable[[Delivery], Posting]
+
+
+@define
+class Counts:
+    """
+    What became of events, and of tries.
+
+    @ivar failed: Tries after which there was, or will be, another one.
+    @ivar refused: Events that were dropped as their sink did not want them.
+    @ivar missed: Events that were dropped as too many waited, or as there was no more time.
+    """
+
+    delivered: int = 0
+    failed: int = 0
+    refused: int = 0
+    missed: int = 0
+
+    def add(self, other: Counts) -> None:
+        """
+        Count those, too.
+        """
+        self.delivered += other.delivered
+        self.failed += other.failed
+        self.refused += other.refused
+        self.missed += other.missed
+
+
+@frozen(kw_only=True)
+class Last:
+    """
+    What came of the last try.
+
+    @ivar event: The number of its event.
+    @ivar at: Seconds since the epoch.
+    """
+
+    event: int
+    outcome: Outcome
+    at: float
+
+    def document(self) -> dict[str, object]:
+        """
+        As JSON has it.
+        """
+        return {
+            "event": self.event,
+            "at": timestamp(self.at),
+            "result": self.outcome.result.value,
+            "status": self.outcome.status,
+            "error": self.outcome.reason,
+        }
+
+
+@define(eq=False)
+class Queue:
+    """
+    The events of one URL, oldest first.  When to try is the machine's business
+    (L{smartmob.webhooks.delivering}).
+
+    @ivar shown: The URL, for persons.
+    @ivar now: Seconds since the epoch.
+    @ivar rested: Called when nothing waits any more, and nothing is under way.
+    @ivar waiting: The first is the one that is tried.
+    @ivar size: Bytes of their bodies.
+    @ivar untold: How many were missed since the URL was told so.
+    @ivar tries: How often the first has failed, in a row.
+    @ivar hurried: The agent ends soon.
+    @ivar due: When the next try is, in seconds since the epoch, where that is known.
+    @ivar at_rest: Nothing is under way.
+    """
+
+    shown: str
+    post: Post
+    clock: IReactorTime
+    now: Callable[[], float]
+    rested: Callable[[], None]
+    new_id: Callable[[], str] = lambda: uuid4().hex
+    waiting: deque[Encoded] = field(factory=deque, init=False)
+    size: int = field(default=0, init=False)
+    counts: Counts = field(factory=Counts, init=False)
+    untold: int = field(default=0, init=False)
+    tries: int = field(default=0, init=False)
+    hurried: bool = field(default=False, init=False)
+    due: float | None = field(default=None, init=False)
+    last: Last | None = field(default=None, init=False)
+    at_rest: bool = field(default=True, init=False)
+    _first: Delivery | None = field(default=None, init=False)
+
+    def take(self, event: Encoded, *, under_way: bool) -> None:
+        """
+        One more event; where they are too many, the oldest go.
+
+        @param under_way: The first is being delivered, so it can't go.
+        """
+        self.waiting.append(event)
+        self.size += len(event.body)
+        at = int(under_way)
+        while len(self.waiting) > at + 1 and (
+            len(self.waiting) > MOST or self.size > MOST_BYTES
+        ):
+            self.size -= len(self.waiting[at].body)
+            del self.waiting[at]
+            if not at:
+                self._first = None
+            if not self.untold:
+                _log.warn(
+                    "too many events wait for {url}: the oldest are dropped", url=self.shown
+                )
+            self.counts.missed += 1
+            self.untold += 1
+
+    def try_first(self) -> Posting:
+        """
+        Deliver the first.
+        """
+        self.due = None
+        event = self.waiting[0]
+        number = self.new_id() if self._first is None else self._first.id
+        self._first = Delivery(event=event, id=number, missed=self.untold)
+        return self.post(self._first)
+
+    def settle(self, outcome: Outcome) -> float | None:
+        """
+        The try is over.
+
+        @return: Seconds until the next; C{None}: nothing waits.
+        """
+        assert self._first is not None
+        self.last = Last(event=self._first.event.id, outcome=outcome, at=self.now())
+        delay = 0.0
+        match outcome.result:
+            case Result.DELIVERED:
+                self._delivered(self._first)
+            case Result.REFUSED:
+                self.counts.refused += 1
+                _log.warn(
+                    "{url} {reason}: event {id} ({topic}) is dropped",
+                    url=self.shown,
+                    reason=outcome.reason,
+                    id=self._first.event.id,
+                    topic=self._first.event.topic,
+                )
+                self._done()
+            case Result.FAILED:
+                self.counts.failed += 1
+                delay = self._delay(outcome.retry_after)
+                if not self.tries:
+                    _log.warn(
+                        "{url} {reason}; trying again, {events} waiting",
+                        url=self.shown,
+                        reason=outcome.reason,
+                        events=_events(len(self.waiting)),
+                    )
+                self.tries += 1
+        return delay if self.waiting else None
+
+    def lose(self, why: str) -> None:
+        """
+        Forget all of them.
+
+        @param why: Ends a sentence about it.
+        """
+        lost = len(self.waiting)
+        if lost:
+            _log.warn(
+                "{events} for {url} dropped: {why}",
+                events=_events(lost),
+                url=self.shown,
+                why=why,
+            )
+        self.counts.missed += lost
+        self.waiting.clear()
+        self.size = 0
+        self.due = None
+
+    def rest(self) -> None:
+        """
+        Nothing is left to do.
+        """
+        self.at_rest = True
+        self.rested()
+
+    def _delivered(self, delivery: Delivery) -> None:
+        self.counts.delivered += 1
+        self.untold -= delivery.missed
+        if delivery.missed:
+            missed = _events(delivery.missed)
+            _log.warn(
+                "{url} takes events again; it missed {events}", url=self.shown, events=missed
+            )
+        elif self.tries:
+            _log.info("{url} takes events again", url=self.shown)
+        self._done()
+
+    def _done(self) -> None:
+        self.size -= len(self.waiting.popleft().body)
+        self._first = None
+        self.tries = 0
+
+    def _delay(self, asked: float | None) -> float:
+        """
+        Seconds until the next try: a sink may ask for more, never for less.
+        """
+        # No power that is too large for a float, however long it lasts.
+        own: float = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(self.tries, 16))
+        if self.hurried:
+            return HURRIED_DELAY
+        return own if asked is None else max(own, asked)
+
+
+def _events(number: int) -> str:
+    """
+    So many, for a sentence.
+    """
+    return "1 event" if number == 1 else f"{number} events"

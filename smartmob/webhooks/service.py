@@ -1,0 +1,218 @@
+"""
+All webhooks of an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+
+from attrs import asdict, define, field
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.web.client import BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IPolicyForHTTPS
+
+from smartmob.config.configuration import Hooks
+from smartmob.events import Event, Events
+from smartmob.lines.encodings import timestamp
+from smartmob.topics import Topics, parse
+from smartmob.waiting import Waiters
+from smartmob.webhooks.delivering import Delivering, delivering
+from smartmob.webhooks.delivery import Delivery, Encoded
+from smartmob.webhooks.posting import HttpPosting
+from smartmob.webhooks.queue import Counts, Queue
+from smartmob.webhooks.target import BadTarget, Target
+
+_log = Logger()
+
+END_SECONDS = 2.0
+"""How long what waits may still be delivered when the agent ends."""
+
+
+@define(eq=False)
+class _Hook:
+    """
+    One URL.
+
+    @ivar names: Its topics as they were written, in their order.
+    """
+
+    names: tuple[str, ...]
+    topics: Topics
+    queue: Queue
+    machine: Delivering
+
+
+@define(eq=False)
+class Webhooks(Service):
+    """
+    Posts events to the URLs that are configured for them.
+
+    @ivar reactor: Of TCP, names of hosts and time.
+    @ivar policy: How certificates of https servers are checked.
+    @ivar now: Seconds since the epoch.
+    """
+
+    reactor: IReactorTime
+    events: Events
+    policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
+    now: Callable[[], float] = time
+    _secret: bytes | None = field(default=None, init=False, repr=False)
+    _hooks: dict[str, _Hook] = field(factory=dict, init=False, repr=False)
+    _leaving: set[Queue] = field(factory=set, init=False)
+    _gone: Counts = field(factory=Counts, init=False)
+    _unsubscribe: Callable[[], None] | None = field(default=None, init=False)
+    _late: IDelayedCall | None = field(default=None, init=False)
+    _ending: bool = field(default=False, init=False)
+    _stopped: Waiters = field(factory=Waiters, init=False)
+
+    def configure(self, hooks: Hooks) -> None:
+        """
+        Post to these URLs from now on.  One that stays keeps what waits for it; its topics
+        count for what comes, and the secret for what is sent.  What waits for one that goes is
+        dropped.
+
+        @raise smartmob.topics.BadTopic: A topic is none; nothing is changed.
+        """
+        wanted: dict[str, list[str]] = {}
+        for hook in hooks.hooks:
+            topics = wanted.setdefault(hook.url, [])
+            if hook.topic not in topics:
+                topics.append(hook.topic)
+        chosen = {url: _any(topics) for url, topics in wanted.items()}
+        self._secret = hooks.secret
+        for url in self._hooks.keys() - wanted.keys():
+            self._remove(url)
+        kept, self._hooks = self._hooks, {}
+        for url, topics in wanted.items():
+            here = kept.get(url) or self._new(url)
+            if here is not None:
+                here.names, here.topics = tuple(topics), chosen[url]
+                self._hooks[url] = here
+
+    def startService(self) -> None:
+        """
+        Listen to events.
+        """
+        super().startService()
+        if self._unsubscribe is None and not self._ending:
+            self._unsubscribe = self.events.subscribe(Topics(), self._give)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Deliver what waits, and what comes meanwhile, without long waits between tries.  Fires
+        when nothing is left: everything is delivered or dropped, no connection, no timer.  That
+        is after L{END_SECONDS} at the latest, or when L{cut} was called.
+        """
+        super().stopService()
+        stopped = self._stopped.wait()
+        if not self._ending:
+            self._ending = True
+            self._late = self.reactor.callLater(END_SECONDS, self.cut)
+            for hook in self._hooks.values():
+                hook.machine.hurry()
+        self._look()
+        return stopped
+
+    def cut(self) -> None:
+        """
+        The agent ends: drop what waits, and break off what is under way.
+        """
+        self._quiet()
+        for url in list(self._hooks):
+            self._remove(url, "the agent ends")
+
+    def report(self) -> list[dict[str, object]]:
+        """
+        Each URL, in the order of the configuration: its queue, and what became of the rest.
+        """
+        return [_report(hook) for hook in self._hooks.values()]
+
+    def counts(self) -> dict[str, int]:
+        """
+        How many events, and tries, ended how, at all URLs since the agent started: the
+        members of L{Counts}.
+        """
+        total = Counts()
+        total.add(self._gone)
+        for hook in self._hooks.values():
+            total.add(hook.queue.counts)
+        return asdict(total)
+
+    def _give(self, event: Event) -> None:
+        encoded = None
+        for hook in self._hooks.values():
+            if hook.topics.want(event.names):
+                encoded = encoded or Encoded.of(event)
+                hook.machine.add(encoded)
+
+    def _new(self, url: str) -> _Hook | None:
+        try:
+            target = Target.parse(url)
+        except BadTarget as error:
+            _log.warn("a URL of [webhooks] {error}: nothing is posted there", error=error)
+            return None
+
+        def post(delivery: Delivery) -> HttpPosting:
+            moment = self.now()
+            headers = delivery.headers(target, self._secret, moment)
+            posting = HttpPosting(self.reactor, target, self.policy, self.now)
+            return posting.begin(headers, delivery.event.body)
+
+        def rested() -> None:
+            self._leaving.discard(queue)
+            self._look()
+
+        queue = Queue(target.shown, post, self.reactor, self.now, rested)
+        return _Hook((), Topics(), queue, delivering(queue))
+
+    def _remove(self, url: str, why: str = "it is not configured any more") -> None:
+        hook = self._hooks.pop(url)
+        self._leaving.add(hook.queue)
+        hook.machine.cut(why)
+        self._gone.add(hook.queue.counts)
+
+    def _look(self) -> None:
+        """
+        Whether the end has come.
+        """
+        queues = [*self._leaving, *(hook.queue for hook in self._hooks.values())]
+        if self._ending and all(queue.at_rest for queue in queues):
+            self._quiet()
+            self._stopped.fire()
+
+    def _quiet(self) -> None:
+        if self._late is not None and self._late.active():
+            self._late.cancel()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+
+def _any(topics: list[str]) -> Topics:
+    """
+    The events that any of these wants; they may be more than one client may ask for.
+    """
+    each = [parse([topic]) for topic in topics]
+    if Topics() in each:
+        return Topics()
+    return Topics(
+        frozenset().union(*(one.exact for one in each)),
+        frozenset().union(*(one.globs for one in each)),
+    )
+
+
+def _report(hook: _Hook) -> dict[str, object]:
+    queue = hook.queue
+    return {
+        "url": queue.shown,
+        "topics": list(hook.names),
+        "queued": len(queue.waiting),
+        "queued_bytes": queue.size,
+        "next_try_at": None if queue.due is None else timestamp(queue.due),
+        **asdict(queue.counts),
+        "last": None if queue.last is None else queue.last.document(),
+    }

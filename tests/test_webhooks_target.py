@@ -1,0 +1,143 @@
+"""
+Tests of L{smartmob.webhooks.target}, and of what L{smartmob.webhooks.outcome} reads.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.webhooks.outcome import LONGEST_RETRY_AFTER, seconds_of
+from smartmob.webhooks.target import BadTarget, Target
+
+
+class TargetTests(SynchronousTestCase):
+    """
+    URLs.
+    """
+
+    def test_parts(self) -> None:
+        """
+        A URL is asked for without what is not for the request line, and shown without secrets.
+        """
+        target = Target.parse("https://me:p%3Aw@sink.example:8443/a/b;c?d=e&f#g")
+        self.assertEqual((target.scheme, target.host), ("https", "sink.example"))
+        self.assertEqual(target.port, 8443)
+        self.assertEqual(target.url, b"https://sink.example:8443/a/b;c?d=e&f")
+        self.assertEqual(target.shown, "https://sink.example:8443/a/b;c?...")
+        self.assertEqual(target.authorization, b"Basic bWU6cDp3")
+        for secret in ("p%3A", "d=e", "bWU6"):
+            self.assertNotIn(secret, repr(target))
+
+    def test_defaults(self) -> None:
+        """
+        Ports and paths that are not said are those of the scheme.
+        """
+        for text, port, url in (
+            ("http://a", 80, b"http://a/"),
+            ("HTTPS://A", 443, b"https://A/"),
+            ("http://[::1]", 80, b"http://[::1]/"),
+            ("http://10.0.0.1?x", 80, b"http://10.0.0.1/?x"),
+        ):
+            target = Target.parse(text)
+            self.assertEqual((target.port, target.url, target.authorization), (port, url, None))
+        self.assertEqual(Target.parse("http://[::1]/").host, "::1")
+
+    def test_users(self) -> None:
+        """
+        A name may be without a password, and either may be empty or have any character.
+        """
+        for user, header in (
+            ("me", b"Basic bWU6"),
+            (":pw", b"Basic OnB3"),
+            ("", b"Basic Og=="),
+            ("a:b:c", b"Basic YTpiOmM="),
+            ("a%40b:c%2Fd", b"Basic YUBiOmMvZA=="),
+            ("m\u00e9:x", b"Basic bcOpOng="),
+        ):
+            target = Target.parse(f"http://{user}@a/")
+            self.assertEqual(target.authorization, header, user)
+            self.assertEqual(target.url, b"http://a/")
+
+    def test_unicode(self) -> None:
+        """
+        Other letters than ASCII's are sent as HTTP can have them.
+        """
+        target = Target.parse("http://b\u00fccher.example/\u00fc?\u00fc")
+        self.assertEqual(target.host, "xn--bcher-kva.example")
+        self.assertEqual(target.url, b"http://xn--bcher-kva.example/%C3%BC?%C3%BC")
+
+    def test_bad(self) -> None:
+        """
+        What nothing can be posted to is refused, without a word of what may be secret.
+        """
+        for text, why in (
+            ("", "http://"),
+            ("ftp://u:s3cret@a/", "http://"),
+            ("sink.example/s3cret", "http://"),
+            ("http://", "host"),
+            ("http://u:s3cret@/", "host"),
+            ("http://u:s3cret@:80/", "host"),
+            ("http://a:0/", "port"),
+            ("http://a:99999/s3cret", "valid URL"),
+            ("http://a:x/s3cret", "valid URL"),
+            ("http://[::1/s3cret", "valid URL"),
+            ("http://[fe80::1%25eth0]/", "host"),
+            ("http://a b/s3cret", "white space"),
+            ("http://a/s3cret\r\nX: y", "white space"),
+            ("http://a,b/", "host"),
+        ):
+            with self.assertRaises(BadTarget) as raised:
+                Target.parse(text)
+            self.assertIn(why, str(raised.exception), text)
+            self.assertNotIn("s3cret", str(raised.exception))
+
+    @given(st.text())
+    def test_anyText(self, text: str) -> None:
+        """
+        Any text is a URL or refused.
+        """
+        for each in (text, f"http://{text}", f"http://a/{text}", f"http://{text}@a"):
+            try:
+                target = Target.parse(each)
+            except BadTarget:
+                continue
+            self.assertRegex(target.url, rb"\Ahttps?://[!-~]+\Z")
+
+
+class RetryAfterTests(SynchronousTestCase):
+    """
+    C{Retry-After}.
+    """
+
+    def test_values(self) -> None:
+        """
+        It is a number of seconds or a date, and at most an hour counts.
+        """
+        now = 784_111_777.0  # the moment of the RFC's own example
+        for value, expected in (
+            (b"0", 0),
+            (b" 120 ", 120),
+            (b"3601", LONGEST_RETRY_AFTER),
+            (b"9" * 400, LONGEST_RETRY_AFTER),
+            (b"Sun, 06 Nov 1994 08:49:47 GMT", 10),
+            (b"Sunday, 06-Nov-94 08:49:47 GMT", 10),
+            (b"Sun Nov  6 08:49:47 1994", 10),
+            (b"Sun, 06 Nov 1994 08:49:27 GMT", 0),
+            (b"Fri, 31 Dec 1999 23:59:59 GMT", LONGEST_RETRY_AFTER),
+            (b"", None),
+            (b"-1", None),
+            (b"1.5", None),
+            (b"tomorrow", None),
+        ):
+            self.assertEqual(seconds_of(value, now), expected, value)
+
+    @given(st.binary())
+    def test_anything(self, value: bytes) -> None:
+        """
+        Whatever else a sink says there is not looked at.
+        """
+        for each in (value, b"Sun, 06 " + value, value + b", 06-Nov-94 08:49:47"):
+            seconds = seconds_of(each, 0)
+            self.assertTrue(seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER)
