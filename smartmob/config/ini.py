@@ -48,7 +48,11 @@ class Entry:
         A sentence about it, with its place.
         """
         return Mistake(
-            file=self.file, line=self.line, section=self.section, key=shown(self.key), why=why
+            file=self.file,
+            line=self.line,
+            section=shown(self.section),
+            key=shown(self.key),
+            why=why,
         )
 
     def path(self, path: str) -> str:

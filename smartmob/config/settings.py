@@ -12,7 +12,6 @@ from ipaddress import IPv4Network, IPv6Network
 from attrs import fields_dict
 
 from smartmob import checks
-from smartmob.checks import Wrong
 from smartmob.config.configuration import Settings
 from smartmob.config.findings import Findings
 from smartmob.config.identity import Accounts, identity
@@ -20,6 +19,7 @@ from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
 from smartmob.config.values import boolean, listed, number, numeric, ports, wrong
 from smartmob.documents import Limits
+from smartmob.place import BadPlace, Place
 
 LIMIT = "limit_"
 """What the keys of limits begin with."""
@@ -54,6 +54,7 @@ KEYS = (
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,*]+", re.ASCII)
 _UNIX = "unix"
+_ARCHIVES = "smartmob-archive:"
 
 
 def settings(section: Section, accounts: Accounts, findings: Findings) -> Settings:
@@ -150,14 +151,14 @@ def origins(text: str) -> tuple[str, ...]:
 
 def sources(text: str) -> tuple[str, ...]:
     """
-    URLs that sources may lie below.
+    URLs that sources may lie below, and C{smartmob-archive:} for what clients send.
     """
     said = listed(text)
-    for url in said:
+    for count, url in enumerate(said, 1):
+        if url.lower() == _ARCHIVES:
+            continue
         try:
-            checks.source_url(url)
-        except Wrong as error:
-            raise wrong(f"a URL {error.errors[0][1]}") from None
-        if not url.lower().startswith("http"):
-            raise wrong("must be URLs that begin with http:// or https://")
+            Place.parse(url)
+        except BadPlace as error:
+            raise wrong(f"URL {count} of {len(said)} {error}") from None
     return said
