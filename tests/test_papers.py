@@ -144,8 +144,8 @@ class RestTests(SynchronousTestCase):
             ("Index", "Index"),
             ("Process", "Process"),
             ("Usage", "Stats"),
-            ("Webhooks", "Webhook"),
             ("Plugins", "Plugin"),
+            ("Webhooks", "Webhook"),
         ):
             named = {each.astext() for each in section(REST, title).findall(nodes.literal)}
             self.assertEqual(set(SCHEMAS[schema]["properties"]) - named, set(), title)

@@ -76,11 +76,11 @@ OPERATIONS: dict[str, Operation] = {
         "Stored", status=http.CREATED, bytes_type="application/octet-stream"
     ),
     "process_stats": Operation("Stats"),
-    "list_webhooks": Operation("Webhooks"),
     "list_plugins": Operation("Plugins"),
     "visit_site": Operation(None, status=http.MOVED_PERMANENTLY),
     "site_index": Operation(None, media="text/html"),
     "site_file": Operation(None, media="*/*"),
+    "list_webhooks": Operation("Webhooks"),
     "process_logs": Operation(
         None,
         query=(

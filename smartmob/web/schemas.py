@@ -193,20 +193,6 @@ SCHEMAS: dict[str, Schema] = {
             for name in ("started", "restarted", "stopped", "warnings")
         }
     ),
-    "Plugins": _object({"plugins": {"type": "array", "items": ref("Plugin")}}),
-    "Plugin": _object(
-        {
-            "name": TEXT,
-            "version": TEXT,
-            "description": TEXT,
-            "mandatory": {"type": "array", "items": TEXT},
-            "folder": _or_null(TEXT),
-            "module": _or_null(TEXT),
-            "state": {"enum": [state.value for state in PluginState]},
-            "error": _or_null(TEXT),
-            "site": _or_null(URL),
-        }
-    ),
     "Webhook": _object(
         {
             "url": TEXT,
@@ -232,6 +218,20 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Webhooks": _object({"webhooks": {"type": "array", "items": ref("Webhook")}}),
+    "Plugins": _object({"plugins": {"type": "array", "items": ref("Plugin")}}),
+    "Plugin": _object(
+        {
+            "name": TEXT,
+            "version": TEXT,
+            "description": TEXT,
+            "mandatory": {"type": "array", "items": TEXT},
+            "folder": _or_null(TEXT),
+            "module": _or_null(TEXT),
+            "state": {"enum": [state.value for state in PluginState]},
+            "error": _or_null(TEXT),
+            "site": _or_null(URL),
+        }
+    ),
     "Nothing": _object({}),
     "Problem": _object(
         {

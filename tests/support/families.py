@@ -12,8 +12,8 @@ from smartmob.reloading import Outcome
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.routing import Family
-from smartmob.web.webhooks import WebhookReports
 from smartmob.web.sites import Sites
+from smartmob.web.webhooks import WebhookReports
 
 
 def families() -> list[Family]:
@@ -21,7 +21,12 @@ def families() -> list[Family]:
     All of them, as an agent has them.
     """
     plugins = NoPlugins()
-    return [PluginReports(plugins), Sites(plugins, Clock()), Reloads(nothing_new), WebhookReports(list)]
+    return [
+        PluginReports(plugins),
+        Sites(plugins, Clock()),
+        Reloads(nothing_new),
+        WebhookReports(list),
+    ]
 
 
 @frozen
