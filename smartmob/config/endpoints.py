@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from smartmob import checks
 from smartmob.address import BadAddress, check_form
 from smartmob.config.configuration import Api, Endpoint, Mistake
-from smartmob.config.findings import Findings, nearest, shown
+from smartmob.config.findings import Findings, hint, near, shown
 from smartmob.config.ini import Entry, Section
 from smartmob.config.keys import Keys, unreadable
 from smartmob.config.overrides import Overrides
@@ -66,7 +66,7 @@ def endpoints(
         if name in found:
             wanted.append(found[name])
         elif named is not None:
-            why = f"there is no section [{PREFIX}{shown(name)}]{nearest(name, found)}"
+            why = f"there is no section [{PREFIX}{shown(name)}]{hint(near(name, found))}"
             findings.mistakes.append(named.wrong(why))
     for name, section in sections.items():
         if name not in names:

@@ -57,10 +57,16 @@ def shown(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str | None:
     """
-    What a sentence about an unknown name ends with: C{; did you mean ...?} where a known
-    one is near, else nothing.
+    The known name that is nearest to an unknown one, where one is near.
     """
-    near = get_close_matches(name[:_LONGEST], list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    found = get_close_matches(name[:_LONGEST], list(known), n=1)
+    return found[0] if found else None
+
+
+def hint(meant: str | None) -> str:
+    """
+    What a sentence about an unknown name ends with, where it is known what was meant.
+    """
+    return "" if meant is None else f"; did you mean {meant}?"

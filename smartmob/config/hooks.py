@@ -8,12 +8,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from smartmob.checks import SOURCE_URL_LENGTH
 from smartmob.config.configuration import Hook, Hooks
-from smartmob.config.findings import Findings
+from smartmob.config.findings import Findings, hint, near
 from smartmob.config.ini import Section
 from smartmob.config.keys import Keys, unreadable
 from smartmob.config.values import wrong
@@ -84,27 +83,26 @@ def never(topic: str) -> str:
     if parse([topic]).want(topics) or (len(parts) == 1 and topic in _ANY):
         return ""
     if len(parts) == 1:
-        near = get_close_matches(topic, topics, n=1)
+        meant = near(topic, topics)
     else:
         first, *middle, last = parts
         enough = bool(middle) or "**" in (first, last)
         if enough and first in ("proc", *_ANY) and last in (*topics, *_ANY):
             return ""
-        near = [_nearest(first, middle, last, topics)]
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"no event is called so{hint}"
+        meant = _meant(first, middle, last, topics)
+    return f"no event is called so{hint(meant)}"
 
 
-def _nearest(first: str, middle: list[str], last: str, topics: list[str]) -> str:
+def _meant(first: str, middle: list[str], last: str, topics: list[str]) -> str:
     """
     What may have been meant: C{proc.NAME.TOPIC}.
     """
-    if first not in _ANY and not get_close_matches(first, ["proc"], n=1):
+    if first not in _ANY and near(first, ["proc"]) is None:
         middle = [first, *middle]
-    ends = [last] if last in _ANY else get_close_matches(last, topics, n=1)
-    if not ends:
-        middle, ends = [*middle, last], ["*"]
-    return ".".join(["proc", *(middle or ["*"]), *ends])
+    end = last if last in _ANY else near(last, topics)
+    if end is None:
+        middle, end = [*middle, last], "*"
+    return ".".join(["proc", *(middle or ["*"]), end])
 
 
 def _secret(keys: Keys, environ: Mapping[str, str]) -> bytes | None:

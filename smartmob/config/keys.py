@@ -12,7 +12,7 @@ from typing import TypeVar
 from attrs import define
 
 from smartmob.checks import Wrong
-from smartmob.config.findings import Findings, nearest, shown
+from smartmob.config.findings import Findings, hint, near, shown
 from smartmob.config.ini import Entry, Section
 from smartmob.converter import InvalidDocument, structure
 
@@ -40,7 +40,7 @@ class Keys:
         known = list(known)
         for key, entry in self.section.entries.items():
             if key not in known:
-                why = f"is not known{nearest(key, known)}"
+                why = f"is not known{hint(near(key, known))}"
                 self.findings.warnings.append(entry.wrong(why))
 
     def entry(self, key: str) -> Entry | None:

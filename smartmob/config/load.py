@@ -13,7 +13,7 @@ from attrs import evolve
 from smartmob.config import endpoints, hooks, processes
 from smartmob.config.configuration import Configuration, Hooks, Settings
 from smartmob.config.endpoints import sections_of
-from smartmob.config.findings import Findings, nearest
+from smartmob.config.findings import Findings, hint, near, shown
 from smartmob.config.identity import Accounts
 from smartmob.config.includes import MAIN, read
 from smartmob.config.ini import Section
@@ -121,11 +121,10 @@ def _warn_of_others(sections: Mapping[str, Section], findings: Findings) -> None
             continue
         kind, colon, rest = name.partition(":")
         kinds = [prefix.removesuffix(":") for prefix in _PREFIXES]
-        known = [f"{each}:{rest or 'NAME'}" for each in kinds]
-        near = nearest(f"{kind}:{rest or 'NAME'}", known)
-        if not colon:
-            near = nearest(kind, _PLAIN) or near
-        findings.warnings.append(section.wrong(f"is not known{near}"))
+        meant = None if colon else near(kind, _PLAIN)
+        if meant is None and (found := near(kind, kinds)) is not None:
+            meant = shown(f"{found}:{rest or 'NAME'}")
+        findings.warnings.append(section.wrong(f"is not known{hint(meant)}"))
 
 
 def _overridden(said: Settings, overrides: Overrides) -> Settings:

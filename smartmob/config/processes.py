@@ -11,7 +11,7 @@ from attrs import fields_dict, frozen
 from smartmob import checks
 from smartmob.checks import Wrong
 from smartmob.config import values
-from smartmob.config.findings import Findings, nearest
+from smartmob.config.findings import Findings, hint, near
 from smartmob.config.identity import Accounts, identity
 from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
@@ -109,8 +109,9 @@ def templates(
     found = _known(processes, findings)
     for name, section in envs.items():
         if name not in found:
-            near = nearest(".".join(name), [".".join(each) for each in found])
-            findings.warnings.append(section.wrong(f"there is no process of that name{near}"))
+            meant = near(".".join(name), [".".join(each) for each in found])
+            why = f"there is no process of that name{hint(meant)}"
+            findings.warnings.append(section.wrong(why))
     made = [
         _Reader(Keys(section, findings), envs.get(name), findings).template(*name, accounts)
         for name, section in found.items()
