@@ -268,7 +268,7 @@ class ExchangeTests(ListeningCase):
         self.assertIs(self.listeners[0].port, port)
         client = await self.connect(self.plain())
         await client.until(b"moin")
-        self.assertEqual(client.received, b"moin")
+        self.assertEqual(bytes(client.received), b"moin")
 
     async def test_exposed(self) -> None:
         """A port that may not be open without certificates can't lose them."""
@@ -313,7 +313,7 @@ class ExchangeTests(ListeningCase):
         for at in (0, 1):
             third = await self.connect(self.plain(at))
             await third.lost
-            self.assertEqual(third.received, b"")
+            self.assertEqual(bytes(third.received), b"")
         self.assertEqual((await second.get()).status, 200)
 
     async def test_cappedInside(self) -> None:

@@ -324,11 +324,11 @@ class HandshakeTests(FilesCase):
     def test_slow(self) -> None:
         """A byte now and then gives it no more time."""
         self.serve()
-        for _ in range(int(HANDSHAKE_SECONDS) - 1):
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100)
+        for at in range(int(HANDSHAKE_SECONDS) - 1):
             self.clock.advance(1)
-            self.server.dataReceived(b"\x16")
-            if not self.transport.connected:
-                break
+            self.server.dataReceived(hello[at : at + 1])
+        self.assertTrue(self.transport.connected)
         self.clock.advance(1)
         self.assertFalse(self.transport.connected)
 

@@ -47,10 +47,10 @@ class Client(Protocol):
     """
 
     def __init__(self) -> None:
-        self.received = b""
+        self.received = bytearray()
         self.over = False
-        self.lost: Deferred[None] = Deferred()
         self.why = connectionDone
+        self.lost: Deferred[None] = Deferred()
         self._wanted: list[tuple[bytes, Deferred[None]]] = []
 
     def send(self, data: bytes) -> None:
@@ -66,29 +66,30 @@ class Client(Protocol):
         """
         seen: Deferred[None] = Deferred()
         self._wanted.append((end, seen))
-        self._look()
+        self._look(0)
         return seen
 
     def dataReceived(self, data: bytes) -> None:
         """
         Remember it.
         """
+        before = len(self.received)
         self.received += data
-        self._look()
+        self._look(before)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The end.
         """
         self.over = True
-        self._look()
         self.why = reason
+        self._look(0)
         self.lost.callback(None)
 
-    def _look(self) -> None:
+    def _look(self, before: int) -> None:
         wanted, self._wanted = self._wanted, []
         for end, seen in wanted:
-            if end in self.received or self.over:
+            if self.over or self.received.find(end, max(0, before - len(end))) >= 0:
                 seen.callback(None)
             else:
                 self._wanted.append((end, seen))
@@ -97,11 +98,11 @@ class Client(Protocol):
         """
         The answer to a request without a body.
         """
-        self.received = b""
+        self.received.clear()
         lines = (f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", "")
         self.send("\r\n".join(lines).encode())
         await self.until(b"}\n")
-        answer, rest = parse(self.received)
+        answer, rest = parse(bytes(self.received))
         assert not rest, rest
         return answer
 
@@ -112,6 +113,7 @@ class ListeningCase(TestCase):
 
     @ivar folder: Where certificates and sockets are; its path is short.
     @ivar server: A certificate for C{localhost}.
+    @ivar clock: That of what is served.
     """
 
     timeout = 120
@@ -120,6 +122,7 @@ class ListeningCase(TestCase):
         self.folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder)
         self.agent = FakeAgent()
+        self.clock: Any = reactor
         self.census = Census()
         self.addCleanup(self.census.abort)
         self.sites: dict[Api, IProtocolFactory] = {}
@@ -139,7 +142,7 @@ class ListeningCase(TestCase):
         What is served there: one of the same API is the same.
         """
         if endpoint.api not in self.sites:
-            self.sites[endpoint.api] = make_site(self.agent.real, reactor)
+            self.sites[endpoint.api] = make_site(self.agent.real, self.clock)
         return self.sites[endpoint.api]
 
     def path(self, name: str) -> str:
