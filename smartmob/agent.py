@@ -23,7 +23,7 @@ from smartmob import descriptors, scaling
 from smartmob.app import App
 from smartmob.configured import Changes, Plan, Sections
 from smartmob.configured_recipe import ConfiguredRecipe
-from smartmob.documents import CreateRequest, Definition, State
+from smartmob.documents import CreateRequest, Definition, Limits, State
 from smartmob.environment import inheritable
 from smartmob.events import Events, Topic
 from smartmob.feed import Feed
@@ -45,7 +45,7 @@ from smartmob.source.archives import sha256_of
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
 from smartmob.source_recipe import SourceRecipe
-from smartmob.templates import Configured, Template
+from smartmob.templates import Configured, Identity, Template
 from smartmob.waiting import all_of
 
 _log = Logger()
@@ -65,6 +65,8 @@ class Agent(Service):
     @ivar events: What happens to them.
     @ivar feed: Gives that to clients.
     @ivar inherited: The environment that programs get from the agent.
+    @ivar limits: Those of created processes that ask for none of their own.
+    @ivar identity: Whom created processes run as; C{None}: as the agent.
     @ivar random: A number between 0 and 1.
     @ivar wall: Seconds since the epoch.
     @ivar monotonic: Seconds of a clock that never steps.
@@ -78,6 +80,8 @@ class Agent(Service):
     events: Events = field(factory=Events)
     ports: Ports = field(factory=lambda: Ports(random.randrange))
     inherited: Mapping[str, str] = field(factory=lambda: inheritable(os.environb))
+    limits: Limits = field(factory=Limits)
+    identity: Identity | None = None
     random: Callable[[], float] = random.random
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -119,8 +123,9 @@ class Agent(Service):
 
         @param request_id: Sent on to where its source comes from.
         @raise Refusal: L{Stopping}, L{SlugInUse}, L{TooManyProcesses}, L{NoPort},
-            L{OutOfDescriptors}; nothing of it exists then.
+            L{OutOfDescriptors}, L{SourceNotAllowed}; nothing of it exists then.
         """
+        self.sources.check(request.source_url)
         process = self._add(request, request_id)
         process.start()
         return process
@@ -170,7 +175,10 @@ class Agent(Service):
     def _recipe(self, definition: Definition, port: int, request_id: str) -> Recipe:
         match definition:
             case CreateRequest():
-                return SourceRecipe(definition, self.sources, self.inherited, port, request_id)
+                who, limits = self.identity, self.limits
+                return SourceRecipe(
+                    definition, self.sources, self.inherited, port, request_id, limits, who
+                )
             case Configured():
                 return ConfiguredRecipe(definition, self.inherited, port)
             case _:
@@ -217,6 +225,9 @@ class Agent(Service):
 
         changes = scaling.changes(self._app(app), wanted)
         self._check_room(sum(change.more for change in changes))
+        for change in changes:
+            if change.more and isinstance(change.model, CreateRequest):
+                self.sources.check(change.model.source_url)
         surplus = [process for change in changes for process in change.surplus]
         for change in changes:
             for definition in change.definitions():
@@ -269,6 +280,12 @@ class Agent(Service):
             stopped=tuple(process.slug for process in plan.delete),
             done=all_of(waits),
         )
+
+    def configure(self, templates: Sequence[Template]) -> Changes:
+        """
+        L{plan} it and L{carry_out} that.
+        """
+        return self.carry_out(self.plan(templates))
 
     def _redefine(self, process: Process, definition: Configured) -> None:
         other = definition.flapping != process.definition.flapping

@@ -14,13 +14,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from attrs import define, field
+from attrs import define
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IDelayedCall,
-    IListeningPort,
     IReactorCore,
     IReactorFromThreads,
     IReactorTime,
@@ -29,18 +27,26 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from smartmob.address import Address, is_local
 from smartmob.agent import Agent
+from smartmob.endpoints import CantListen, Endpoints
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile
+from smartmob.plugins.plugins import MissingPlugin, Plugins
+from smartmob.refusals import Refusal, TreeLeft
+from smartmob.reload import Reload, plugins_folders
+from smartmob.reloading import NotReloaded
 from smartmob.source.sources import Sources
 from smartmob.statefolder import FolderTaken, StateFolder
-from smartmob.web.connections import Connections
+from smartmob.web.connections import Census
+from smartmob.webhooks.service import Webhooks
 
 _log = Logger()
 
-STOP_TIMEOUT = 80.0
-"""Seconds after which programs that still use their grace are killed."""
+FAREWELL = 2.0
+"""Seconds that plugins and webhooks have from the agent's being asked to end ..."""
+
+LAST_WORDS = 0.3
+"""... and webhooks at least, once the last program has ended."""
 
 
 def hold_collections_short() -> None:
@@ -72,8 +78,6 @@ class Lifecycle(Service):
         framework's news in between.
     @ivar log_file: What it logs to, where that is a file: opened once the state folder
         is, which it may lie in.
-    @ivar insecure: Listen where other machines can reach it, though nobody is
-        asked who they are.
     @ivar told_by_twistd: It fails with L{CantStart}.
     @ivar failed: It ends by itself, for it could not come up.
     @ivar ready: Called once all ports listen and processes can be launched.
@@ -86,17 +90,20 @@ class Lifecycle(Service):
     launcher: Launcher
     sources: Sources
     agent: Agent
-    site: Connections
-    addresses: list[Address]
+    endpoints: Endpoints
+    connections: Census
+    plugins: Plugins
+    webhooks: Webhooks
+    reload: Reload
     observer: ILogObserver | None = None
     log_file: LogFile | None = None
-    insecure: bool = False
     told_by_twistd: bool = False
     ready: Callable[[], None] = lambda: None
     failed: bool = False
-    _ports: list[IListeningPort] = field(factory=list)
     _hurried: IDelayedCall | None = None
     _asked: bool = False
+    _in_haste: bool = False
+    _others: Deferred[None] | None = None
 
     def setServiceParent(self, parent: object) -> None:
         """
@@ -115,12 +122,25 @@ class Lifecycle(Service):
         """
         super().startService()
         self.open_folder()
-        self._listen()
+        configuration = self.reload.current
         try:
+            self.plugins.load(plugins_folders(configuration.settings), configuration.parser)
+            self.endpoints.prepare(configuration.endpoints).commit()
+            self.reload.settle(configuration.settings)
+            plan = self.agent.plan(configuration.templates)
             self.launcher.startService()
-        except OSError as error:
+        except MissingPlugin as error:
+            self.fail(f"{error}", code=2)
+        except CantListen as error:
+            self.fail(f"{error}", code=error.code)
+        except (OSError, Refusal) as error:
             self.fail(f"can't start: {error}")
+        for warning in configuration.warnings:
+            _log.warn("{warning}", warning=warning)
         self.sources.startService()
+        self.webhooks.startService()
+        self.plugins.startService()
+        self.agent.carry_out(plan)
         self.launcher.whenReady().addCallbacks(self._ready, self._unready)
         self.reactor.callWhenRunning(self._take_signals)
 
@@ -148,8 +168,7 @@ class Lifecycle(Service):
 
         @raise SystemExit: As L{startService}.
         """
-        for port in self._ports:
-            port.stopListening()
+        self.endpoints.close()
         self.folder.close()
         if self.told_by_twistd:
             raise CantStart(why)
@@ -163,39 +182,34 @@ class Lifecycle(Service):
         """
         super().stopService()
         _log.info("stopping")
-        self._hurried = self.clock.callLater(STOP_TIMEOUT, self.agent.hurry)
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await _each(*(port.stopListening for port in self._ports), self.agent.stopService)
-        if self._hurried is not None and self._hurried.active():
+        bound = self.reload.current.settings.stop_timeout
+        self._hurried = self.clock.callLater(bound, self.agent.hurry)
+        grace = min(self.agent.longest_grace(), bound)
+        # What others have to say at the end is heard while programs use their grace,
+        # and is no reason to be there for longer.
+        farewell = min(FAREWELL, grace + 0.5)
+        latest = self.clock.seconds() + farewell
+        others = self._others = maybeDeferred(self.plugins.stopService)
+        others.addTimeout(farewell, self.clock).addErrback(_unfinished, "plugins")
+        await _each(self.endpoints.close, self.agent.stopService)
+        if self._hurried.active():
             self._hurried.cancel()
-        await _each(self.launcher.stopService, self.sources.stopService, self.site.abort)
+        rest = 0 if self._in_haste else max(latest - self.clock.seconds(), LAST_WORDS)
+        cut = self.clock.callLater(rest, self.webhooks.cut)
+        await _each(self.webhooks.stopService, lambda: others)
+        if cut.active():
+            cut.cancel()
+        await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
         self.folder.close()
         _log.info("stopped")
 
-    def _listen(self) -> None:
-        for address in self.addresses:
-            # Every endpoint that an address can be listens at once, or not at all.
-            heard: list[IListeningPort] = []
-            failed: list[Failure] = []
-            address.endpoint.listen(self.site).addCallbacks(heard.append, failed.append)
-            for failure in failed:
-                self.fail(f"can't listen on {address.text}: {_why(failure)}")
-            [port] = heard
-            self._ports.append(port)
-            if not (self.insecure or is_local(port)):
-                self.fail(
-                    f"{address.text} can be reached from other machines, and whoever "
-                    "reaches it can run programs here: use 127.0.0.1 or a unix socket, "
-                    "or say --insecure",
-                    code=2,
-                )
-
     def _ready(self, _: object) -> None:
         hold_collections_short()
-        for address, port in zip(self.addresses, self._ports, strict=True):
-            _log.info("Listening on {url}", url=address.url(port), **{ALWAYS: True})
+        for url in self.endpoints.urls():
+            _log.info("Listening on {url}", url=url, **{ALWAYS: True})
         self.ready()
 
     def _unready(self, failure: Failure) -> None:
@@ -225,14 +239,31 @@ class Lifecycle(Service):
             self.reactor.stop()
         else:
             _log.info("asked once more: killing what is left")
+            self._in_haste = True
             # Two signals may come in one turn, and what the first one asked for
             # begins with the next.
-            self.clock.callLater(0, self.agent.hurry)
+            self.clock.callLater(0, self._hurry)
+
+    def _hurry(self) -> None:
+        self.agent.hurry()
+        self.webhooks.cut()
+        if self._others is not None:
+            self._others.cancel()
 
     def _asked_to_reload(self, number: int, frame: FrameType | None) -> None:
-        self.threads.callFromThread(
-            _log.warn, "there is no configuration to read again; going on as before"
-        )
+        self.threads.callFromThread(self._reload)
+
+    def _reload(self) -> None:
+        if not self.running:
+            return
+        try:
+            outcome = self.reload()
+        except NotReloaded as refused:
+            for mistake in refused.mistakes:
+                _log.error("not reloaded: {mistake}", mistake=mistake)
+            return
+        # What is left of a program is said in its document, and in the log.
+        outcome.done.addErrback(lambda failure: failure.trap(TreeLeft))
 
 
 async def _each(*steps: Callable[[], object]) -> None:
@@ -246,10 +277,8 @@ async def _each(*steps: Callable[[], object]) -> None:
             _log.failure("ending all the same")
 
 
-def _why(failure: Failure) -> str:
+def _unfinished(failure: Failure, who: str) -> None:
     """
-    Why a port can't be listened on, without the address once more.
+    The agent goes without waiting any longer.
     """
-    error = failure.value
-    cause = error.socketError if isinstance(error, CannotListenError) else error
-    return getattr(cause, "strerror", None) or str(cause)
+    _log.warn("ending all the same: {who}: {why}", who=who, why=failure.getErrorMessage())

@@ -4,6 +4,7 @@ How an agent is put together.
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from typing import Any
@@ -11,16 +12,29 @@ from typing import Any
 from twisted.internet import reactor as installed_reactor
 from twisted.python.filepath import FilePath
 
-from smartmob import address
 from smartmob.agent import Agent
+from smartmob.config.configuration import Configuration, Settings
 from smartmob.echo import Echo
+from smartmob.endpoints import Endpoints
+from smartmob.environment import inheritable
 from smartmob.launch.launcher import Launcher
 from smartmob.lifecycle import Lifecycle
 from smartmob.lines.consoles import Consoles
-from smartmob.options import Options, wrong
+from smartmob.options import Options
+from smartmob.plugins.plugins import Plugins
+from smartmob.reload import Reload
+from smartmob.reloading import Outcome
+from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.statefolder import StateFolder
+from smartmob.web.connections import Census
+from smartmob.web.plugins import PluginReports
+from smartmob.web.reload import Reloads
 from smartmob.web.root import make_site
+from smartmob.web.sites import Sites
+from smartmob.web.trust import Trust
+from smartmob.web.webhooks import WebhookReports
+from smartmob.webhooks.service import Webhooks
 
 __all__ = ["Options", "makeService"]
 
@@ -28,27 +42,46 @@ __all__ = ["Options", "makeService"]
 def makeService(options: Options) -> Lifecycle:
     """
     The agent, as a service that is not started yet.
-
-    @raise SystemExit: An address is none; why was said on standard error.
     """
     # Its interfaces are known at run time only: it is chosen by --reactor.
     reactor: Any = installed_reactor
-    try:
-        addresses = [
-            address.parse(reactor, text, endpoint.backlog)
-            for endpoint in options["configuration"].endpoints
-            for text in endpoint.bind
-        ]
-    except address.BadAddress as error:
-        raise wrong(str(error)) from None
+    configuration: Configuration = options["configuration"]
     folder = StateFolder(options["state-dir"])
     launcher = Launcher(reactor)
     sources = Sources(reactor, launcher, FilePath(str(folder.path)))
-    consoles = Consoles(epoch=uuid.uuid4().hex)
-    agent = Agent(reactor, launcher, consoles, sources)
+    agent = Agent(reactor, launcher, Consoles(epoch=uuid.uuid4().hex), sources)
     if options["verbosity"] > 1:
         agent.watch = Echo(reactor, sys.stdout.buffer).watch
-    site = make_site(agent, reactor, hosts=[a.host for a in addresses if a.host is not None])
+    plugins = Plugins(agent, reactor)
+    webhooks = Webhooks(reactor, agent.events)
+    webhooks.configure(configuration.hooks)
+
+    def reload_now() -> Outcome:
+        return reload()  # which needs what is made below, and that needs the site
+
+    site = make_site(
+        agent,
+        reactor,
+        families=[
+            Reloads(reload_now),
+            WebhookReports(webhooks.report),
+            PluginReports(plugins),
+            Sites(plugins, reactor),
+        ],
+    )
+    connections = Census()
+    endpoints = Endpoints(
+        reactor, reactor, lambda endpoint: site, connections.guard, bool(options["insecure"])
+    )
+
+    def settle(settings: Settings) -> None:
+        site.gate.trust = Trust.of(settings, endpoints.hosts())
+        sources.rules = SourceRules.of(settings)
+        agent.ports.use(*settings.port_range)
+        agent.inherited = inheritable(os.environb, settings.env_remove)
+        agent.limits, agent.identity = settings.limits, settings.identity
+
+    reload = Reload(options.read, configuration, agent, endpoints, plugins, webhooks, settle)
     return Lifecycle(
         reactor=reactor,
         clock=reactor,
@@ -57,10 +90,12 @@ def makeService(options: Options) -> Lifecycle:
         launcher=launcher,
         sources=sources,
         agent=agent,
-        site=site,
-        addresses=addresses,
+        endpoints=endpoints,
+        connections=connections,
+        plugins=plugins,
+        webhooks=webhooks,
+        reload=reload,
         observer=options["observer"],
         log_file=options["log"],
-        insecure=bool(options["insecure"]),
         told_by_twistd=options["daemonised"],
     )

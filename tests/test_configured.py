@@ -80,7 +80,7 @@ class ConfiguredTests(SynchronousTestCase):
         """
         Read the file.
         """
-        return self.agent.carry_out(self.agent.plan(templates))
+        return self.agent.configure(templates)
 
     def up(self) -> None:
         """

@@ -144,11 +144,11 @@ class SignalTests(AgentTestCase):
         """
         SIGHUP does no harm to an agent without a configuration.
         """
-        agent, remote = await self.start()
+        agent, remote = await self.start("-v")
         await remote.create(self.origin.serve("/a", application("web: exec sleep 1000")))
         before = await remote.state("app.web.0", "running")
         os.kill(agent.pid, signal.SIGHUP)
-        await agent.hears(lambda: b"no configuration" in agent.err, "a warning")
+        await agent.hears(lambda: b"reloaded: 0 started" in agent.err, "reloaded")
         self.assertEqual(await remote.get("/process-status/app.web.0"), before)
 
     async def test_group_interrupted(self) -> None:

@@ -13,6 +13,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.config.configuration import Configuration
+from smartmob.config.load import default
+from smartmob.config.overrides import Overrides
 from smartmob.lifecycle import Lifecycle
 from smartmob.statefolder import StateFolder
 
@@ -27,6 +30,9 @@ class Part:
     log: list[str]
     stopping: Callable[[], Deferred[None]] = lambda: succeed(None)
     ready: Deferred[None] = field(factory=Deferred)
+    grace: float = 10.0
+    cut_off: Deferred[None] | None = None
+    current: Configuration = field(factory=lambda: default(Overrides()))
 
     def startService(self) -> None:
         """It is started."""
@@ -37,7 +43,38 @@ class Part:
         self.log.append(f"stop {self.name}")
         return self.stopping()
 
-    abort = stopService
+    abort = close = stopService
+
+    def cut(self) -> None:
+        """Its time is over."""
+        self.log.append(f"cut {self.name}")
+        if self.cut_off is not None:
+            self.cut_off.callback(None)
+
+    def load(self, folders: object, parser: object) -> None:
+        """There are none."""
+
+    def prepare(self, endpoints: object) -> Part:
+        """It can be."""
+        return self
+
+    def commit(self) -> None:
+        """It is."""
+        self.log.append(f"commit {self.name}")
+
+    def settle(self, settings: object) -> None:
+        """They are known."""
+
+    def plan(self, templates: object) -> None:
+        """Nothing is to be done."""
+
+    def carry_out(self, plan: object) -> None:
+        """Nothing is done."""
+        self.log.append(f"configure {self.name}")
+
+    def longest_grace(self) -> float:
+        """Seconds."""
+        return self.grace
 
     def whenReady(self) -> Deferred[None]:
         """Fired by the test."""
@@ -73,7 +110,17 @@ class LifecycleTests(SynchronousTestCase):
         self.log: list[str] = []
         self.reactor = Reactor()
         self.parts = {
-            name: Part(name, self.log) for name in ("launcher", "sources", "agent", "site")
+            name: Part(name, self.log)
+            for name in (
+                "launcher",
+                "sources",
+                "agent",
+                "endpoints",
+                "connections",
+                "plugins",
+                "webhooks",
+                "reload",
+            )
         }
         parts = cast(Any, self.parts)
         reactor: Any = self.reactor
@@ -82,21 +129,38 @@ class LifecycleTests(SynchronousTestCase):
             clock=reactor,
             threads=reactor,
             folder=StateFolder(Path(self.mktemp())),
-            addresses=[],
             **parts,
         )
         self.lifecycle.startService()
+        self.began = list(self.log)
         self.log.clear()
 
+    def test_start(self) -> None:
+        """Ports are open, and who hears of events is there, before processes are made."""
+        self.assertEqual(
+            self.began,
+            [
+                "commit endpoints",
+                "start launcher",
+                "start sources",
+                "start webhooks",
+                "start plugins",
+                "configure agent",
+            ],
+        )
+
     def test_order(self) -> None:
-        """Programs end first, then the helpers, then what was still connected."""
+        """Programs end first, then who hears of it, then what was still connected."""
         ended: Deferred[None] = Deferred()
         self.parts["agent"].stopping = lambda: ended
         stopped = self.lifecycle.stopService()
-        self.assertEqual(self.log, ["stop agent"])
+        self.assertEqual(self.log, ["stop plugins", "stop endpoints", "stop agent"])
         ended.callback(None)
         self.successResultOf(stopped)
-        self.assertEqual(self.log[1:], ["stop launcher", "stop sources", "stop site"])
+        self.assertEqual(
+            self.log[3:],
+            ["stop webhooks", "stop launcher", "stop sources", "stop connections"],
+        )
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_failing(self) -> None:
@@ -108,8 +172,9 @@ class LifecycleTests(SynchronousTestCase):
         for part in self.parts.values():
             part.stopping = fail
         self.successResultOf(self.lifecycle.stopService())
-        self.assertEqual(len(self.log), 4)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
+        self.assertEqual(len(self.log), 7)
+        # That of plugins is said in a line.
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 6)
 
     def test_hurry(self) -> None:
         """Programs that use a long grace are hurried in the end."""
@@ -120,13 +185,64 @@ class LifecycleTests(SynchronousTestCase):
         self.reactor.advance(2)
         self.assertIn("hurry agent", self.log)
 
+    def never(self) -> Deferred[None]:
+        """What nobody ends but by cutting it off."""
+        self.parts["webhooks"].cut_off = Deferred()
+        return self.parts["webhooks"].cut_off
+
+    def test_othersAreBeside(self) -> None:
+        """Who never ends has its two seconds beside the programs', not after them."""
+        ended: Deferred[None] = Deferred()
+        self.parts["agent"].stopping = lambda: ended
+        self.parts["plugins"].stopping = Deferred
+        self.parts["webhooks"].stopping = self.never
+        stopped = self.lifecycle.stopService()
+        self.reactor.advance(10)
+        ended.callback(None)
+        self.assertNoResult(stopped)  # the last words
+        self.reactor.advance(0.5)
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_othersAlone(self) -> None:
+        """Where programs end at once, others have their two seconds."""
+        self.parts["plugins"].stopping = Deferred
+        self.parts["webhooks"].stopping = self.never
+        stopped = self.lifecycle.stopService()
+        self.reactor.advance(1.9)
+        self.assertNoResult(stopped)
+        self.reactor.advance(0.2)
+        self.successResultOf(stopped)
+
+    def test_noGrace(self) -> None:
+        """Where no program could take a while, nobody can."""
+        self.parts["agent"].grace = 0
+        self.parts["plugins"].stopping = Deferred
+        self.parts["webhooks"].stopping = self.never
+        stopped = self.lifecycle.stopService()
+        self.reactor.advance(0.6)
+        self.successResultOf(stopped)
+
+    def test_haste(self) -> None:
+        """A second signal lets nobody have any more time."""
+        ended: Deferred[None] = Deferred()
+        self.parts["agent"].stopping = lambda: ended
+        self.parts["plugins"].stopping = Deferred
+        self.parts["webhooks"].stopping = self.never
+        stopped = self.lifecycle.stopService()
+        self.lifecycle._asked_to_end(15, None)
+        self.reactor.advance(0)
+        ended.callback(None)
+        self.reactor.advance(0)
+        self.successResultOf(stopped)
+
     def test_twoSignals(self) -> None:
         """Two signals in one turn end the agent once, and hurry it."""
         self.lifecycle._asked_to_end(15, None)
         self.lifecycle._asked_to_end(2, None)
         self.assertEqual(self.reactor.ends, 1)
         self.lifecycle.stopService()
-        self.assertEqual(self.log[0], "stop agent")
+        self.assertIn("stop agent", self.log)
         self.reactor.advance(0)
         self.assertIn("hurry agent", self.log)
 

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.console import Console
 from smartmob.lines.consoles import Consoles
-from smartmob.web.connections import Connections
 from smartmob.web.root import make_site
+from smartmob.web.site import Site
 from tests.support.agents import FakeAgent
 from tests.support.websockets import UPGRADE, Client, MemoryConnection, get
 
@@ -28,7 +28,7 @@ class SiteClient(Client):
     A client of the real site.
     """
 
-    def __init__(self, reactor: MemoryReactorClock, site: Connections) -> None:
+    def __init__(self, reactor: MemoryReactorClock, site: Site) -> None:
         protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000))
         assert protocol is not None
         self.connection = MemoryConnection(reactor, protocol)

@@ -21,7 +21,6 @@ from smartmob.web.channel import (
 )
 from smartmob.web.connections import Census, Connections
 from smartmob.web.root import make_site
-from smartmob.web.site import Site
 from tests.support.agents import FakeAgent
 from tests.support.httpwire import HERE, Answer, HalfTransport, Transport, Wire
 
@@ -687,9 +686,7 @@ class ConnectionTests(GateCase):
 
     def bounded(self, most: int, most_of_a_peer: int) -> Connections:
         """A site of few connections."""
-        site = self.site.wrappedFactory
-        assert isinstance(site, Site)
-        return Census(most=most, most_of_a_peer=most_of_a_peer).guard(site)
+        return Census(most=most, most_of_a_peer=most_of_a_peer).guard(self.site)
 
     def from_(self, site: Connections, number: int) -> Wire:
         """A connection from an address."""
@@ -720,10 +717,11 @@ class ConnectionTests(GateCase):
 
     def test_abort(self) -> None:
         """All connections can be cut at the agent's end."""
-        self.successResultOf(self.site.abort())
+        census = Census()
+        self.successResultOf(census.abort())
         transports = [Transport(), Transport()]
         for transport in transports:
-            Wire(self.site, transport=transport)
-        self.successResultOf(self.site.abort())
+            Wire(census.guard(self.site), transport=transport)
+        self.successResultOf(census.abort())
         self.assertEqual([transport.aborted for transport in transports], [True, True])
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -30,6 +30,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from smartmob.source.upload import HIGH_WATER
+from smartmob.web.connections import Census
 from smartmob.web.root import make_site
 from tests.support.agents import FakeAgent
 from tests.support.certificates import own_certificate
@@ -101,7 +102,7 @@ class HeldTests(TestCase):
     def setUp(self) -> None:
         self.disk = SlowDisk()
         self.agent = FakeAgent(archives=Store(self.mktemp(), self.disk).archives)
-        self.site = make_site(self.agent.real, reactor)
+        self.site = Census().guard(make_site(self.agent.real, reactor))
         self.addCleanup(self.site.abort)
 
     async def check(self, client: IStreamClientEndpoint) -> None:

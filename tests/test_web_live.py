@@ -21,6 +21,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from smartmob.web.connections import Census
 from smartmob.web.root import make_site
 from tests.support.agents import FakeAgent
 from tests.support.httpwire import Answer, parse
@@ -76,7 +77,7 @@ class RefusedBodyTests(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        self.site = make_site(FakeAgent().real, reactor)
+        self.site = Census().guard(make_site(FakeAgent().real, reactor))
         self.addCleanup(self.site.abort)
 
     async def refused(

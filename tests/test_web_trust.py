@@ -16,7 +16,6 @@ from twisted.web.http_headers import Headers
 
 from smartmob.config.configuration import Settings
 from smartmob.web.root import make_site
-from smartmob.web.site import Site
 from smartmob.web.trust import UNIX, Trust, Way
 from tests.support.agents import FakeAgent
 from tests.support.httpwire import HERE, THERE, Answer, Wire
@@ -57,9 +56,7 @@ class TrustCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.agent = FakeAgent()
         self.site = make_site(self.agent.real, Clock())
-        site = self.site.wrappedFactory
-        assert isinstance(site, Site)
-        self.gate = site.gate
+        self.gate = self.site.gate
 
     def trust(self, **settings: Any) -> None:
         """Have the settings say so, as a reload does."""

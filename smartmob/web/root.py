@@ -16,7 +16,6 @@ from smartmob.config.configuration import Settings
 from smartmob.web.api import Index, Processes, Verbs
 from smartmob.web.archives import Uploads
 from smartmob.web.bodies import ARCHIVE_BYTES
-from smartmob.web.connections import Connections
 from smartmob.web.gate import Gate
 from smartmob.web.lines import Lines
 from smartmob.web.openapi import OpenApi
@@ -69,9 +68,9 @@ def make_site(
     in_thread: InThread | None = None,
     archive_bytes: int = ARCHIVE_BYTES,
     families: Iterable[Family] = (),
-) -> Connections:
+) -> Site:
     """
-    What listens on every endpoint.
+    What is served on an endpoint.
 
     @param hosts: The names that the agent is bound to.
     @param settings: Whose word counts.
@@ -83,7 +82,7 @@ def make_site(
     routes = make_routes(agent, reactor, blocking, families)
     trust = Trust.of(settings or Settings(), hosts)
     gate = Gate(routes, trust, partial(_find, agent), archive_bytes)
-    return Connections(Site(gate, reactor, agent.receive))
+    return Site(gate, reactor, agent.receive)
 
 
 def _in_thread(reactor: IReactorTime, measure: Callable[[], Usage]) -> Deferred[Usage]:

@@ -4,10 +4,13 @@ The routes of what is there beside the agent, with nothing behind them.
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import frozen
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
+from smartmob.plugins.site import PluginSite
 from smartmob.reloading import Outcome
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
@@ -16,35 +19,32 @@ from smartmob.web.sites import Sites
 from smartmob.web.webhooks import WebhookReports
 
 
+@frozen
+class NoPlugins:
+    """
+    There are none.
+    """
+
+    def report(self) -> list[dict[str, Any]]:
+        """Of none."""
+        return []
+
+    def site(self, name: str) -> PluginSite | None:
+        """Of none."""
+        return None
+
+
 def families() -> list[Family]:
     """
     All of them, as an agent has them.
     """
     plugins = NoPlugins()
     return [
-        PluginReports(plugins),
-        Sites(plugins, Clock()),
         Reloads(nothing_new),
         WebhookReports(list),
+        PluginReports(plugins),
+        Sites(plugins, Clock()),
     ]
-
-
-@frozen
-class NoPlugins:
-    """
-    No plugins at all.
-    """
-
-    def report(self) -> list[dict[str, object]]:
-        """
-        Of none.
-        """
-        return []
-
-    def site(self, name: str) -> None:
-        """
-        None has one.
-        """
 
 
 def nothing_new() -> Outcome:

@@ -1,0 +1,105 @@
+"""
+Taking over another configuration: all of it or nothing, and the difference only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import define
+from twisted.logger import Logger
+
+from smartmob.agent import Agent
+from smartmob.config.configuration import BadConfiguration, Configuration, Settings
+from smartmob.endpoints import CantListen, Endpoints
+from smartmob.plugins.folders import default_folders
+from smartmob.plugins.plugins import MissingPlugin, Plugins
+from smartmob.refusals import Refusal
+from smartmob.reloading import NotReloaded, Outcome
+from smartmob.webhooks.service import Webhooks
+
+_log = Logger()
+
+
+@define(eq=False)
+class Reload:
+    """
+    Reads the configuration again.
+
+    @ivar read: Gives what it says now.
+    @ivar current: What it said before.
+    @ivar settle: Makes settings those of all parts that ask for them.
+    """
+
+    read: Callable[[], Configuration]
+    current: Configuration
+    agent: Agent
+    endpoints: Endpoints
+    plugins: Plugins
+    webhooks: Webhooks
+    settle: Callable[[Settings], None]
+
+    def __call__(self) -> Outcome:
+        """
+        Take over what is different.
+
+        @raise NotReloaded: Nothing was.
+        """
+        try:
+            new = self.read()
+        except BadConfiguration as bad:
+            raise NotReloaded(bad.mistakes) from None
+        old = self.current
+        try:
+            plan = self.agent.plan(new.templates)
+            loading = self.plugins.prepare(plugins_folders(new.settings), new.parser)
+        except (MissingPlugin, Refusal) as error:
+            raise NotReloaded([str(error)]) from None
+        try:
+            opening = self.endpoints.prepare(new.endpoints)
+        except CantListen as error:
+            loading.abandon()
+            raise NotReloaded([str(error)]) from None
+        told = opening.commit()
+        self.settle(new.settings)
+        self.webhooks.configure(new.hooks)
+        changes = self.agent.carry_out(plan)
+        loading.commit()
+        self.current = new
+        outcome = Outcome(
+            started=changes.started,
+            restarted=changes.restarted,
+            stopped=changes.stopped,
+            warnings=(
+                *new.warnings,
+                *loading.warnings,
+                *told,
+                *_needs_a_start(old.settings, new.settings),
+            ),
+            done=changes.done,
+        )
+        for warning in outcome.warnings:
+            _log.warn("{warning}", warning=warning)
+        _log.info(
+            "reloaded: {started} started, {restarted} restarted, {stopped} stopped",
+            started=len(outcome.started),
+            restarted=len(outcome.restarted),
+            stopped=len(outcome.stopped),
+        )
+        return outcome
+
+
+def plugins_folders(settings: Settings) -> Sequence[str]:
+    """
+    Where plugins are.
+    """
+    if settings.plugins_dirs is not None:
+        return settings.plugins_dirs
+    return default_folders(os.path.expanduser("~"))
+
+
+def _needs_a_start(old: Settings, new: Settings) -> Iterator[str]:
+    for name in ("state_dir", "pidfile"):
+        if getattr(old, name) != getattr(new, name):
+            yield f"{name} was changed; that takes effect when the agent is started again"
