@@ -110,6 +110,17 @@ class TapsTests(SynchronousTestCase):
         self.tap()
         self.assertEqual(self.consoles.readers, 1)
 
+    def test_run(self) -> None:
+        """
+        They end with the run whose bytes they are.
+        """
+        taker, _ = self.tap()
+        self.console.received("stdout", b"bye", 7)
+        self.console.finish()
+        self.assertEqual((taker.taken, taker.why), (b"bye", Ending.OVER))
+        self.console.received("stdout", b"again", 8)
+        self.assertEqual(taker.taken, b"bye")
+
     def test_ends(self) -> None:
         """
         They end with the process, and with the agent; who comes later ends at once.

@@ -119,6 +119,7 @@ class Console:
             for block in splitter.finish():
                 self._publish(block, stream, self._last_pid)
         self._splitters.clear()
+        self._taps.end(Ending.OVER)
 
     def say(self, text: str) -> None:
         """
@@ -204,10 +205,7 @@ class Console:
         """
         Give C{reader} the bytes of a stream from now on: see L{Taps.attach}.
         """
-        subscription = self._taps.attach(reader, stream)
-        if self._closed is not None:
-            subscription.end(self._closed)
-        return subscription
+        return self._taps.attach(reader, stream, self._closed)
 
     def kept(self, wanted: Wanted, encoding: Encoding) -> bytes:
         """

@@ -31,7 +31,8 @@ RAW = Raw()
 
 class Taps:
     """
-    The readers of the bytes of one process.
+    The readers of the bytes of one process, each as long as the run lasts in which it
+    came.
     """
 
     __slots__ = ("_budget", "_moved", "_readers")
@@ -54,10 +55,13 @@ class Taps:
         """
         return tuple(reader for readers in self._readers.values() for reader in readers)
 
-    def attach(self, reader: IReader, stream: str) -> Subscription:
+    def attach(
+        self, reader: IReader, stream: str, closed: Ending | None = None
+    ) -> Subscription:
         """
         Give C{reader} what is written to a stream from now on.
 
+        @param closed: Why there will be nothing.
         @return: What it gets, paused: call C{resume} when it may come.
         @raise TooManyReaders: The agent has as many as it may have.
         """
@@ -70,6 +74,8 @@ class Taps:
         subscription = Subscription(reader, RAW, self._budget, self._moved, left)
         self._budget.add(subscription, own=False)
         self._readers[stream] = (*self._readers.get(stream, ()), subscription)
+        if closed is not None:
+            subscription.end(closed)
         return subscription
 
     def give(self, stream: str, data: bytes) -> None:

@@ -99,6 +99,23 @@ def waits(request: Request) -> bool:
     return values[-1] == b"1"
 
 
+def index_document(request: Request) -> dict[str, str]:
+    """
+    The URLs of what there is.
+    """
+    base = request.base_url.decode("latin-1")
+    return {
+        "list": f"{base}/list-processes",
+        "create": f"{base}/create-process",
+        "scale": f"{base}/scale-app/{{app}}",
+        "attach_app": f"ws{base.removeprefix('http')}/attach-app/{{app}}",
+        "archives": f"{base}/archives",
+        "events": f"{base}/events",
+        "openapi": f"{base}/openapi.json",
+        "version": smartmob.__version__,
+    }
+
+
 @frozen(eq=False)
 class Index:
     """
@@ -110,18 +127,7 @@ class Index:
     @app.route("/", methods=["GET"])
     def index(self, request: Request) -> bytes:
         """Where to begin: the URLs of everything else."""
-        base = request.base_url.decode("latin-1")
-        document = {
-            "list": f"{base}/list-processes",
-            "create": f"{base}/create-process",
-            "scale": f"{base}/scale-app/{{app}}",
-            "attach_app": f"ws{base.removeprefix('http')}/attach-app/{{app}}",
-            "archives": f"{base}/archives",
-            "events": f"{base}/events",
-            "openapi": f"{base}/openapi.json",
-            "version": smartmob.__version__,
-        }
-        return reply(request, encode(document))
+        return reply(request, encode(index_document(request)))
 
     @app.route("/version", methods=["GET"])
     def version(self, request: Request) -> bytes:

@@ -115,6 +115,23 @@ class ConsoleSockets:
             json=True,
         )
 
+    def tap_resource(
+        self,
+        request: Request,
+        attach: Callable[[IReader], Subscription],
+        types_to: TakesInput,
+    ) -> IResource:
+        """
+        What a route answers with to give a client frames of the bytes of a program, and
+        the program what the client sends.
+
+        @param attach: Gives a reader frames.
+        @raise Problem: C{upgrade-required}.
+        @raise TooManyReaders: There are as many as there may be.
+        """
+        key = check_handshake(request)
+        return self._upgrade(request, key, attach, json=False, types_to=types_to)
+
     def _upgrade(
         self,
         request: Request,

@@ -96,20 +96,25 @@ class Routes:
         """
         @param families: Where the routes come from; no two may share a path.
         """
-        self._map = Map(merge_slashes=False)
-        self._routes: list[Route] = []
-        for family in families:
-            app = family.app
-            resource = app.resource()
-            bodies = getattr(family, "bodies", _BODIES)
-            for rule in app.url_map.iter_rules():
-                route = _route(app, resource, rule, bodies)
-                self._routes.append(route)
-                self._map.add(Rule(rule.rule, methods=route.methods, endpoint=route))
-        self._adapter = self._map.bind("localhost")
+        self._fill(route for family in families for route in _routes(family))
+
+    def _fill(self, routes: Iterable[Route]) -> None:
+        self._routes = list(routes)
+        rules = [Rule(each.path, methods=each.methods, endpoint=each) for each in self._routes]
+        self._adapter = Map(rules, merge_slashes=False).bind("localhost")
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
+
+    def joined(self, families: Iterable[Family]) -> Routes:
+        """
+        These and others, where there are both on a path the others.
+        """
+        others = Routes(families)
+        taken = {route.path for route in others}
+        joined = Routes(())
+        joined._fill([*(route for route in self if route.path not in taken), *others])
+        return joined
 
     def match(self, method: bytes, path: bytes) -> Match:
         """
@@ -147,6 +152,14 @@ def not_found() -> Problem:
     No route has that path.
     """
     return Problem("not-found", "there is nothing at this path; GET / says what there is")
+
+
+def _routes(family: Family) -> Iterator[Route]:
+    app = family.app
+    resource = app.resource()
+    bodies = getattr(family, "bodies", _BODIES)
+    for rule in app.url_map.iter_rules():
+        yield _route(app, resource, rule, bodies)
 
 
 def _route(app: Klein, resource: KleinResource, rule: Any, bodies: Mapping[str, Body]) -> Route:

@@ -1,0 +1,114 @@
+"""
+gafferd's interface, put together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorThreads, IReactorTime
+from twisted.internet.threads import deferToThreadPool
+
+from smartmob.declarations import Declarations
+from smartmob.web.gaffer.definitions import Definitions
+from smartmob.web.gaffer.errors import as_gafferd, by_path
+from smartmob.web.gaffer.names import parse_path
+from smartmob.web.gaffer.numbers import Numbers
+from smartmob.web.gaffer.processes import Groups, Templates, TemplateVerbs
+from smartmob.web.gaffer.registry import Registry
+from smartmob.web.gaffer.stats import InThread, Measurements, Stats
+from smartmob.web.gaffer.streams import Streams
+from smartmob.web.gaffer.usage import Info
+from smartmob.web.gaffer.verbs import Doing
+from smartmob.web.gaffer.watch import Watch
+from smartmob.web.gaffer.welcome import BothIndexes, Welcome
+from smartmob.web.gate import Gate
+from smartmob.web.routing import Family, Routes
+from smartmob.web.site import Site
+
+
+@define(eq=False)
+class Gafferd:
+    """
+    gafferd's interface to an agent.  There is one, from the agent's beginning on, however
+    many endpoints offer it: it gives programs their numbers.
+
+    @ivar folder: Where relative folders of new templates are, and programs without one.
+    """
+
+    declarations: Declarations
+    reactor: IReactorTime
+    folder: str = field(factory=os.getcwd)
+    in_thread: InThread | None = None
+    _registry: Registry = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        agent = self.declarations.agent
+        self._registry = Registry(agent, self.declarations, Numbers(agent.events))
+
+    def site(self, rest: Site, families: Iterable[Family] = ()) -> Site:
+        """
+        What is served on endpoints that offer this interface alone.
+
+        @param rest: What is served on others, whose gate is the same but for the paths.
+        @param families: Routes that are here, too.
+        """
+        gate = rest.gate
+        routes = Routes([Welcome(), *self._families(), *families])
+        only = Gate(routes, gate.trust, self._find, gate.archive_bytes)
+        return Site(only, self.reactor, rest.receive, as_gafferd)
+
+    def both(self, rest: Site) -> Site:
+        """
+        What is served on endpoints that offer this interface beside the REST interface,
+        which it shares C{/} and C{/ping} with.
+        """
+        gate = rest.gate
+        routes = gate.routes.joined([BothIndexes(), *self._families()])
+
+        def find(arguments: Mapping[str, str]) -> None:
+            gate.find(arguments)
+            self._find(arguments)
+
+        both = Gate(routes, gate.trust, find, gate.archive_bytes)
+        return Site(both, self.reactor, rest.receive, by_path)
+
+    def _families(self) -> list[Family]:
+        registry, reactor = self._registry, self.reactor
+        doing = Doing(registry, reactor)
+        in_thread = self.in_thread or partial(_in_thread, reactor)
+        return [
+            Templates(registry, Definitions(self.folder), doing),
+            TemplateVerbs(registry, doing),
+            Groups(registry, doing),
+            Stats(registry, reactor, Measurements(in_thread)),
+            Streams(registry, reactor),
+            Watch(registry, reactor),
+        ]
+
+    def _find(self, arguments: Mapping[str, str]) -> None:
+        """
+        See that what a path names exists, before a body is read.
+
+        @raise Refusal: It does not.
+        """
+        registry = self._registry
+        if "which" in arguments:
+            registry.find(arguments["which"])
+        if "name" in arguments:
+            registry.entry(parse_path(arguments["name"]))
+        if "number" in arguments:
+            registry.numbered(arguments["number"])
+        if "group" in arguments:
+            registry.group(arguments["group"])
+
+
+def _in_thread(
+    reactor: IReactorTime, work: Callable[[], list[Info | None]]
+) -> Deferred[list[Info | None]]:
+    threads = IReactorThreads(reactor)
+    return deferToThreadPool(threads, threads.getThreadPool(), work)

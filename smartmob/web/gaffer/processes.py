@@ -1,0 +1,236 @@
+"""
+Templates, and programs by their numbers.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import evolve, frozen
+from twisted.internet.defer import Deferred
+
+from smartmob.checks import Wrong, signal_number
+from smartmob.refusals import SlugInUse, UnknownProcess
+from smartmob.waiting import all_of
+from smartmob.web.api import reply
+from smartmob.web.bodies import Body, parse_body
+from smartmob.web.gaffer.definitions import Definitions, show
+from smartmob.web.gaffer.errors import bad_value
+from smartmob.web.gaffer.names import name_of, parse_path
+from smartmob.web.gaffer.registry import Entry, Registry, is_number
+from smartmob.web.gaffer.replies import done, patiently
+from smartmob.web.gaffer.verbs import VERBS, Doing, restart, settled, signal, start
+from smartmob.web.render import encode
+from smartmob.web.routing import new_app
+from smartmob.web.site import Request
+
+MOST_AT_ONCE = 99_999
+"""Processes that may be asked for at once; the agent's own bound is another."""
+
+
+@frozen(eq=False)
+class Templates:
+    """
+    Templates, all and each, and the programs of them.
+    """
+
+    app = new_app()
+    bodies: ClassVar = {"POST": Body.LOOSE, "PUT": Body.LOOSE}
+    registry: Registry
+    definitions: Definitions
+    doing: Doing
+
+    @app.route("/processes", methods=["GET"])
+    def processes(self, request: Request) -> bytes:
+        """The names of all templates; with running=true the numbers of all programs."""
+        running = request.args.get(b"running", [b""])[-1].lower()
+        if running in (b"true", b"1"):
+            return reply(request, encode(self.registry.pids(self.registry.running())))
+        return reply(request, encode([str(entry.name) for entry in self.registry.entries()]))
+
+    @app.route("/processes", methods=["POST"])
+    async def add_process(self, request: Request) -> bytes:
+        """Add a template."""
+        document = _document(request)
+        name = self.definitions.named(document)
+        template = self.definitions.template(name, document)
+        if any(entry.name == name for entry in self.registry.entries()):
+            raise SlugInUse(f"there is a process {name}")
+        changes = self.registry.declarations.add(template)
+        process = self.registry.agent.process
+        up = [settled(process(slug)) for slug in changes.started]
+        await patiently(self.doing.reactor, all_of([changes.done, *up]))
+        return done(request)
+
+    @app.route("/processes/<which>", methods=["GET"])
+    def process(self, request: Request, which: str) -> bytes:
+        """A template, by its name or the number of one of its programs."""
+        found = self.registry.find(which)
+        if not isinstance(found, Entry):
+            found = self.registry.entry(name_of(found.definition))
+        return reply(request, encode(show(found)))
+
+    @app.route("/processes/<which>", methods=["PUT", "POST"])
+    async def update_process(self, request: Request, which: str) -> bytes:
+        """Another template in place of the one of that name."""
+        entry = self.registry.entry(parse_path(which))
+        before = entry.template
+        if before is None:
+            raise UnknownProcess(f"{entry.name} was created by the REST interface, only")
+        document = _document(request)
+        template = self.definitions.template(entry.name, document, before)
+        if document.get("start") is not True:
+            # gafferctl always says false; what runs goes on.
+            going = any(process.going for process in entry.processes)
+            template = evolve(template, start=going)
+        changes = self.registry.declarations.change(template)
+        waits = [changes.done]
+        process = self.registry.agent.process
+        waits += [settled(process(slug)) for slug in changes.started]
+        if document.get("start") is True:
+            waits += [start(process) for process in self.registry.processes(entry.name)]
+        await patiently(self.doing.reactor, all_of(waits))
+        return done(request)
+
+    @app.route("/processes/<which>", methods=["DELETE"])
+    async def delete_process(self, request: Request, which: str) -> bytes:
+        """Forget a template; or stop a program, which is replaced."""
+        found = self.registry.find(which)
+        if isinstance(found, Entry):
+            await self.doing.remove([found])
+        else:
+            await self.doing.each(restart, [found])
+        return done(request)
+
+    @app.route("/processes/<name>/_pids", methods=["GET"])
+    def pids(self, request: Request, name: str) -> bytes:
+        """The numbers of a template's programs."""
+        entry = self.registry.entry(parse_path(name))
+        return done(request, pids=self.registry.pids(entry.processes))
+
+    @app.route("/status/<name>", methods=["GET"])
+    def status(self, request: Request, name: str) -> bytes:
+        """Whether a template is up, and how much of it."""
+        entry = self.registry.entry(parse_path(name))
+        running, wanted = len(entry.running), len(entry.processes)
+        document = {
+            "active": running > 0,
+            "running": running,
+            "max_processes": wanted,
+            "numprocesses": wanted,
+        }
+        return reply(request, encode(document))
+
+
+@frozen(eq=False)
+class TemplateVerbs:
+    """
+    What can be done with templates and programs.
+    """
+
+    app = new_app()
+    bodies: ClassVar = {"POST": Body.LOOSE}
+    registry: Registry
+    doing: Doing
+
+    @app.route("/processes/<which>/<any(_start, _stop, _restart):verb>", methods=["POST"])
+    async def do(self, request: Request, which: str, verb: str) -> bytes:
+        """Start, stop or restart all programs of a template; or stop one, which is replaced."""
+        found = self.registry.find(which)
+        if isinstance(found, Entry):
+            await self.doing.each(VERBS[verb], found.processes)
+        elif verb == "_start":
+            raise UnknownProcess("a single program can't be started, only a template")
+        else:
+            await self.doing.each(restart, [found])
+        return done(request)
+
+    @app.route("/processes/<name>/_add", methods=["POST"])
+    async def add_one(self, request: Request, name: str) -> bytes:
+        """One program more."""
+        return await self._scale(request, name, 1)
+
+    @app.route("/processes/<name>/_add/<count>", methods=["POST"])
+    async def add(self, request: Request, name: str, count: str) -> bytes:
+        """So many programs more."""
+        return await self._scale(request, name, _count(count))
+
+    @app.route("/processes/<name>/_sub", methods=["POST"])
+    async def sub_one(self, request: Request, name: str) -> bytes:
+        """One program less."""
+        return await self._scale(request, name, -1)
+
+    @app.route("/processes/<name>/_sub/<count>", methods=["POST"])
+    async def sub(self, request: Request, name: str, count: str) -> bytes:
+        """So many programs less, down to none."""
+        return await self._scale(request, name, -_count(count))
+
+    @app.route("/processes/<which>/_signal/<sign>", methods=["POST"])
+    def signal(self, request: Request, which: str, sign: str) -> bytes:
+        """Send a signal, by its number or name."""
+        found = self.registry.find(which)
+        try:
+            number = signal_number(int(sign[:20]) if is_number(sign) else sign)
+        except Wrong as wrong:
+            raise bad_value(f"{sign[:200]!r} {wrong.errors[0][1]}") from None
+        if isinstance(found, Entry):
+            signal(number, found.processes)
+        else:
+            found.signal(number)
+        return done(request)
+
+    async def _scale(self, request: Request, name: str, more: int) -> bytes:
+        entry = self.registry.entry(parse_path(name))
+        waiting: Deferred[None] = self.doing.scale(entry, more, request.request_id)
+        present = len(self.registry.processes(entry.name))
+        await waiting
+        return done(request, numprocesses=present)
+
+
+@frozen(eq=False)
+class Groups:
+    """
+    Templates by their groups.
+    """
+
+    app = new_app()
+    bodies: ClassVar = {"POST": Body.LOOSE}
+    registry: Registry
+    doing: Doing
+
+    @app.route("/groups", methods=["GET"])
+    def groups(self, request: Request) -> bytes:
+        """The names of all groups."""
+        names = [entry.name.group for entry in self.registry.entries()]
+        return reply(request, encode([name for name in dict.fromkeys(names) if name]))
+
+    @app.route("/groups/<group>", methods=["GET"])
+    def group(self, request: Request, group: str) -> bytes:
+        """The names of the templates of a group."""
+        return reply(request, encode([str(one.name) for one in self.registry.group(group)]))
+
+    @app.route("/groups/<group>", methods=["DELETE"])
+    async def delete_group(self, request: Request, group: str) -> bytes:
+        """Forget all templates of a group."""
+        await self.doing.remove(self.registry.group(group))
+        return done(request)
+
+    @app.route("/groups/<group>/<any(_start, _stop, _restart):verb>", methods=["POST"])
+    async def do_group(self, request: Request, group: str, verb: str) -> bytes:
+        """Start, stop or restart all programs of a group."""
+        entries = self.registry.group(group)
+        processes = [process for entry in entries for process in entry.processes]
+        await self.doing.each(VERBS[verb], processes)
+        return done(request)
+
+
+def _document(request: Request) -> dict[str, object]:
+    assert request.content is not None
+    request.content.seek(0)
+    return parse_body(request.content.read())
+
+
+def _count(text: str) -> int:
+    if not is_number(text) or int(text) > MOST_AT_ONCE:
+        raise bad_value(f"{text[:200]!r} is no number of processes, 0 to {MOST_AT_ONCE}")
+    return int(text)

@@ -1,0 +1,190 @@
+"""
+What programs write, and what is written to them.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, ClassVar
+
+from attrs import define
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from smartmob.lines.encodings import frame
+from smartmob.lines.readers import Ending, IReader
+from smartmob.lines.splitter import Block, Splitter
+from smartmob.refusals import NoInput
+from smartmob.web.bodies import Body
+from smartmob.web.gaffer.definitions import redirected
+from smartmob.web.gaffer.errors import Reasoned
+from smartmob.web.gaffer.feeds import FeedQuery, Form, answer, parse_feed, server_sent
+from smartmob.web.gaffer.registry import Registry
+from smartmob.web.gaffer.replies import done
+from smartmob.web.routing import new_app
+from smartmob.web.site import Request
+
+if TYPE_CHECKING:
+    from smartmob.process import Process
+    from smartmob.web.console import ConsoleSockets
+
+INPUTS = ("stdin", "ttin")
+"""What the way in is called: by gafferd, and once by its documentation."""
+
+_Decoder = getincrementaldecoder("utf-8")
+
+
+@define(eq=False)
+class Streams:
+    """
+    The outputs and inputs of programs, by their numbers.
+    """
+
+    app = new_app()
+    bodies: ClassVar = {"POST": Body.RAW}
+    registry: Registry
+    reactor: IReactorTime
+    _sockets: ConsoleSockets | None = None
+
+    @app.route("/streams/<number>/<label>", methods=["GET"])
+    def stream(self, request: Request, number: str, label: str) -> IResource | bytes:
+        """What a program writes, as it does: bytes, or server-sent events a line each."""
+        process = self.registry.numbered(number)
+        query = parse_feed(request.args) or FeedQuery(Form.LONGPOLL, None)
+        self._check(process, label)
+        console = process.console
+
+        def adapted(reader: IReader) -> IReader:
+            events = query.form is Form.EVENTSOURCE
+            return _Events(reader, label) if events else reader
+
+        return answer(
+            request,
+            self.reactor,
+            query,
+            b"application/octet-stream",
+            lambda reader: console.tap(adapted(reader), label),
+        )
+
+    @app.route("/streams/<number>/<any(stdin, ttin):way>", methods=["POST"])
+    def write(self, request: Request, number: str, way: str) -> bytes:
+        """Write to the standard input of a program."""
+        process = self.registry.numbered(number)
+        assert request.content is not None
+        request.content.seek(0)
+        process.write(request.content.read())
+        return done(request)
+
+    @app.route("/wstreams/<number>", methods=["GET"])
+    def socket(self, request: Request, number: str) -> IResource:
+        """A WebSocket to a program's standard input, and from its first output."""
+        process = self.registry.numbered(number)
+        labels = self._labels(process)
+        if not labels:
+            raise _not_redirected(process)
+        if not process.takes_input:
+            raise NoInput(f"{process.slug} takes no input")
+        console = process.console
+        return self._made_sockets().tap_resource(
+            request, lambda reader: console.tap(_Frames(reader), labels[0]), process
+        )
+
+    def _labels(self, process: Process) -> tuple[str, ...]:
+        return redirected(self.registry.template_of(process), process.definition)
+
+    def _check(self, process: Process, label: str) -> None:
+        labels = self._labels(process)
+        if not labels:
+            raise _not_redirected(process)
+        if label not in labels:
+            detail = f"{process.slug} has the streams {', '.join(labels)}"
+            raise Reasoned("not-found", detail, reason="io_not_found")
+
+    def _made_sockets(self) -> ConsoleSockets:
+        if self._sockets is None:
+            # Autobahn is imported with the first WebSocket: a start does not need it.
+            from smartmob.web.console import ConsoleSockets
+
+            self._sockets = ConsoleSockets(self.reactor)
+        return self._sockets
+
+
+def _not_redirected(process: Process) -> Reasoned:
+    detail = f"the output of {process.slug} is not redirected"
+    return Reasoned("bad-query", detail, reason="io_not_redirected")
+
+
+@implementer(IReader)
+class _Events:
+    """
+    Makes server-sent events of a program's bytes, one of each line.
+    """
+
+    def __init__(self, reader: IReader, label: str) -> None:
+        self._reader = reader
+        self._label = label
+        self._splitter = Splitter()
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{IReader.write}.
+        """
+        self._give(self._splitter.feed(data))
+
+    def ending(self, why: Ending) -> None:
+        """
+        See L{IReader.ending}.
+        """
+        self._reader.ending(why)
+
+    def ended(self) -> None:
+        """
+        See L{IReader.ended}.  What has no line end is a line, too.
+        """
+        self._give(self._splitter.finish())
+        self._reader.ended()
+
+    def _give(self, blocks: list[Block]) -> None:
+        lines = [line for block in blocks for line in block.data.decode().split("\n")[:-1]]
+        if lines:
+            self._reader.write(b"".join([server_sent(self._label, [line]) for line in lines]))
+
+
+@implementer(IReader)
+class _Frames:
+    """
+    Makes text frames of a program's bytes: of each line one, with its end, and at once of
+    what has none yet, for it may be a question.
+    """
+
+    def __init__(self, reader: IReader) -> None:
+        self._reader = reader
+        self._decoder = _Decoder(errors="replace")
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{IReader.write}.
+        """
+        self._give(self._decoder.decode(data))
+
+    def ending(self, why: Ending) -> None:
+        """
+        See L{IReader.ending}.
+        """
+        self._reader.ending(why)
+
+    def ended(self) -> None:
+        """
+        See L{IReader.ended}.
+        """
+        self._give(self._decoder.decode(b"", final=True))
+        self._reader.ended()
+
+    def _give(self, text: str) -> None:
+        lines = text.split("\n")
+        whole = [f"{line}\n" for line in lines[:-1]]
+        if lines[-1]:
+            whole.append(lines[-1])
+        if whole:
+            self._reader.write(b"".join([frame(line.encode()) for line in whole]))
