@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
 from smartmob.client.cli import command_line
+from smartmob.config import endpoints, hooks, processes, settings
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.events import About, Event, Topic
 from smartmob.main import AgentOptions
@@ -40,6 +41,7 @@ from tests.support.papers import (
 
 ARCHITECTURE = TREE / "ARCHITECTURE.rst"
 PROCFILE = TREE / "docs" / "procfile.rst"
+CONFIGURATION = TREE / "docs" / "configuration.rst"
 EVENTS = TREE / "docs" / "events.rst"
 REST = TREE / "docs" / "rest.rst"
 RUNNING = TREE / "docs" / "running.rst"
@@ -168,6 +170,25 @@ class RestTests(SynchronousTestCase):
         It explains every state, and no other.
         """
         self.assertEqual(set(first_cells(section(REST, "States"))), set(State))
+
+
+class ConfigurationTests(SynchronousTestCase):
+    """
+    docs/configuration.rst.
+    """
+
+    def test_keys(self) -> None:
+        """
+        It explains each key of each section, and no other.
+        """
+        for title, keys in {
+            "[gaffer] or [smartmob]": settings.KEYS,
+            "[endpoint:NAME]": endpoints.KEYS,
+            "[process:NAME]": processes.KEYS,
+            "[webhooks]": hooks.KEYS,
+        }.items():
+            explained = list(first_cells(section(CONFIGURATION, title)))
+            self.assertEqual(sorted(explained), sorted(keys), title)
 
 
 class EventsTests(SynchronousTestCase):
