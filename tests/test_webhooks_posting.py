@@ -9,20 +9,18 @@ from typing import cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IProtocol, IPullProducer
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.internet.interfaces import IConsumer, IPullProducer, IReactorFromThreads
+from twisted.trial.unittest import TestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from smartmob.webhooks.connection import HEAD_BYTES
+from smartmob.webhooks.names import Names
 from smartmob.webhooks.outcome import Outcome, Result
-from smartmob.webhooks.posting import CLOSE_SECONDS, TRY_SECONDS, HttpPosting
+from smartmob.webhooks.posting import HttpPosting
 from smartmob.webhooks.target import Target
 from tests.support.certificates import own_certificate
-from tests.support.httpwire import THERE, Transport
-from tests.support.resolving import MemoryReactor, Names
 from tests.support.sink import Caller, Post, Script, Sink
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -148,7 +146,8 @@ class Outcomes(TestCase):
         Begin to post there.
         """
         target = Target.parse(url)
-        posting = HttpPosting(reactor, target, self.policy, lambda: 0)
+        look_up = Names(IReactorFromThreads(reactor)).look_up
+        posting = HttpPosting(reactor, target, self.policy, look_up, lambda: 0)
         return posting.begin(Headers({b"X-One": [b"1"]}), b'{"id": 1}')
 
 
@@ -335,167 +334,3 @@ class TlsTests(Outcomes):
         await self.tls.until(1)
         posting.cut()
         self.assertEqual((await posting.outcome).result, Result.FAILED)
-
-
-class SlowTransport(Transport):
-    """
-    A transport whose other side does not answer that it is closed, as TLS asks for.
-    """
-
-    def loseConnection(self) -> None:
-        """
-        Wait.
-        """
-
-    def abortConnection(self) -> None:
-        """
-        At once.
-        """
-        self.aborted = True
-        super().loseConnection()
-
-
-class TimeTests(SynchronousTestCase):
-    """
-    Sinks that take their time, in memory.
-    """
-
-    def setUp(self) -> None:
-        self.reactor = MemoryReactor(Names(sink=["127.0.0.1"]))
-        self.outcomes: list[Outcome] = []
-
-    def begin(self, url: str = "http://127.0.0.1:80/") -> HttpPosting:
-        """
-        Begin to post.
-        """
-        policy = BrowserLikePolicyForHTTPS()
-        posting = HttpPosting(self.reactor, Target.parse(url), policy, self.reactor.seconds)
-        posting.begin(Headers(), b"{}").outcome.addCallback(self.outcomes.append)
-        return posting
-
-    def connected(self, transport: Transport) -> IProtocol:
-        """
-        The connection is made.
-        """
-        [(_, _, factory, _, _)] = self.reactor.tcpClients
-        protocol = factory.buildProtocol(THERE)
-        assert protocol is not None
-        transport.protocol = protocol
-        protocol.makeConnection(transport)
-        return protocol
-
-    def check(self, *outcomes: Outcome) -> None:
-        """
-        It is over, and nothing of it is left.
-        """
-        self.assertEqual(self.outcomes, list(outcomes))
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    late = Outcome(result=Result.FAILED, reason="did not answer within 10 s")
-
-    def test_connecting(self) -> None:
-        """
-        One that can't be connected to has ten seconds.
-        """
-        for host in ("127.0.0.1", "[::1]", "sink"):
-            self.outcomes.clear()
-            self.begin(f"http://{host}/")
-            self.reactor.advance(TRY_SECONDS - 0.1)
-            self.assertEqual(self.outcomes, [])
-            self.reactor.advance(0.1)
-            [outcome] = self.outcomes
-            self.assertEqual(outcome.result, Result.FAILED)
-            self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    def test_nameNotFound(self) -> None:
-        """
-        A name that nobody knows is said.
-        """
-        self.begin("http://nowhere.invalid/")
-        self.check(
-            Outcome(
-                result=Result.FAILED, reason="can't be reached: nowhere.invalid was not found"
-            )
-        )
-
-    def test_silent(self) -> None:
-        """
-        One that takes the request and does not answer has ten seconds in all.
-        """
-        self.begin()
-        self.reactor.advance(4)
-        transport = Transport()
-        self.connected(transport)
-        self.assertTrue(transport.value().startswith(b"POST / HTTP/1.1\r\n"))
-        self.reactor.advance(6)
-        self.assertTrue(transport.aborted)
-        self.check(self.late)
-
-    def test_drippingHead(self) -> None:
-        """
-        Bytes of an answer, one after the other, put nothing off.
-        """
-        self.begin()
-        transport = Transport()
-        protocol = self.connected(transport)
-        for byte in b"HTTP/1.1 ":
-            protocol.dataReceived(bytes([byte]))
-            self.reactor.advance(1)
-        self.reactor.advance(1)
-        self.check(self.late)
-
-    def test_drippingBody(self) -> None:
-        """
-        Where the status has come, it counts, and a body that drips is cut.
-        """
-        self.begin()
-        transport = Transport()
-        protocol = self.connected(transport)
-        protocol.dataReceived(OK + b"\r\n")
-        for _ in range(9):
-            protocol.dataReceived(b"x")
-            self.reactor.advance(1)
-        self.assertEqual(self.outcomes, [])
-        self.reactor.advance(1)
-        self.assertTrue(transport.aborted)
-        self.check(Outcome(result=Result.DELIVERED, status=200))
-
-    def test_closing(self) -> None:
-        """
-        A connection that the other side does not close is cut a second after the answer.
-        """
-        self.begin()
-        transport = SlowTransport()
-        protocol = self.connected(transport)
-        protocol.dataReceived(OK + b"Content-Length: 0\r\n\r\n")
-        self.assertEqual(self.outcomes, [])
-        self.reactor.advance(CLOSE_SECONDS)
-        self.assertTrue(transport.aborted)
-        self.check(Outcome(result=Result.DELIVERED, status=200))
-
-    def test_closingLate(self) -> None:
-        """
-        That second is one of the ten.
-        """
-        self.begin()
-        transport = SlowTransport()
-        protocol = self.connected(transport)
-        self.reactor.advance(TRY_SECONDS - 0.1)
-        protocol.dataReceived(OK + b"Content-Length: 0\r\n\r\n")
-        self.reactor.advance(0.1)
-        self.check(Outcome(result=Result.DELIVERED, status=200))
-
-    def test_head(self) -> None:
-        """
-        A head may have its size, and no more.
-        """
-        self.begin()
-        transport = Transport()
-        protocol = self.connected(transport)
-        protocol.dataReceived(OK)
-        line = b"X-Line: " + b"x" * 1014 + b"\r\n"
-        for _ in range(2 * HEAD_BYTES // len(line)):
-            protocol.dataReceived(line)
-        self.assertTrue(transport.aborted)
-        reason = "answered with too large a head"
-        self.check(Outcome(result=Result.REFUSED, reason=reason))

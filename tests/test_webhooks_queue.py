@@ -285,7 +285,7 @@ class EndTests(SynchronousTestCase):
 
     def test_hurry(self) -> None:
         """
-        In a hurry what waits is tried at once, and again after half a second.
+        In a hurry what waits is tried at once, and soon again.
         """
         self.bench.add(1)
         self.bench.answer(503, b"1000")

@@ -5,18 +5,18 @@ One connection to a sink, with a bound on the head of its answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Protocol as Shape
 from typing import cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
-    HostnameEndpoint,
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
     wrapClientTLS,
 )
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -29,6 +29,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from smartmob.webhooks.names import LookUp
 from smartmob.webhooks.target import Target
 
 HEAD_BYTES = 64 << 10
@@ -36,6 +37,12 @@ HEAD_BYTES = 64 << 10
 
 _A_READ = 64 << 10
 """So much may come at once: the first piece of a body with the head."""
+
+NEXT_SECONDS = 3.0
+"""How long an address may take to answer while there are others to try."""
+
+LAST_SECONDS = 30.0
+"""The same for the last one: more than a whole try has."""
 
 
 class _Abortable(Shape):
@@ -55,8 +62,7 @@ class Connection:
     """
     The way to one sink, for one request.
 
-    @ivar reactor: Of TCP, names of hosts and time.
-    @ivar seconds: How long connecting may take.
+    @ivar reactor: Of TCP and time.
     @ivar lost: Called when there was a connection, and it is gone, before its client is told.
     @ivar overfull: The head of the answer was too large, so it was cut.
     """
@@ -64,7 +70,7 @@ class Connection:
     reactor: object
     target: Target
     policy: IPolicyForHTTPS
-    seconds: float
+    look_up: LookUp
     lost: Callable[[], None]
     overfull: bool = field(default=False, init=False)
     _guard: _Guard | None = field(default=None, init=False)
@@ -83,7 +89,7 @@ class Connection:
         Where the HTTP client is to connect to: what C{target} says.
         """
         target = self.target
-        endpoint = self._endpoint()
+        endpoint: IStreamClientEndpoint = _Named(self.reactor, target, self.look_up)
         if target.scheme == "https":
             creator = self.policy.creatorForNetloc(target.host.encode("ascii"), target.port)
             endpoint = wrapClientTLS(creator, endpoint)
@@ -127,19 +133,6 @@ class Connection:
         """
         self._guard = None
         self.lost()
-
-    def _endpoint(self) -> IStreamClientEndpoint:
-        """
-        Connecting to an address takes no look-up, which would be one in a thread.
-        """
-        host, port = self.target.host, self.target.port
-        try:
-            version = ip_address(host).version
-        except ValueError:
-            name = host.encode("ascii")
-            return HostnameEndpoint(self.reactor, name, port, timeout=self.seconds)
-        kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
-        return kind(self.reactor, host, port, timeout=self.seconds)
 
 
 class _Guard(Protocol):
@@ -223,3 +216,38 @@ class _Guarded:
 
         guards = _Guards(self._connection, protocolFactory)
         return self._endpoint.connect(guards).addCallback(client_of)
+
+
+@implementer(IStreamClientEndpoint)
+class _Named:
+    """
+    An endpoint that has a name, and so any number of addresses: one after the other is tried.
+    """
+
+    def __init__(self, reactor: object, target: Target, look_up: LookUp) -> None:
+        self._reactor = reactor
+        self._target = target
+        self._look_up = look_up
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Connect to the first address that answers; fails as the last one.
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        *others, last = await self._look_up(self._target.host)
+        for address in others:
+            try:
+                return await self._to(address, NEXT_SECONDS).connect(factory)
+            except ConnectError:
+                continue
+        return await self._to(last, LAST_SECONDS).connect(factory)
+
+    def _to(self, address: str, seconds: float) -> IStreamClientEndpoint:
+        six = isinstance(ip_address(address), IPv6Address)
+        kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
+        endpoint: IStreamClientEndpoint = kind(
+            self._reactor, address, self._target.port, timeout=seconds
+        )
+        return endpoint

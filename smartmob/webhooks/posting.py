@@ -31,6 +31,7 @@ from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from smartmob.webhooks.connection import Connection
+from smartmob.webhooks.names import LookUp
 from smartmob.webhooks.outcome import Outcome, failed, judge, unreadable
 from smartmob.webhooks.target import Target
 
@@ -55,6 +56,7 @@ class HttpPosting:
     reactor: IReactorTime
     target: Target
     policy: IPolicyForHTTPS
+    look_up: LookUp
     now: Callable[[], float]
     outcome: Deferred[Outcome] = field(factory=Deferred, init=False)
     _connection: Connection = field(init=False)
@@ -69,7 +71,7 @@ class HttpPosting:
         """
         self._late = self.reactor.callLater(TRY_SECONDS, self._too_late)
         self._connection = Connection(
-            self.reactor, self.target, self.policy, TRY_SECONDS, self._lost
+            self.reactor, self.target, self.policy, self.look_up, self._lost
         )
         agent = Agent.usingEndpointFactory(self.reactor, self._connection)
         asked = agent.request(b"POST", self.target.url, headers, _Body(body))

@@ -30,7 +30,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 """Seconds before a failed delivery is tried again: the first is doubled up to the longest."""
 
-HURRIED_DELAY = 0.5
+HURRIED_DELAY = 0.2
 """The same at the end of the agent."""
 
 

@@ -10,7 +10,7 @@ from time import time
 from attrs import asdict, define, field
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
@@ -22,6 +22,7 @@ from smartmob.topics import Topics, parse
 from smartmob.waiting import Waiters
 from smartmob.webhooks.delivering import Delivering, delivering
 from smartmob.webhooks.delivery import Delivery, Encoded
+from smartmob.webhooks.names import LookUp, Names
 from smartmob.webhooks.posting import HttpPosting
 from smartmob.webhooks.queue import Counts, Queue
 from smartmob.webhooks.target import BadTarget, Target
@@ -51,15 +52,17 @@ class Webhooks(Service):
     """
     Posts events to the URLs that are configured for them.
 
-    @ivar reactor: Of TCP, names of hosts and time.
+    @ivar reactor: Of TCP and time.
     @ivar policy: How certificates of https servers are checked.
     @ivar now: Seconds since the epoch.
+    @ivar look_up: How addresses of hosts are found; in threads, unless given.
     """
 
     reactor: IReactorTime
     events: Events
     policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
     now: Callable[[], float] = time
+    look_up: LookUp = field()
     _secret: bytes | None = field(default=None, init=False, repr=False)
     _hooks: dict[str, _Hook] = field(factory=dict, init=False, repr=False)
     _leaving: set[Queue] = field(factory=set, init=False)
@@ -68,6 +71,10 @@ class Webhooks(Service):
     _late: IDelayedCall | None = field(default=None, init=False)
     _ending: bool = field(default=False, init=False)
     _stopped: Waiters = field(factory=Waiters, init=False)
+
+    @look_up.default
+    def _names(self) -> LookUp:
+        return Names(IReactorFromThreads(self.reactor)).look_up
 
     def configure(self, hooks: Hooks) -> None:
         """
@@ -159,7 +166,7 @@ class Webhooks(Service):
         def post(delivery: Delivery) -> HttpPosting:
             moment = self.now()
             headers = delivery.headers(target, self._secret, moment)
-            posting = HttpPosting(self.reactor, target, self.policy, self.now)
+            posting = HttpPosting(self.reactor, target, self.policy, self.look_up, self.now)
             return posting.begin(headers, delivery.event.body)
 
         def rested() -> None:
