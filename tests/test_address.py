@@ -93,6 +93,17 @@ class AddressTests(TestCase):
                 with self.assertRaises(BadAddress):
                     parse(reactor, f"fd:{number}", 10)
 
+    def test_same(self) -> None:
+        """An address is the same in other words."""
+        for text, same, other in (
+            ("localhost:80", "127.0.0.1:80", "127.0.0.1:81"),
+            ("[0:0::1]:80", "[::1]:80", "[::2]:80"),
+            ("unix:/a/../b", "unix:/b:mode=660", "unix:/a"),
+        ):
+            identity = parse(reactor, text, 10).identity
+            self.assertEqual(identity, parse(reactor, same, 20).identity)
+            self.assertNotEqual(identity, parse(reactor, other, 10).identity)
+
     def test_wrong(self) -> None:
         """What is no address is an error that shows the forms."""
         Path("key.pem").write_text("a file that is no key")
@@ -110,6 +121,8 @@ class AddressTests(TestCase):
             "",
             "fd:x",
             "unix:",
+            "unix:/a:lockfile=0",
+            "unix:/a:mode=abc",
             "tcp:",
             "no.such.host.invalid:80",
         ):
