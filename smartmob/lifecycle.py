@@ -28,6 +28,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from smartmob.agent import Agent
+from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile
@@ -90,6 +91,7 @@ class Lifecycle(Service):
     launcher: Launcher
     sources: Sources
     agent: Agent
+    declarations: Declarations
     endpoints: Endpoints
     connections: Census
     plugins: Plugins
@@ -127,7 +129,7 @@ class Lifecycle(Service):
             self.plugins.load(plugins_folders(configuration.settings), configuration.parser)
             self.endpoints.prepare(configuration.endpoints).commit()
             self.reload.settle(configuration.settings)
-            plan = self.agent.plan(configuration.templates)
+            plan = self.declarations.plan(configuration.templates)
             self.launcher.startService()
         except MissingPlugin as error:
             self.fail(f"{error}", code=2)
@@ -140,7 +142,7 @@ class Lifecycle(Service):
         self.sources.startService()
         self.webhooks.startService()
         self.plugins.startService()
-        self.agent.carry_out(plan)
+        self.declarations.carry_out(plan)
         self.launcher.whenReady().addCallbacks(self._ready, self._unready)
         self.reactor.callWhenRunning(self._take_signals)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import define
 from twisted.logger import Logger
 
-from smartmob.agent import Agent
 from smartmob.config.configuration import BadConfiguration, Configuration, Settings
+from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
 from smartmob.plugins.folders import default_folders
 from smartmob.plugins.plugins import MissingPlugin, Plugins
@@ -34,7 +34,7 @@ class Reload:
 
     read: Callable[[], Configuration]
     current: Configuration
-    agent: Agent
+    declarations: Declarations
     endpoints: Endpoints
     plugins: Plugins
     webhooks: Webhooks
@@ -52,7 +52,7 @@ class Reload:
             raise NotReloaded(bad.mistakes) from None
         old = self.current
         try:
-            plan = self.agent.plan(new.templates)
+            plan = self.declarations.plan(new.templates)
             loading = self.plugins.prepare(plugins_folders(new.settings), new.parser)
         except (MissingPlugin, Refusal) as error:
             raise NotReloaded([str(error)]) from None
@@ -64,7 +64,7 @@ class Reload:
         told = opening.commit()
         self.settle(new.settings)
         self.webhooks.configure(new.hooks)
-        changes = self.agent.carry_out(plan)
+        changes = self.declarations.carry_out(plan)
         loading.commit()
         self.current = new
         outcome = Outcome(

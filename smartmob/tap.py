@@ -13,7 +13,8 @@ from twisted.internet import reactor as installed_reactor
 from twisted.python.filepath import FilePath
 
 from smartmob.agent import Agent
-from smartmob.config.configuration import Configuration, Settings
+from smartmob.config.configuration import Api, Configuration, Settings
+from smartmob.declarations import Declarations
 from smartmob.echo import Echo
 from smartmob.endpoints import Endpoints
 from smartmob.environment import inheritable
@@ -28,12 +29,15 @@ from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.statefolder import StateFolder
 from smartmob.web.connections import Census
+from smartmob.web.gaffer.gafferd import Gafferd
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.root import make_site
+from smartmob.web.routing import Family
 from smartmob.web.sites import Sites
 from smartmob.web.trust import Trust
 from smartmob.web.webhooks import WebhookReports
+from smartmob.webhooks.names import Names
 from smartmob.webhooks.service import Webhooks
 
 __all__ = ["Options", "makeService"]
@@ -52,36 +56,49 @@ def makeService(options: Options) -> Lifecycle:
     agent = Agent(reactor, launcher, Consoles(epoch=uuid.uuid4().hex), sources)
     if options["verbosity"] > 1:
         agent.watch = Echo(reactor, sys.stdout.buffer).watch
+    declarations = Declarations(agent)
     plugins = Plugins(agent, reactor)
-    webhooks = Webhooks(reactor, agent.events)
+    webhooks = Webhooks(reactor, agent.events, Names(reactor))
     webhooks.configure(configuration.hooks)
 
     def reload_now() -> Outcome:
         return reload()  # which needs what is made below, and that needs the site
 
-    site = make_site(
-        agent,
-        reactor,
-        families=[
-            Reloads(reload_now),
-            WebhookReports(webhooks.report),
-            PluginReports(plugins),
-            Sites(plugins, reactor),
-        ],
-    )
+    pages = Sites(plugins, reactor)
+    families: list[Family] = [
+        Reloads(reload_now),
+        WebhookReports(webhooks.report),
+        PluginReports(plugins),
+        pages,
+    ]
+    site = make_site(agent, reactor, families=families)
+    gafferd = Gafferd(declarations, reactor)
+    sites = {
+        Api.SMARTMOB: site,
+        Api.GAFFERD: gafferd.site(site, [pages]),
+        Api.BOTH: gafferd.both(site),
+    }
     connections = Census()
     endpoints = Endpoints(
-        reactor, reactor, lambda endpoint: site, connections.guard, bool(options["insecure"])
+        reactor,
+        reactor,
+        lambda endpoint: sites[endpoint.api],
+        connections.guard,
+        bool(options["insecure"]),
     )
 
     def settle(settings: Settings) -> None:
-        site.gate.trust = Trust.of(settings, endpoints.hosts())
+        trust = Trust.of(settings, endpoints.hosts())
+        for each in sites.values():
+            each.gate.trust = trust
         sources.rules = SourceRules.of(settings)
         agent.ports.use(*settings.port_range)
         agent.inherited = inheritable(os.environb, settings.env_remove)
         agent.limits, agent.identity = settings.limits, settings.identity
 
-    reload = Reload(options.read, configuration, agent, endpoints, plugins, webhooks, settle)
+    reload = Reload(
+        options.read, configuration, declarations, endpoints, plugins, webhooks, settle
+    )
     return Lifecycle(
         reactor=reactor,
         clock=reactor,
@@ -90,6 +107,7 @@ def makeService(options: Options) -> Lifecycle:
         launcher=launcher,
         sources=sources,
         agent=agent,
+        declarations=declarations,
         endpoints=endpoints,
         connections=connections,
         plugins=plugins,

@@ -115,6 +115,7 @@ class LifecycleTests(SynchronousTestCase):
                 "launcher",
                 "sources",
                 "agent",
+                "declarations",
                 "endpoints",
                 "connections",
                 "plugins",
@@ -145,7 +146,7 @@ class LifecycleTests(SynchronousTestCase):
                 "start sources",
                 "start webhooks",
                 "start plugins",
-                "configure agent",
+                "configure declarations",
             ],
         )
 
