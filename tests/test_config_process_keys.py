@@ -244,7 +244,7 @@ class KeyTests(ConfigurationTestCase):
                     "agent.ini:3: [process:a] numproceses: is not known; "
                     "did you mean numprocesses?"
                 ),
-                "agent.ini:4: [process:a] UID: is not known",
+                "agent.ini:4: [process:a] UID: is not known; did you mean uid?",
                 "agent.ini:5: [process:a] zzz: is not known",
                 "agent.ini:6: [process:a] source_url: is not known",
             ],

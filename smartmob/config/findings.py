@@ -61,8 +61,12 @@ def near(name: str, known: Iterable[str]) -> str | None:
     """
     The known name that is nearest to an unknown one, where one is near.
     """
-    found = get_close_matches(name[:_LONGEST], list(known), n=1)
-    return found[0] if found else None
+    known = list(known)
+    for each in (name[:_LONGEST], name[:_LONGEST].lower()):
+        found = get_close_matches(each, known, n=1)
+        if found:
+            return found[0]
+    return None
 
 
 def hint(meant: str | None) -> str:
