@@ -88,7 +88,9 @@ def _account(value: object) -> str:
 def _labels_of_output(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = list(values.listed(value))
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(
+        isinstance(one, str) and values.listed(one) == (one,) for one in value
+    ):
         raise values.wrong("must be a list of labels")
     return tuple(value)
 

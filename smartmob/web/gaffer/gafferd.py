@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 
+from smartmob.config.identity import Accounts
 from smartmob.declarations import Declarations
 from smartmob.web.gaffer.definitions import Definitions
 from smartmob.web.gaffer.errors import as_gafferd, by_path
@@ -38,12 +39,14 @@ class Gafferd:
     many endpoints offer it: it gives programs their numbers.
 
     @ivar folder: Where relative folders of new templates are, and programs without one.
+    @ivar accounts: Who there is to run as.
     """
 
     declarations: Declarations
     reactor: IReactorTime
     folder: str = field(factory=os.getcwd)
     in_thread: InThread | None = None
+    accounts: Accounts = field(factory=Accounts)
     _registry: Registry = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -82,7 +85,7 @@ class Gafferd:
         doing = Doing(registry, reactor)
         in_thread = self.in_thread or partial(_in_thread, reactor)
         return [
-            Templates(registry, Definitions(self.folder), doing),
+            Templates(registry, Definitions(self.folder, self.accounts), doing),
             TemplateVerbs(registry, doing),
             Groups(registry, doing),
             Stats(registry, reactor, Measurements(in_thread)),
