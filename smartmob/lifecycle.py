@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import signal
-import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -31,7 +30,7 @@ from smartmob.agent import Agent
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
 from smartmob.launch.launcher import Launcher
-from smartmob.logs import ALWAYS, LogFile
+from smartmob.logs import ALWAYS, LogFile, complain
 from smartmob.plugins.plugins import MissingPlugin, Plugins
 from smartmob.refusals import Refusal, TreeLeft
 from smartmob.reload import Reload, plugins_folders
@@ -174,7 +173,7 @@ class Lifecycle(Service):
         self.folder.close()
         if self.told_by_twistd:
             raise CantStart(why)
-        sys.stderr.write(f"smartmob: {why}\n")
+        complain(why)
         raise SystemExit(code)
 
     def stopService(self) -> Deferred[None]:

@@ -22,6 +22,7 @@ from twisted.logger import (
     ILogObserver,
     LogEvent,
     Logger,
+    LoggingFile,
     LogLevel,
     PredicateResult,
     formatEvent,
@@ -209,3 +210,14 @@ def observer(
     file = ThreadedWriter(sys.stderr) if out is None else out
     written = FileLogObserver(cast(TextIO, file), FORMATS[log_format])
     return FilteringLogObserver(written, [wanted(verbosity, level)])
+
+
+def complain(why: str) -> None:
+    """
+    Tell whoever started the agent, in one line on standard error, also where a twistd
+    has put its log in the place of that.
+    """
+    out = sys.__stderr__ if isinstance(sys.stderr, LoggingFile) else sys.stderr
+    if out is not None:
+        out.write(f"smartmob: {why}\n")
+        out.flush()

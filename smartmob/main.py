@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.logger import globalLogBeginner
 
 from smartmob import daemon
-from smartmob.logs import LogFile
+from smartmob.logs import LogFile, complain
 from smartmob.options import Options
 from smartmob.pidlock import PidLock, Taken
 
@@ -112,4 +112,4 @@ def _remove(pidfile: PidLock) -> None:
     try:
         pidfile.release(remove=True)
     except OSError as error:
-        sys.stderr.write(f"smartmob: can't remove {pidfile.path}: {error.strerror}\n")
+        complain(f"can't remove {pidfile.path}: {error.strerror}")

@@ -30,7 +30,7 @@ from smartmob.config.endpoints import COMMAND_LINE
 from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
-from smartmob.logs import FORMATS, LEVELS, LogFile, observer
+from smartmob.logs import FORMATS, LEVELS, LogFile, complain, observer
 
 _log = Logger()
 
@@ -305,7 +305,7 @@ def wrong(why: str) -> SystemExit:
     """
     Say what is wrong with the command line; what is returned is to be raised.
     """
-    sys.stderr.write(f"smartmob: {why}\n")
+    complain(why)
     return SystemExit(2)
 
 

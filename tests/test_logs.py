@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from twisted.logger import (
     ILogObserver,
     LogEvent,
     Logger,
+    LoggingFile,
     LogLevel,
     LogPublisher,
     formatEvent,
@@ -22,7 +24,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.logs import ALWAYS, LogFile, observer
+from smartmob.logs import ALWAYS, LogFile, complain, observer
 
 
 def said(verbosity: int, form: str = "text", level: str | None = None) -> str:
@@ -98,6 +100,25 @@ class LogTests(SynchronousTestCase):
             first, *rest = out.getvalue().splitlines()
             self.assertIn("it broke", first)
             self.assertTrue(all(line.startswith("    ") for line in rest))
+
+
+class ComplaintTests(SynchronousTestCase):
+    """
+    What is said to whoever started the agent.
+    """
+
+    def test_redirected(self) -> None:
+        """It is on standard error, also where that is logged."""
+        err, lost = StringIO(), StringIO()
+        self.patch(sys, "stderr", err)
+        complain("one")
+        self.patch(sys, "__stderr__", err)
+        self.patch(sys, "stderr", LoggingFile(Logger(observer=observer(0, "text", lost))))
+        complain("two")
+        self.patch(sys, "__stderr__", None)
+        complain("three")
+        self.assertEqual(err.getvalue(), "smartmob: one\nsmartmob: two\n")
+        self.assertEqual(lost.getvalue(), "")
 
 
 class FileTests(SynchronousTestCase):
