@@ -20,6 +20,7 @@ from zope.interface.verify import verifyObject
 
 from smartmob.launch.interfaces import Command, ILauncher, IProgram, NotExecuted
 from smartmob.launch.launcher import Launcher
+from tests.support.detaching import DetachedFolder, DetachingLauncher
 from tests.support.launching import FakeLauncher, FakeProgram
 from tests.support.processes import Recorder
 
@@ -393,9 +394,15 @@ class RealTests(LauncherMixin, TestCase):
     """
 
     def setUp(self) -> None:
-        self.launcher = service = Launcher(reactor)
+        self.launcher = service = self.make_launcher()
         service.startService()
         self.addCleanup(service.stopService)
+
+    def make_launcher(self) -> Launcher:
+        """
+        The launcher.
+        """
+        return Launcher(reactor)
 
     def program(
         self,
@@ -416,6 +423,17 @@ class RealTests(LauncherMixin, TestCase):
 
     def missing(self) -> IProgram:
         return self.launcher.program(Command(argv=("no-such-program",), env=ENV))
+
+
+class DetachedTests(RealTests):
+    """
+    The promises, kept for programs that are detached.
+    """
+
+    def make_launcher(self) -> Launcher:
+        launcher = DetachingLauncher(reactor)
+        launcher.folder = DetachedFolder(self)
+        return launcher
 
 
 class FakeTests(LauncherMixin, TestCase):

@@ -45,9 +45,15 @@ class RealCase(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        self.launcher = Launcher(reactor)
+        self.launcher = self.make_launcher()
         self.launcher.startService()
         self.addCleanup(self.launcher.stopService)
+
+    def make_launcher(self) -> Launcher:
+        """
+        The launcher.
+        """
+        return Launcher(reactor)
 
     async def whole_run(self, command: Command) -> Recorder:
         """
@@ -382,6 +388,11 @@ class RefusedTests(RealCase):
         whole = ["executed", 1, "exited", "ended"]
         self.assertEqual(orders, [whole, ["ended"], whole])
 
+    room = 3
+    """
+    Descriptors with which a program can't be started.
+    """
+
     async def test_noDescriptors(self) -> None:
         """
         Without descriptors for its pipes a program is refused, nothing leaks, and
@@ -392,7 +403,7 @@ class RefusedTests(RealCase):
         await self.launcher.whenReady()
         before = len(os.listdir("/proc/self/fd"))
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (before + 3, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before + self.room, hard))
         try:
             why = await self.refused(Command(argv=("true",), env=ENV, redirect_input=True), 126)
         finally:

@@ -15,23 +15,8 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import sys
-from fcntl import F_SETFD, FD_CLOEXEC, fcntl
-from signal import (
-    SIG_BLOCK,
-    SIG_DFL,
-    SIGCHLD,
-    SIGIO,
-    SIGKILL,
-    SIGTERM,
-    getsignal,
-    pthread_sigmask,
-    signal,
-    sigtimedwait,
-    sigwaitinfo,
-    valid_signals,
-)
+from signal import SIGCHLD, SIGIO, SIGKILL, SIGTERM, sigtimedwait, sigwaitinfo
 from time import monotonic
 
 if __name__ == "__main__":  # run by its path, and without site-packages
@@ -44,9 +29,9 @@ from smartmob.launch.execution import (
     PR_SET_NAME,
     PR_SET_PDEATHSIG,
     prctl,
-    restore_internal_signals,
 )
-from smartmob.launch.reaper import PEER, Mailbox, Reaper
+from smartmob.launch.reaper import Mailbox, Reaper
+from smartmob.launch.settling import settle
 from smartmob.launch.tree import PATIENCE, children, kill_all, kill_once
 
 TYPE_CHECKING = False  # importing typing costs each program memory
@@ -185,40 +170,14 @@ class Guardian:
         os._exit(0)
 
 
-def settle() -> None:
-    """
-    Leave the agent's world: its session, its signals, its folder, its descriptors.
-
-    All signals are blocked: those that we wait for, and those that a terminal or
-    somebody else sends.  None is ignored or caught, so that the programs have
-    nothing to undo but the mask.
-    """
-    pthread_sigmask(SIG_BLOCK, valid_signals())
-    for number in valid_signals():
-        if getsignal(number) not in (SIG_DFL, None):
-            signal(number, SIG_DFL)
-    restore_internal_signals()
-    os.setsid()
-    os.chdir("/")
-    fcntl(PEER, F_SETFD, FD_CLOEXEC)
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
-        if descriptor > PEER:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue  # that by which they were listed
-    bounds = (int(sys.argv[1]), int(sys.argv[2]))
-    resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    prctl(PR_SET_PDEATHSIG, SIGTERM)
-    prctl(PR_SET_NAME, b"smartmob-guard")
-
-
 def main() -> NoReturn:
     """
     Be the guardian.
     """
-    settle()
+    settle((int(sys.argv[1]), int(sys.argv[2])))
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, SIGTERM)
+    prctl(PR_SET_NAME, b"smartmob-guard")
     mailbox = Mailbox()
     guardian = Guardian(mailbox)
     # No collection may touch, and so copy, the memory that all reapers share.

@@ -1,5 +1,5 @@
 """
-Starting the guardian.
+Starting the guardian, and keepers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def packet_pair() -> tuple[socket.socket, socket.socket]:
 
 class Helper:
     """
-    A guardian that was started.
+    A guardian that was started, or what is about to become a keeper.
     """
 
     def __init__(self, connection: socket.socket, pid: int) -> None:
@@ -55,10 +55,27 @@ def start_guardian(bounds: tuple[int, int]) -> Helper:
     """
     Start one.
 
-    It gets nothing of the agent: neither its environment nor its descriptors.
-
     @param bounds: RLIMIT_NOFILE for the programs.
     @raise OSError: It can't be started.
+    """
+    return _start("guardian.py", bounds)
+
+
+def start_keeper(bounds: tuple[int, int]) -> Helper:
+    """
+    Start one.  It forks itself away at once: what is left to be reaped is not the
+    keeper.
+
+    @param bounds: RLIMIT_NOFILE for the program.
+    @raise OSError: It can't be started.
+    """
+    return _start("keeper.py", bounds)
+
+
+def _start(script: str, bounds: tuple[int, int]) -> Helper:
+    """
+    Start a helper, which gets nothing of the agent: neither its environment nor its
+    descriptors.
     """
     ours, theirs = packet_pair()
     try:
@@ -66,7 +83,7 @@ def start_guardian(bounds: tuple[int, int]) -> Helper:
             # Above those that are about to be replaced in the child.
             high = fcntl(theirs.fileno(), F_DUPFD_CLOEXEC, 10)
         try:
-            pid = _spawn(high, bounds)
+            pid = _spawn(script, high, bounds)
         finally:
             os.close(high)
     except OSError:
@@ -75,8 +92,8 @@ def start_guardian(bounds: tuple[int, int]) -> Helper:
     return Helper(ours, pid)
 
 
-def _spawn(connection: int, bounds: tuple[int, int]) -> int:
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guardian.py")
+def _spawn(script: str, connection: int, bounds: tuple[int, int]) -> int:
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
     kept = ("LD_LIBRARY_PATH",)  # without which some interpreters do not start
     return os.posix_spawn(
         sys.executable,

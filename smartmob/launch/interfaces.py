@@ -36,6 +36,27 @@ from smartmob.documents import Left
 
 
 @frozen(kw_only=True)
+class Detach:
+    """
+    A program that outlives the agent, for the next one to find.
+
+    @ivar name: By which it is found; no two programs of an agent share one.
+    @ivar folder: Where what is needed for that is kept: an absolute path, made if it is
+        not there.
+    @ivar ambient: Names of variables that come from the agent's own environment: with
+        other values of them it is the same program still.
+    """
+
+    name: str
+    folder: str
+    ambient: frozenset[str] = frozenset()
+
+    def __attrs_post_init__(self) -> None:
+        if not self.name or self.name.startswith(".") or "/" in self.name or "\0" in self.name:
+            raise ValueError("the name of a detached program has to be that of a file")
+
+
+@frozen(kw_only=True)
 class Command:
     """
     A program to execute.
@@ -54,6 +75,7 @@ class Command:
     @ivar redirect_input: Give it a pipe as standard input, else /dev/null.
     @ivar merge_output: Its stdout and stderr are one pipe, so that the order of what
         is written to them is kept; all of it arrives as descriptor 1.
+    @ivar detach: It is not ended with the agent.
     """
 
     argv: tuple[str, ...]
@@ -70,6 +92,7 @@ class Command:
     groups: tuple[int, ...] = ()
     redirect_input: bool = False
     merge_output: bool = False
+    detach: Detach | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.argv:
@@ -137,12 +160,22 @@ class IProgram(IProcessTransport):
     )
     killed = Attribute("tuple[str, ...]: names (comm) of what the last run needed KILL for.")
     left = Attribute("tuple[Left, ...]: what of the last run could not be ended.")
+    adopted = Attribute(
+        "bool: the run under way, or the last, was begun by an earlier agent;"
+        " from makeConnection on."
+    )
+    started_at = Attribute(
+        "float | None: when a detached program began, in seconds since the epoch; from"
+        " makeConnection on.  None for others: that is when their protocol was told."
+    )
     takesInput = Attribute("bool: it runs, and writeToChild(0, ...) would not raise.")
     stdinBuffered = Attribute("int: bytes written but not yet taken by the program's pipe.")
 
     def run(protocol: IProcessProtocol) -> None:
         """
-        Execute it, and tell C{protocol} about it.
+        Execute it, and tell C{protocol} about it.  A detached program that lives, and is
+        the same, is adopted instead: its protocol is told of it as if it had begun now,
+        and gets the output of its time alone.
 
         @raise RuntimeError: A run is under way, or the launcher does not run.
         """
@@ -160,6 +193,14 @@ class IProgram(IProcessTransport):
     def kill() -> None:
         """
         As C{stop(0)}, without asking first.
+        """
+
+    def letGo() -> None:
+        """
+        The agent is about to end: let go of a detached program, which goes on, and tell
+        nothing more of its run, not even its end.  Where it was to be executed, and the
+        launcher was not that far, it is not.  A program that is not detached stays as it
+        is.
         """
 
     def endLeft() -> Deferred[tuple[Left, ...]]:

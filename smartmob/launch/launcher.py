@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.launch import wire
-from smartmob.launch.helper import Helper, start_guardian
+from smartmob.launch.detached import DetachedProgram
+from smartmob.launch.helper import Helper, start_guardian, start_keeper
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
@@ -54,12 +55,15 @@ class Launcher(Service):
         reactor: Reactor,
         *,
         start: Callable[[tuple[int, int]], Helper] = start_guardian,
+        start_keeper: Callable[[tuple[int, int]], Helper] = start_keeper,
     ) -> None:
         """
         @param start: Starts a guardian.
+        @param start_keeper: Starts a keeper.
         """
         self.reactor = reactor
         self._start = start
+        self._start_keeper = start_keeper
         self._bounds = (0, 0)
         self._helper: Helper | None = None
         self._guardian: Packets | None = None
@@ -77,7 +81,8 @@ class Launcher(Service):
         """
         A program, not yet running.
         """
-        return Program(self, command)
+        kind = Program if command.detach is None else DetachedProgram
+        return kind(self, command)
 
     def startService(self) -> None:
         """
@@ -92,9 +97,9 @@ class Launcher(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Kill everything that was started.
+        Kill everything that was started, but let go of what is detached.
 
-        @return: Fires when no program, no reaper and no guardian is left.
+        @return: Fires when none of the other programs, no reaper and no guardian is left.
         """
         if self._stopping is None:
             if not self.running:
@@ -106,6 +111,8 @@ class Launcher(Service):
             if self._again is not None:
                 self._again.cancel()
                 self._again = None
+            for program in list(self._active):
+                program.letGo()
             self._start_queue.close(_ENDING)
             if self._guardian is not None:
                 self._guardian.hang_up()
@@ -184,6 +191,14 @@ class Launcher(Service):
         """
         assert self._guardian is not None
         self._guardian.send(packet, descriptors, undelivered)
+
+    def keeper(self) -> Helper:
+        """
+        Start a keeper.
+
+        @raise OSError: It can't be started.
+        """
+        return self._start_keeper(self._bounds)
 
     def _is_open(self) -> bool:
         return self._guardian is not None and not self._guardian.broken

@@ -8,11 +8,35 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
+from typing import Protocol
 
 from smartmob.launch.helper import packet_pair
 from smartmob.launch.interfaces import Command
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor, Reader, Writer
+
+
+class Tie(Protocol):
+    """
+    What the agent holds of whatever keeps a program.
+
+    @ivar lost: That is gone.
+    """
+
+    lost: bool
+
+    @property
+    def control(self) -> Packets:
+        """To speak with it."""
+
+    def read(self, reading: bool) -> None:
+        """Read output, or let it wait."""
+
+    def drain(self) -> None:
+        """Deliver all output that was written before what control said last."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
 class Link:

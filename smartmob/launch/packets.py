@@ -88,19 +88,25 @@ class Packets:
 
     def doRead(self) -> Exception | None:  # type: ignore[override] # the reactor wants this
         """
-        Receive all that is there.
+        Receive what is there, up to L{CHUNK} bytes a turn of the reactor, as is read of
+        a pipe.
         """
-        while self.fileno() >= 0:
+        received = 0
+        while self.fileno() >= 0 and received < CHUNK:
             try:
-                packet = self._connection.recv(CHUNK)
+                packet = self._receive()
             except BlockingIOError:
                 return None
             except OSError:
                 return CONNECTION_LOST
             if not packet:
                 return CONNECTION_DONE
+            received += len(packet)
             self._got(packet)
         return None
+
+    def _receive(self) -> bytes:
+        return self._connection.recv(CHUNK)
 
     def send(
         self,

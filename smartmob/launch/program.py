@@ -18,7 +18,7 @@ from zope.interface import implementer
 from smartmob.documents import Left
 from smartmob.launch import wire
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
-from smartmob.launch.link import Link, input_pipe
+from smartmob.launch.link import Link, Tie, input_pipe
 from smartmob.launch.packets import LOST
 from smartmob.launch.phase import Phase
 from smartmob.launch.pipes import Writer
@@ -47,9 +47,11 @@ class Program(StandardStreams):
         self.pid: int | None = None
         self.killed: tuple[str, ...] = ()
         self.left: tuple[Left, ...] = ()
+        self.adopted = False
+        self.started_at: float | None = None
         self._launcher = launcher
         self._phase = Phase.IDLE
-        self._link: Link | None = None
+        self._link: Tie | None = None
         self._protocol: IProcessProtocol | None = None
         self._forget()
 
@@ -185,6 +187,11 @@ class Program(StandardStreams):
         if self._phase is not Phase.IDLE:
             raise RuntimeError("a run is under way")
         self._release()
+
+    def letGo(self) -> None:
+        """
+        It does not outlive the agent.
+        """
 
     def _end_by(self, packet: bytes) -> None:
         if self._phase is Phase.QUEUED:
@@ -366,7 +373,7 @@ class Program(StandardStreams):
         if self._stdin is not None:
             self._stdin.close()
 
-    def _hold(self, link: Link) -> None:
+    def _hold(self, link: Tie) -> None:
         self._link = link
         self._launcher.holds(self, True)
 

@@ -201,7 +201,7 @@ class Reaper:
         try:
             pid = os.fork()
             if not pid:
-                execute(self.order, (stdin, self.stdout, self.stderr), tell, self.me)
+                self.become(stdin, tell)
         finally:
             os.close(tell)
             refused = os.read(told, 4096)  # its end of file is the exec
@@ -212,6 +212,14 @@ class Reaper:
         else:
             self.pid = pid
             self.control.send(b"%b\0%d" % (wire.EXECUTED, pid))
+
+    def become(self, stdin: int, tell: int) -> NoReturn:
+        """
+        In the child: be the program.
+
+        @param tell: Gets the reason where that can't be, as L{execute} has it.
+        """
+        execute(self.order, (stdin, self.stdout, self.stderr), tell, self.me)
 
     def refuse(self, why: str) -> None:
         """
@@ -226,7 +234,8 @@ class Reaper:
         while self.control.waiting():
             packet, descriptors, complete = self.control.receive()
             if not packet:
-                self.leave()
+                self.abandoned()
+                return
             words = wire.unpack(packet)
             if words[0] != wire.RUN:
                 self.obey(words)
@@ -280,8 +289,16 @@ class Reaper:
             if not pid:
                 return False
             if pid == self.pid:
-                self.ended = True
-                self.control.send(b"%b\0%d" % (wire.EXITED, status))
+                self.exited(status)
+
+    def exited(self, status: int) -> None:
+        """
+        The leader was reaped.
+
+        @param status: As from waitpid(2).
+        """
+        self.ended = True
+        self.control.send(b"%b\0%d" % (wire.EXITED, status))
 
     def settle(self, empty: bool) -> None:
         """
@@ -310,6 +327,12 @@ class Reaper:
         self.deadline = None
         self.left = bool(left)
         self.control.send(wire.pack_gone(killed, left))
+
+    def abandoned(self) -> None:
+        """
+        The agent let go, or is gone.
+        """
+        self.leave()
 
     def leave(self) -> NoReturn:
         """

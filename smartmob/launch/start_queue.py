@@ -10,6 +10,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
+from smartmob.launch.helper import Helper
 from smartmob.launch.pipes import Reactor
 
 WINDOW = 8
@@ -35,6 +36,9 @@ class Startable(Protocol):
 
     def refuse(self, why: str) -> None:
         """Its turn will not come."""
+
+    def letGo(self) -> None:
+        """Where it outlives the agent, its run is over for us."""
 
     def abandon(self) -> None:
         """Every helper has ended: let go of what is kept between runs."""
@@ -69,6 +73,9 @@ class Starts(Protocol):
         undelivered: Callable[[OSError], None],
     ) -> None:
         """Send an order to the guardian."""
+
+    def keeper(self) -> Helper:
+        """Start a keeper; C{OSError} where that can't be."""
 
     def holds(self, program: Startable, something: bool) -> None:
         """The program has descriptors open, or not, while no run is under way."""

@@ -4,9 +4,12 @@ Between Twisted's terms for programs and those of the helpers.
 
 from __future__ import annotations
 
+import json
 import os
 import signal as signals
+from hashlib import sha256
 
+from attrs import fields
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
 
@@ -50,6 +53,26 @@ def order(command: Command) -> Order:
         ],
         identity=identity,
     )
+
+
+def fingerprint(command: Command) -> str:
+    """
+    By which a command is known again: two that have the same run the same, in the same
+    way, but for what may change without a restart.
+    """
+    what = {
+        attribute.name: value
+        for attribute in fields(Command)
+        if (value := getattr(command, attribute.name)) != attribute.default
+    }
+    # What has its default is left out, so that an option of a later release does not
+    # make others of all.
+    for name in "grace", "detach":
+        what.pop(name, None)
+    ambient = command.detach.ambient if command.detach is not None else frozenset()
+    what["env"] = {name: value for name, value in command.env.items() if name not in ambient}
+    what["rlimits"] = dict(command.rlimits)
+    return sha256(json.dumps(what, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def encoded(word: str) -> bytes:

@@ -14,6 +14,17 @@ escape, and a packet is no longer than what it carries.
     C{exited WAIT-STATUS}, C{gone COUNT KILLED... [PID NAME]...};
   - either helper to the agent, as its last packet: C{broken WHY}.
 
+What agent and keeper say to each other is the same, and besides:
+
+  - agent to keeper, before all else: C{keep NAME FINGERPRINT INPUT MERGED} with the
+    descriptor of a folder, then an L{Order} without any; 1 is yes;
+  - agent to keeper: C{pause}, C{resume}: its output; C{end}: of its input;
+  - keeper to agent: output, as a byte 1 or 2, which no word begins with, and what was
+    written; C{missed BYTES}.
+
+A keeper lives longer than its agent, and may be of an earlier release than the next:
+these words may become more, but they do not change.
+
 This module, L{smartmob.launch.tree}, L{smartmob.launch.execution} and the two
 helpers are imported by programs that run without site-packages, and each page of
 memory they touch is paid for once a program: they import as little as they can.
@@ -31,6 +42,11 @@ REFUSED = b"refused"
 EXITED = b"exited"
 GONE = b"gone"
 BROKEN = b"broken"
+KEEP = b"keep"
+PAUSE = b"pause"
+RESUME = b"resume"
+END = b"end"
+MISSED = b"missed"
 
 DESCRIPTORS = 4
 """

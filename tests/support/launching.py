@@ -67,6 +67,7 @@ class FakeProgram(StandardStreams):
         L{take}.
     @ivar paused: Its output is not read.
     @ivar silenced: The descriptors whose output is thrown away.
+    @ivar let_go: C{letGo} was called; where it is detached, its run is over for us.
     @ivar dismissed: C{dismiss} was called since the last run.
     @ivar ends_left: What L{endLeft} can end of what was left: all, or nothing; once
         dismissed, nothing.
@@ -89,6 +90,9 @@ class FakeProgram(StandardStreams):
         self.takes_all = True
         self.ends_left = True
         self.dismissed = False
+        self.let_go = False
+        self.adopted = False
+        self.started_at: float | None = None
         self.running = False
         self.pid: int | None = None
         self.killed: tuple[str, ...] = ()
@@ -220,6 +224,15 @@ class FakeProgram(StandardStreams):
         """
         self.paused = False
 
+    def letGo(self) -> None:
+        """
+        Record it; a detached one is told of no more.
+        """
+        self.let_go = True
+        if self.command.detach is not None:
+            self.running = False
+            self.pid = None
+
     def dismiss(self) -> None:
         """
         Record it.
@@ -238,10 +251,18 @@ class FakeProgram(StandardStreams):
         assert self.running, "no run is under way"
         return self.runs[-1]
 
-    def execute(self, pid: int | None = None) -> None:
+    def execute(
+        self,
+        pid: int | None = None,
+        *,
+        adopted: bool = False,
+        started_at: float | None = None,
+    ) -> None:
         """
-        It was executed.
+        It was executed, now or at the time of an earlier agent.
         """
+        self.adopted = adopted
+        self.started_at = started_at
         protocol = self.protocol
         assert not self._executed
         self._executed = True

@@ -38,6 +38,8 @@ class SpawnedProgram:
         self.command = command
         self.running = False
         self.dismissed = False
+        self.adopted = False
+        self.started_at: float | None = None
         self.killed: tuple[str, ...] = ()
         self.left: tuple[Left, ...] = ()
         self.stdinBuffered = 0
@@ -97,6 +99,11 @@ class SpawnedProgram:
         """
         assert not self.running
         self.dismissed = True
+
+    def letGo(self) -> None:
+        """
+        Nothing here is detached.
+        """
 
     def endLeft(self) -> Deferred[tuple[Left, ...]]:
         """

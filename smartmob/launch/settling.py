@@ -1,0 +1,48 @@
+"""
+How a helper begins: it leaves the world of the agent that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from fcntl import F_SETFD, FD_CLOEXEC, fcntl
+from signal import (
+    SIG_BLOCK,
+    SIG_DFL,
+    getsignal,
+    pthread_sigmask,
+    signal,
+    valid_signals,
+)
+
+from smartmob.launch.execution import restore_internal_signals
+from smartmob.launch.reaper import PEER
+
+
+def settle(bounds: tuple[int, int]) -> None:
+    """
+    Leave the agent's session, its signals, its folder, and all its descriptors but
+    L{PEER<smartmob.launch.reaper.PEER>}.
+
+    All signals are blocked: those that we wait for, and those that a terminal or
+    somebody else sends.  None is ignored or caught, so that the programs have
+    nothing to undo but the mask.
+
+    @param bounds: RLIMIT_NOFILE for the programs.
+    """
+    pthread_sigmask(SIG_BLOCK, valid_signals())
+    for number in valid_signals():
+        if getsignal(number) not in (SIG_DFL, None):
+            signal(number, SIG_DFL)
+    restore_internal_signals()
+    os.setsid()
+    os.chdir("/")
+    fcntl(PEER, F_SETFD, FD_CLOEXEC)
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > PEER:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue  # that by which they were listed
+    resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
