@@ -137,7 +137,7 @@ class Lifecycle(Service):
         except (OSError, Refusal) as error:
             self.fail(f"can't start: {error}")
         for warning in configuration.warnings:
-            _log.warn("{warning}", warning=warning)
+            _log.warn("{text}", text=warning)
         self.sources.startService()
         self.webhooks.startService()
         self.plugins.startService()

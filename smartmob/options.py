@@ -16,7 +16,7 @@ from typing import TextIO, cast
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime, IReactorUNIX
 from twisted.internet.protocol import Factory
-from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.logger import ILogObserver, LogLevel
 from twisted.python import usage
 
 from smartmob import __version__
@@ -31,8 +31,6 @@ from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
 from smartmob.logs import FORMATS, LEVELS, LogFile, complain, observer
-
-_log = Logger()
 
 DEFAULT_FOLDER = ".smartmob"
 
@@ -210,8 +208,6 @@ class Options(usage.Options):
             raise self._refusal(bad.mistakes) from None
         if self["check"]:
             raise self._checked(configuration)
-        for warning in configuration.warnings:
-            _log.warn("{text}", text=warning)
         self["configuration"] = configuration
         self["state-dir"] = Path(configuration.settings.state_dir or _own_folder())
         if self["log-file"] is not None:
