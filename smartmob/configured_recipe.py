@@ -12,7 +12,7 @@ from attrs import define
 from twisted.internet.defer import Deferred, succeed
 
 from smartmob.documents import State
-from smartmob.environment import own
+from smartmob.environment import of_user, own
 from smartmob.launch.interfaces import Command
 from smartmob.rlimits import rlimits
 from smartmob.templates import Configured
@@ -87,15 +87,7 @@ class ConfiguredRecipe:
         env = dict(self.inherited)
         if not what.os_env:
             env = {name: env[name] for name in _BARE if name in env}
-        who = what.identity
-        if who is not None:
-            for name in ("HOME", "USER", "LOGNAME"):
-                env.pop(name, None)  # they are of another user
-            if who.home is not None:
-                env["HOME"] = who.home
-            if who.name is not None:
-                env["USER"] = env["LOGNAME"] = who.name
-        return {**env, **own(what, self.port), **what.env}
+        return {**of_user(env, what.identity), **own(what, self.port), **what.env}
 
 
 def arguments(what: Configured, env: Mapping[str, str]) -> tuple[str, ...]:

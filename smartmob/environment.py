@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from smartmob.documents import Definition
+from smartmob.templates import Identity
 
 PRIVATE = (
     "NOTIFY_SOCKET",
@@ -41,6 +42,19 @@ def inheritable(environ: Mapping[bytes, bytes], remove: Iterable[str] = ()) -> d
         for name, value in decoded.items()
         if not any(fnmatchcase(name, pattern) for pattern in globs)
     }
+
+
+def of_user(env: Mapping[str, str], who: Identity | None) -> dict[str, str]:
+    """
+    An environment of the agent's, for a program that runs as a user.
+
+    @param who: C{None}: as the agent, whose variables are right then.
+    """
+    if who is None:
+        return dict(env)
+    its = {"HOME": who.home, "USER": who.name, "LOGNAME": who.name}
+    others = {name: value for name, value in env.items() if name not in its}
+    return others | {name: value for name, value in its.items() if value is not None}
 
 
 def own(whose: Definition, port: int) -> dict[str, str]:

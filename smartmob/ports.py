@@ -44,6 +44,13 @@ class Ports:
     usable: Callable[[int], bool] = can_be_bound
     _taken: set[int] = field(factory=set)
 
+    def use(self, first: int, last: int) -> None:
+        """
+        Take ports of another range from now on.  Those that are set aside stay so,
+        wherever they are.
+        """
+        self.first, self.last = first, last
+
     def take(self) -> int:
         """
         A port that no process of the agent has, and that can be bound.
@@ -65,7 +72,8 @@ class Ports:
 
         @raise NoPort: There are too few.
         """
-        free = self.last + 1 - self.first - len(self._taken)
+        taken = sum(self.first <= port <= self.last for port in self._taken)
+        free = self.last + 1 - self.first - taken
         if number > free:
             raise NoPort(f"of the ports from {self.first} to {self.last}, {free} are free")
 

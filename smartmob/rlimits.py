@@ -4,6 +4,8 @@ Limits by the names that setrlimit(2) has for them.
 
 from __future__ import annotations
 
+from attrs import asdict, evolve
+
 from smartmob.documents import Limits
 
 _NAMES = {
@@ -14,6 +16,16 @@ _NAMES = {
     "core_bytes": "RLIMIT_CORE",
     "cpu_seconds": "RLIMIT_CPU",
 }
+
+
+def limited(own: Limits, default: Limits) -> Limits:
+    """
+    The limits of a program that may ask for its own.
+
+    @param default: What goes for each of them that it does not ask for.
+    """
+    asked = asdict(own, filter=lambda _, value: value is not None)
+    return evolve(default, **asked)
 
 
 def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:

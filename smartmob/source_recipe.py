@@ -11,13 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smartmob import dotenv, procfile
-from smartmob.documents import CreateRequest, State
-from smartmob.environment import own
+from smartmob.documents import CreateRequest, Limits, State
+from smartmob.environment import of_user, own
 from smartmob.launch.interfaces import Command
-from smartmob.rlimits import rlimits
+from smartmob.rlimits import limited, rlimits
 from smartmob.source.errors import SourceRefused
 from smartmob.source.sources import Release, Sources
-from smartmob.templates import STREAMS
+from smartmob.templates import STREAMS, Identity
 from smartmob.waiting import Waiters
 
 
@@ -28,6 +28,8 @@ class SourceRecipe:
 
     @ivar inherited: The environment of the agent, as far as programs may see it.
     @ivar port: The port that was set aside for it.
+    @ivar limits: What goes for each limit that was not asked for.
+    @ivar identity: Whom it runs as; C{None}: as the agent.
     """
 
     request: CreateRequest
@@ -35,6 +37,8 @@ class SourceRecipe:
     inherited: Mapping[str, str]
     port: int
     request_id: str
+    limits: Limits = field(factory=Limits)
+    identity: Identity | None = None
     streams: tuple[str | None, str | None] = STREAMS
     types: tuple[str, ...] | None = None
     _release: Release | None = None
@@ -66,6 +70,7 @@ class SourceRecipe:
             request.source_sha256,
             self.request_id,
             progress,
+            identity=self.identity,
         )
         try:
             command = self._command(release)
@@ -99,11 +104,12 @@ class SourceRecipe:
             settings = dotenv.parse(release.dotenv or b"")
         except dotenv.DotenvError as error:
             raise SourceRefused(f".env, line {error.line}: {error.why}") from None
+        who = self.identity
         words = procfile.plain_words(entry.command)
         return Command(
             argv=words or ("/bin/sh", "-c", entry.command),
             env={
-                **self.inherited,
+                **of_user(self.inherited, who),
                 **settings,
                 **own(request, self.port),
                 **entry.env,
@@ -115,7 +121,10 @@ class SourceRecipe:
             umask=request.umask,
             nice=request.nice,
             no_new_privileges=request.no_new_privileges,
-            rlimits=rlimits(request.limits),
+            rlimits=rlimits(limited(request.limits, self.limits)),
+            uid=None if who is None else who.uid,
+            gid=None if who is None else who.gid,
+            groups=() if who is None else who.groups,
             redirect_input=request.redirect_input,
         )
 

@@ -34,6 +34,20 @@ class PortsTests(SynchronousTestCase):
         ports = Ports(lambda low, high: low + next(chances), 0, 9, lambda port: True)
         self.assertEqual([ports.take() for _ in range(3)], [7, 3, 5])
 
+    def test_otherRange(self) -> None:
+        """Another range is for later ones: those that have a port keep it."""
+        ports = Ports(lambda low, high: low, 100, 102, lambda port: True)
+        self.assertEqual([ports.take(), ports.take()], [100, 101])
+        ports.use(101, 103)
+        ports.check(2)
+        self.assertIn("2 are free", str(self.assertRaises(NoPort, ports.check, 3)))
+        self.assertEqual([ports.take(), ports.take()], [102, 103])
+        self.assertRaises(NoPort, ports.take)
+        ports.give_back(100)
+        self.assertRaises(NoPort, ports.take)
+        ports.give_back(101)
+        self.assertEqual(ports.take(), 101)
+
     def test_usable(self) -> None:
         """A port that somebody else listens on is passed over."""
         ports = Ports(lambda low, high: low, 100, 102, lambda port: port == 102)

@@ -32,12 +32,13 @@ class Folder:
     """
     The folder of a release.
 
+    @ivar name: What it is called among those of its app.
     @ivar holders: Who waits for it or uses it.
     @ivar closing: Set while it is removed.
     """
 
     app: str
-    sha256: str
+    name: str
     path: str
     work: Shared[Unpacked]
     holders: set[object] = field(factory=set)

@@ -66,7 +66,7 @@ def _empty(root: int) -> list[OSError]:
                 lifted += 1
                 top = f"{prefix}-{lifted}"
                 # Moving a folder writes to it: to its "..".
-                os.chmod(inner, 0o700, dir_fd=folder)
+                _allow(inner, folder)
                 os.rename(inner, top, src_dir_fd=folder, dst_dir_fd=root)
                 folders.append(top)
             os.rmdir(name, dir_fd=root)
@@ -100,9 +100,23 @@ def _open(name: str, at: int | None) -> int:
     try:
         folder = os.open(name, _FOLDER, dir_fd=at)
     except PermissionError:
-        os.chmod(name, 0o700, dir_fd=at)
+        _allow(name, at)
         return os.open(name, _FOLDER, dir_fd=at)
     # Another user's can't be changed; perhaps it can be emptied all the same.
     with contextlib.suppress(PermissionError):
         os.fchmod(folder, 0o700)
     return folder
+
+
+def _allow(name: str, at: int | None) -> None:
+    """
+    Give a folder's owner all rights.
+
+    By its name alone that would be done to whatever has the name by then: programs of the
+    folder's owner may put a link there, which leads anywhere.
+    """
+    folder = os.open(name, _FOLDER | os.O_PATH, dir_fd=at)
+    try:
+        os.chmod(f"/proc/self/fd/{folder}", 0o700)  # open(2): O_PATH allows no fchmod(2)
+    finally:
+        os.close(folder)

@@ -27,7 +27,6 @@ agent.
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import os
 from collections.abc import Callable
@@ -48,12 +47,13 @@ from smartmob.refusals import SourceNotAllowed
 from smartmob.source.archives import Archives, sha256_of
 from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceRefused
+from smartmob.source.layout import Layout, name_of
 from smartmob.source.limits import SourceLimits
 from smartmob.source.release import Download, Folder, Release
-from smartmob.source.removal import remove_tree
 from smartmob.source.rules import SourceRules
 from smartmob.source.shared import Shared
 from smartmob.source.unpacking import Unpacked, Unpacker
+from smartmob.templates import Identity
 
 __all__ = ["Release", "Sources"]
 
@@ -108,10 +108,8 @@ class Sources(Service):
         self._fetcher = fetcher
         self._unpacker = Unpacker(IReactorTime(reactor), launcher, limits)
         self._unpackers = DeferredSemaphore(_UNPACKERS)
-        self._downloads_path = os.path.abspath(folder.child("downloads").path)
-        self._releases_path = os.path.abspath(folder.child("releases").path)
-        self._archives_path = os.path.abspath(folder.child("archives").path)
-        self.archives = Archives(self._disk, self._archives_path, limits, self._ready)
+        self._layout = Layout(self._disk, folder.path)
+        self.archives = Archives(self._disk, self._layout.archives, limits, self._ready)
         self.rules = SourceRules()
         self._numbers = count(1)
         self._downloads: dict[str, Download] = {}
@@ -126,7 +124,7 @@ class Sources(Service):
         super().startService()
         if self._own_disk is not None:
             self._own_disk.start()
-        self._prepared = Shared(Deferred.fromCoroutine(self._prepare()))
+        self._prepared = Shared(Deferred.fromCoroutine(self._layout.prepare()))
         # Who asks for a release may leave meanwhile: this is not abandoned for that.
         self._prepared.join().addErrback(lambda _: None)
 
@@ -162,6 +160,7 @@ class Sources(Service):
         sha256: str | None,
         request_id: str,
         progress: Callable[[State], None],
+        identity: Identity | None = None,
     ) -> Deferred[Release]:
         """
         Download and unpack a source, or share what is there.
@@ -174,10 +173,13 @@ class Sources(Service):
         @param request_id: Sent on with the request, where this call makes one.
         @param progress: Told C{DOWNLOADING} and C{UNPACKING}; it must not cancel what it
             is told about from within.
+        @param identity: The user whose programs use it; C{None}: the agent.
         @return: Fails with L{SourceUnavailable<smartmob.source.errors.SourceUnavailable>}
             or L{SourceRefused}.
         """
-        asked = Deferred.fromCoroutine(self._release(app, url, sha256, request_id, progress))
+        asked = Deferred.fromCoroutine(
+            self._release(app, url, sha256, request_id, progress, identity)
+        )
         if not asked.called:
             self._asked.add(asked)
             asked.addBoth(self._answered, asked)
@@ -201,6 +203,7 @@ class Sources(Service):
         sha256: str | None,
         request_id: str,
         progress: Callable[[State], None],
+        identity: Identity | None,
     ) -> Release:
         ready = self._ready()
         try:
@@ -215,7 +218,7 @@ class Sources(Service):
             found = await download.work.join()
             if sha256 is not None and not hmac.compare_digest(found, sha256.lower()):
                 raise SourceRefused(f"the archive's sha256 is {found}, not {sha256.lower()}")
-            release = await self._unpacked(app, found, download, progress)
+            release = await self._unpacked(app, found, download, progress, identity)
         except Exception:
             await self._let_go(download)
             raise
@@ -240,7 +243,7 @@ class Sources(Service):
         """
         download = self._downloads.get(url)
         if download is None or download.work.ended or not download.work.open:
-            path = os.path.join(self._downloads_path, str(next(self._numbers)))
+            path = os.path.join(self._layout.downloads, str(next(self._numbers)))
             fetching = self._fetching() if sha256_of(url) is None else self.archives
             fetched = Deferred.fromCoroutine(fetching.fetch(url, path, request_id))
             download = Download(path, Shared(fetched, self._reactor))
@@ -280,23 +283,30 @@ class Sources(Service):
         Remove the file of a download.
         """
         await download.work.when_ended()
-        await self._removed(download.path)
+        await self._layout.remove(download.path)
 
     async def _unpacked(
-        self, app: str, sha256: str, download: Download, progress: Callable[[State], None]
+        self,
+        app: str,
+        sha256: str,
+        download: Download,
+        progress: Callable[[State], None],
+        identity: Identity | None,
     ) -> Release:
         """
         The release of C{app} made from the bytes of C{download}.
         """
-        key = (app, sha256)
+        name = name_of(sha256, identity)
+        key = (app, name)
         while (folder := self._folders.get(key)) is not None and folder.closing is not None:
             await folder.closing.when_ended()
         if folder is None:
-            path = os.path.join(self._releases_path, app, sha256)
             # Held for the unpacker, which may outlive the call that started it.
             download.holders += 1
-            work = Deferred.fromCoroutine(self._unpack(download, path))
-            folder = self._folders[key] = Folder(app, sha256, path, Shared(work, self._reactor))
+            path = self._layout.release(app, name)
+            work = Deferred.fromCoroutine(self._unpack(download, path, identity))
+            folder = Folder(app, name, path, Shared(work, self._reactor))
+            self._folders[key] = folder
         if not folder.work.ended:
             progress(State.UNPACKING)
         waiter = object()
@@ -319,13 +329,16 @@ class Sources(Service):
         folder.holders.discard(waiter)
         return release
 
-    async def _unpack(self, download: Download, path: str) -> Unpacked:
+    async def _unpack(
+        self, download: Download, path: str, identity: Identity | None
+    ) -> Unpacked:
         """
         Unpack C{download} to C{path}.
         """
         try:
+            await self._layout.let_in(identity)
             async with self._unpackers:
-                unpacked = await self._unpacker.unpack(download.path, path)
+                unpacked = await self._unpacker.unpack(download.path, path, identity)
         except Exception:
             await self._let_go(download)
             raise
@@ -347,37 +360,15 @@ class Sources(Service):
 
     async def _close(self, folder: Folder) -> None:
         """
-        Remove a folder, with what an unpacker may have left beside it.
+        Remove a folder.
         """
         try:
             await folder.work.when_ended()
-            await self._removed(folder.path + ".tmp")
-            await self._removed(folder.path)
+            await self._layout.remove_release(folder.path)
         finally:
-            del self._folders[folder.app, folder.sha256]
+            del self._folders[folder.app, folder.name]
         if not any(other.app == folder.app for other in self._folders.values()):
-            await self._disk.run(_remove_empty, os.path.dirname(folder.path))
-
-    async def _removed(self, path: str) -> None:
-        """
-        Remove something; if that can't be done, say so.
-        """
-        try:
-            await self._disk.run(remove_tree, path)
-        except Exception:
-            _log.failure("What is left of a source can't be removed: {path}", path=path)
-
-    async def _prepare(self) -> None:
-        """
-        Make the folders, empty.
-        """
-        for path in (self._downloads_path, self._releases_path, self._archives_path):
-            await self._removed(path)
-            try:
-                await self._disk.run(os.makedirs, path, 0o700, exist_ok=True)
-            except OSError as error:
-                reason = f"the state folder can't be used: {error.strerror}"
-                raise SourceRefused(reason) from error
+            await self._layout.remove_app(folder.path)
 
     def _answered(self, result: Release | Failure, asked: Deferred[Release]) -> Any:
         self._asked.discard(asked)
@@ -389,11 +380,3 @@ class Sources(Service):
 
     def _stop_disk(self) -> Deferred[None] | None:
         return None if self._own_disk is None else self._own_disk.stop()
-
-
-def _remove_empty(path: str) -> None:
-    """
-    Remove an app's folder, unless another release of it is there by now.
-    """
-    with contextlib.suppress(OSError):
-        os.rmdir(path)

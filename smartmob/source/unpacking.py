@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from smartmob.launch.interfaces import Command, ILauncher, IProgram, LauncherLost, NotExecuted
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
+from smartmob.templates import Identity
 
 _PROGRAM = str(Path(__file__).with_name("unpack") / "__main__.py")
 # Two files of 1 MiB in base64, and then some.
@@ -55,14 +56,17 @@ class Unpacker:
     launcher: ILauncher
     limits: SourceLimits = field(factory=SourceLimits)
 
-    async def unpack(self, archive: str, folder: str) -> Unpacked:
+    async def unpack(
+        self, archive: str, folder: str, identity: Identity | None = None
+    ) -> Unpacked:
         """
         Unpack to C{folder}, which is there afterwards only if this succeeds; else
         C{folder.tmp} may be.  Cancelling kills the unpacker, and is over when it is.
 
+        @param identity: Who unpacks, and has what was unpacked; C{None}: the agent.
         @raise SourceError: If it can't be.
         """
-        program = self.launcher.program(self._command(archive, folder))
+        program = self.launcher.program(self._command(archive, folder, identity))
         run = _Run(self.clock, program, self.limits.unpack_seconds)
         run.ended.addCallback(lambda _: program.dismiss())
         program.run(run)
@@ -73,13 +77,14 @@ class Unpacker:
             await run.ended
             raise
 
-    def _command(self, archive: str, folder: str) -> Command:
+    def _command(self, archive: str, folder: str, identity: Identity | None) -> Command:
+        who = () if identity is None else (str(identity.uid), str(identity.gid))
         limits = self.limits
         seconds = max(1, round(limits.unpack_seconds))
         return Command(
             argv=(
                 *(sys.executable, "-I", "-S", "-X", "utf8", _PROGRAM, archive, folder),
-                *(str(limits.unpacked_bytes), str(limits.entries)),
+                *(str(limits.unpacked_bytes), str(limits.entries), *who),
             ),
             env={},
             rlimits={

@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from smartmob.documents import State
 from smartmob.source.release import Release
+from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
+from smartmob.templates import Identity
 
 PROCFILE = b"web: ./web --fast\nclock: TZ=UTC date\n"
 
@@ -23,7 +25,9 @@ class FakeSources:
     """
     Sources that give everybody the same release, when the test says so.
 
+    @ivar rules: Where they may come from.
     @ivar asked: The URL and request id of each call.
+    @ivar identities: Whom each of them is for.
     @ivar waiting: What callers wait for, the latest last.
     @ivar under_way: What the next callers wait for, if not something of their own.
     @ivar dropped: The slugs that use theirs no longer.
@@ -33,7 +37,9 @@ class FakeSources:
     procfile: bytes = PROCFILE
     dotenv: bytes | None = None
     at_once: bool = False
+    rules: SourceRules = field(factory=SourceRules)
     asked: list[tuple[str, str]] = field(factory=list)
+    identities: list[Identity | None] = field(factory=list)
     waiting: list[Deferred[Release]] = field(factory=list)
     under_way: Deferred[Release] | None = None
     dropped: list[str] = field(factory=list)
@@ -59,6 +65,12 @@ class FakeSources:
             source=source,
         )
 
+    def check(self, url: str) -> None:
+        """
+        See L{Sources.check}.
+        """
+        self.rules.check(url)
+
     def release(
         self,
         app: str,
@@ -67,12 +79,14 @@ class FakeSources:
         sha256: str | None,
         request_id: str,
         progress: Callable[[State], None],
+        identity: Identity | None = None,
     ) -> Deferred[Release]:
         """
         See L{Sources.release}.
         """
         progress(State.DOWNLOADING)
         self.asked.append((url, request_id))
+        self.identities.append(identity)
         if self.at_once:
             return succeed(self.made())
         self.waiting.append(Deferred() if self.under_way is None else self.under_way)

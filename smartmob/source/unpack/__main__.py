@@ -10,9 +10,11 @@ import os
 import stat
 import sys
 import zlib
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 if __name__ == "__main__":
     # Started with -I and -S, nothing else says where this package is.  Behind the
@@ -29,6 +31,11 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # What archivers leave in an archive's root beside the one folder: macOS's, and pax
 # headers written out as files by tars that don't know them.
 _NOT_COUNTED = ("__MACOSX", ".DS_Store", "._", "pax_global_header", "PaxHeader")
+_NEEDED = (
+    *("bz2", "gzip", "lzma", "tarfile", "zipfile", "compression.zstd", "traceback"),
+    *("encodings.ascii", "encodings.cp437", "encodings.latin_1", "encodings.utf_8"),
+    *("smartmob.source.unpack.tarball", "smartmob.source.unpack.zipped"),
+)
 _PAGE = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
 
 
@@ -40,26 +47,113 @@ def unpack(archive: str, folder: str, max_bytes: int, max_entries: int) -> dict[
         and C{dotenv} (base64, or L{None} where there is none), C{bytes}, C{entries}.
     @raise Refused: If it won't be unpacked.
     """
-    partly = folder + ".tmp"
-    _make(partly)
-    with ExitStack() as opened:
-        root = os.open(partly, _FOLDER)
-        opened.callback(os.close, root)
-        destination = Destination(root, max_bytes, max_entries)
-        _unpack_any(opened.enter_context(open(archive, "rb")), destination)
-        destination.finish()
-        home = _home(root)
-        at = os.open(home or ".", _FOLDER, dir_fd=root)
-        opened.callback(os.close, at)
-        report: dict[str, object] = {
+    with _opened(archive, folder + ".tmp") as (source, root):
+        report = _fill(source, root, max_bytes, max_entries)
+    os.rename(folder + ".tmp", folder)
+    return report
+
+
+def unpack_as(
+    archive: str, folder: str, max_bytes: int, max_entries: int, uid: int, gid: int
+) -> None:
+    """
+    Have a child, as another user, unpack C{archive} and report about it.
+
+    It need not be able to come to the folder or to the archive, and can write nowhere
+    that its user can't.
+
+    @raise Refused: If it won't be unpacked.
+    @raise SystemExit: If the child has reported that it won't be.
+    """
+
+    def filled() -> dict[str, object]:
+        _become(uid, gid)
+        return _fill(source, root, max_bytes, max_entries)
+
+    with _opened(archive, folder + ".tmp") as (source, root):
+        os.fchmod(root, 0o750)  # others may be let through the folders above
+        os.fchown(root, uid, gid)
+        _import_all()
+        child = os.fork()
+        if not child:
+            _end(filled)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        os.kill(os.getpid(), -code)  # who looks at how this ends is to see how that did
+    if code:
+        sys.exit(code)
+    os.rename(folder + ".tmp", folder)
+
+
+def _end(unpacked: Callable[[], dict[str, object]]) -> NoReturn:
+    """
+    What a child does: nothing of its parent's.
+    """
+    code = 1
+    try:
+        code = _report(unpacked)
+    except BaseException:  # whatever it is, this copy of the parent has to end
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _become(uid: int, gid: int) -> None:
+    """
+    Be another user, for good.
+    """
+    ours = os.getresuid() == (uid, uid, uid) and os.getresgid() == (gid, gid, gid)
+    if ours and uid:
+        return  # already so, and without the right to say it again
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def _import_all() -> None:
+    """
+    Have all that may be needed: another user may not be able to read it.
+    """
+    for module in _NEEDED:
+        with suppress(ImportError):  # not every Python has every one
+            import_module(module)
+
+
+@contextmanager
+def _opened(archive: str, folder: str) -> Iterator[tuple[IO[bytes], int]]:
+    """
+    An archive, and a descriptor of a new folder.
+    """
+    _make(folder)
+    root = os.open(folder, _FOLDER)
+    try:
+        with open(archive, "rb") as source:
+            yield source, root
+    finally:
+        os.close(root)
+
+
+def _fill(source: IO[bytes], root: int, max_bytes: int, max_entries: int) -> dict[str, object]:
+    """
+    Unpack to a folder, and see what came of it.
+    """
+    destination = Destination(root, max_bytes, max_entries)
+    _unpack_any(source, destination)
+    destination.finish()
+    home = _home(root)
+    at = os.open(home or ".", _FOLDER, dir_fd=root)
+    try:
+        return {
             "home": home,
             "procfile": _text(at, "Procfile"),
             "dotenv": _text(at, ".env"),
             "bytes": max_bytes - destination.bytes,
             "entries": max_entries - destination.entries,
         }
-    os.rename(partly, folder)
-    return report
+    finally:
+        os.close(at)
 
 
 def _make(folder: str) -> None:
@@ -175,9 +269,9 @@ def _text(folder: int, name: str) -> str | None:
     return base64.b64encode(data).decode("ascii")
 
 
-def main(arguments: list[str]) -> int:
+def _report(unpacked: Callable[[], dict[str, object] | None]) -> int:
     """
-    Unpack, and say how it went.
+    Say what came of unpacking, unless that was said.
 
     @return: The exit code.
     """
@@ -185,10 +279,9 @@ def main(arguments: list[str]) -> int:
     import tarfile
     import zipfile
 
-    archive, folder, max_bytes, max_entries = arguments
-    report: dict[str, object]
+    report: dict[str, object] | None
     try:
-        report = unpack(archive, folder, int(max_bytes), int(max_entries))
+        report = unpacked()
     except Refused as error:
         report = {"error": str(error)}
     except MemoryError:
@@ -207,9 +300,23 @@ def main(arguments: list[str]) -> int:
         *(RuntimeError, OverflowError, IndexError),
     ) as error:
         report = {"error": f"damaged archive: {error or type(error).__name__}"}
+    if report is None:
+        return 0
     sys.stdout.write(json.dumps(report) + "\n")
     sys.stdout.flush()
     return 1 if "error" in report else 0
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Unpack, and say how it went.
+
+    @return: The exit code.
+    """
+    archive, folder = arguments[:2]
+    numbers = map(int, arguments[2:])
+    work = unpack if len(arguments) == 4 else unpack_as
+    return _report(lambda: work(archive, folder, *numbers))
 
 
 if __name__ == "__main__":
