@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from threading import Thread
 
@@ -56,8 +57,9 @@ class Names:
             return succeed([host])
         waiting = self._waiting.get(host)
         if waiting is None:
-            waiting = self._waiting[host] = []
             Thread(target=self._find, args=(host,), name=f"look-up {host}", daemon=True).start()
+            # What it finds is told in this thread, so not before the next turn.
+            waiting = self._waiting[host] = []
         waiter: Deferred[Sequence[str]] = Deferred(waiting.remove)
         waiting.append(waiter)
         return waiter
@@ -66,11 +68,12 @@ class Names:
         """
         In the thread.
         """
+        found: Sequence[str] = ()
         try:
-            found = self.find(host)
-        except (OSError, UnicodeError):  # the latter of what can't be a name
-            found = ()
-        self.reactor.callFromThread(self._found, host, found)
+            with suppress(OSError, UnicodeError):  # the latter of what can't be a name
+                found = self.find(host)
+        finally:
+            self.reactor.callFromThread(self._found, host, found)
 
     def _found(self, host: str, found: Sequence[str]) -> None:
         waiting = self._waiting.pop(host)
