@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.agent import Agent
 from smartmob.config.identity import Accounts
 from smartmob.declarations import Declarations
+from smartmob.lines.bounds import Bounds
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.templates import Configured, Template
@@ -103,7 +104,11 @@ class FeedClient(Client):
 class GafferdTestCase(SynchronousTestCase):
     """
     An agent with gafferd's interface.
+
+    @cvar bounds: Those of its readers.
     """
+
+    bounds: Bounds | None = None
 
     def setUp(self) -> None:
         self.clock = MemoryReactorClock()
@@ -111,7 +116,7 @@ class GafferdTestCase(SynchronousTestCase):
         self.agent = Agent(
             self.clock,
             self.launcher,
-            Consoles(epoch="test", now=self.clock.seconds),
+            Consoles(epoch="test", now=self.clock.seconds, bounds=self.bounds),
             FakeSources(at_once=True).real,
             ports=Ports(lambda low, high: low, 100, 200, lambda port: True),
             inherited={"PATH": "/bin"},

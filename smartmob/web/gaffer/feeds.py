@@ -4,7 +4,7 @@ Answers that go on: what a client has asked to be told as it happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from attrs import frozen
@@ -56,28 +56,31 @@ class FeedQuery:
     heartbeat: float | None
 
 
-def parse_feed(
-    args: Mapping[bytes, list[bytes]], also: Collection[str] = ()
-) -> FeedQuery | None:
+def parse_feed(args: Mapping[bytes, list[bytes]]) -> FeedQuery:
     """
     Read a query.
 
-    @param also: Words that C{feed} may be besides, and which mean no feed.
-    @return: C{None}: none is asked for, or one of those words.
     @raise Problem: A value makes no sense.
     """
-    said = _last(args, b"feed")
+    said = _last(args, b"feed") or Form.LONGPOLL
     heartbeat = _last(args, b"heartbeat")
     beat = None if heartbeat is None else _heartbeat(heartbeat)
-    if said is None or said in also:
-        return None
     try:
         form = Form(said)
     except ValueError:
-        raise bad_value(f"feed must be one of {', '.join([*also, *Form])}") from None
+        raise bad_value(f"feed must be one of {', '.join(Form)}") from None
     if heartbeat is None and form is Form.EVENTSOURCE:
         beat = HEARTBEAT_SECONDS  # there it can't be taken for data
     return FeedQuery(form, beat)
+
+
+def parse_optional_feed(args: Mapping[bytes, list[bytes]]) -> FeedQuery | None:
+    """
+    The same where an answer can be had without a feed.
+
+    @return: C{None}: no feed is asked for.
+    """
+    return None if _last(args, b"feed") in (None, "", "normal") else parse_feed(args)
 
 
 def _heartbeat(text: str) -> float | None:

@@ -22,7 +22,13 @@ from smartmob.lines.taps import RAW
 from smartmob.process import Process
 from smartmob.refusals import Refusal, UnknownProcess
 from smartmob.web.api import reply
-from smartmob.web.gaffer.feeds import FeedQuery, Form, answer, document_event, parse_feed
+from smartmob.web.gaffer.feeds import (
+    FeedQuery,
+    Form,
+    answer,
+    document_event,
+    parse_optional_feed,
+)
 from smartmob.web.gaffer.names import name_of, parse_path
 from smartmob.web.gaffer.registry import Registry
 from smartmob.web.gaffer.usage import Info, measure, summary
@@ -92,7 +98,7 @@ class Stats:
     @app.route("/stats", methods=["GET"])
     async def stats(self, request: Request) -> IResource | bytes:
         """What the programs of all templates use."""
-        query = parse_feed(request.args, ["normal"])
+        query = parse_optional_feed(request.args)
         if query is not None:
             return self._feed(request, query, self.registry.running)
         entries = self.registry.entries()
@@ -108,7 +114,7 @@ class Stats:
     async def stats_of_template(self, request: Request, name: str) -> IResource | bytes:
         """What the programs of a template use."""
         entry = self.registry.entry(parse_path(name))
-        query = parse_feed(request.args, ["normal"])
+        query = parse_optional_feed(request.args)
         if query is not None:
             return self._feed(request, query, lambda: self.registry.entry(entry.name).running)
         infos = await self._numbered(entry.running)
@@ -123,7 +129,7 @@ class Stats:
         process = self.registry.numbered(number)
         if name_of(process.definition) != parse_path(name):
             raise UnknownProcess(f"{number} is not the number of a process of {name[:200]!r}")
-        query = parse_feed(request.args, ["normal"])
+        query = parse_optional_feed(request.args)
         if query is not None:
             return self._feed(request, query, lambda: [self.registry.numbered(number)])
         [info] = await self.measurements.of([process])

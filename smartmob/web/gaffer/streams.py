@@ -19,7 +19,7 @@ from smartmob.refusals import NoInput
 from smartmob.web.bodies import Body
 from smartmob.web.gaffer.definitions import redirected
 from smartmob.web.gaffer.errors import Reasoned
-from smartmob.web.gaffer.feeds import FeedQuery, Form, answer, parse_feed, server_sent
+from smartmob.web.gaffer.feeds import Form, answer, parse_feed, server_sent
 from smartmob.web.gaffer.registry import Registry
 from smartmob.web.gaffer.replies import done
 from smartmob.web.routing import new_app
@@ -51,7 +51,7 @@ class Streams:
     def stream(self, request: Request, number: str, label: str) -> IResource | bytes:
         """What a program writes, as it does: bytes, or server-sent events a line each."""
         process = self.registry.numbered(number)
-        query = parse_feed(request.args) or FeedQuery(Form.LONGPOLL, None)
+        query = parse_feed(request.args)
         self._check(process, label)
         console = process.console
 

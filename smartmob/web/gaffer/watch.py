@@ -14,7 +14,7 @@ from smartmob.events import Event, Topic
 from smartmob.lines.encodings import compact
 from smartmob.topics import Topics
 from smartmob.web.gaffer.errors import Reasoned
-from smartmob.web.gaffer.feeds import FeedQuery, Form, answer, document_event, parse_feed
+from smartmob.web.gaffer.feeds import Form, answer, document_event, parse_feed
 from smartmob.web.gaffer.names import Name, parse_path
 from smartmob.web.gaffer.registry import Registry
 from smartmob.web.routing import new_app
@@ -184,7 +184,7 @@ class Watch:
 
     def _watch(self, request: Request, *parts: str) -> IResource | bytes:
         pattern = parse_pattern(parts)
-        query = parse_feed(request.args) or FeedQuery(Form.LONGPOLL, None)
+        query = parse_feed(request.args)
         encoding = Encoding(self.registry, pattern, query.form is Form.EVENTSOURCE)
         feed = self.registry.agent.feed
         return answer(
