@@ -91,6 +91,7 @@ def makeService(options: Options) -> Lifecycle:
         trust = Trust.of(settings, endpoints.hosts())
         for each in sites.values():
             each.gate.trust = trust
+        connections.is_proxy = trust.has_proxy
         sources.rules = SourceRules.of(settings)
         agent.ports.use(*settings.port_range)
         agent.inherited = inheritable(os.environb, settings.env_remove)

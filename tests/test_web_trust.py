@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from smartmob.config.configuration import Settings
+from smartmob.web.connections import Census
 from smartmob.web.root import make_site
 from smartmob.web.trust import UNIX, Trust, Way
 from tests.support.agents import FakeAgent
@@ -326,6 +327,24 @@ class ProxyTests(TrustCase):
             "https://shop.example:1",
         ):
             self.assertEqual(self.refusal(f"Origin: {origin}", *headers), "forbidden-origin")
+
+    def test_connections(self) -> None:
+        """A proxy's connections are bounded only with all others; a reload changes that."""
+        proxy = IPv4Address("TCP", "127.0.0.2", 1)
+        census = Census(most=4, most_of_a_peer=2)
+        census.is_proxy = self.gate.trust.has_proxy
+        site = census.guard(self.site)
+        for _ in range(3):
+            self.assertFalse(Wire(site, peer=proxy).refused)
+        self.assertFalse(Wire(site, peer=STRANGER).refused)
+        self.assertTrue(Wire(site, peer=proxy).refused)
+        census = Census(most=9, most_of_a_peer=2)
+        census.is_proxy = self.gate.trust.has_proxy
+        site = census.guard(self.site)
+        self.trust()
+        census.is_proxy = self.gate.trust.has_proxy
+        for refused in (False, False, True):
+            self.assertEqual(Wire(site, peer=proxy).refused, refused)
 
     def test_log(self) -> None:
         """The log shows the client, not the proxy."""

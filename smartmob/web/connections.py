@@ -5,6 +5,7 @@ How many connections there may be, in all and from one address.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -36,7 +37,11 @@ class Census:
     The connections of an agent, by whatever endpoint they came.
 
     Those over unix sockets are not bounded, since only this machine's own users can
-    make them.
+    make them.  Those of a proxy are many clients': how many one of these may have is
+    for the proxy to say.
+
+    @ivar is_proxy: Whether an address is that of a proxy whose word counts.  Another
+        function may take its place at any time.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Census:
         @param most: Connections in all.
         @param most_of_a_peer: From one address.
         """
+        self.is_proxy: Callable[[str], bool] = lambda address: False
         self._most = most
         self._most_of_a_peer = most_of_a_peer
         self._open: set[Connection] = set()
@@ -64,7 +70,7 @@ class Census:
         Whether there may be one more.
         """
         if peer is not None and (
-            self._peers.total() >= self._most or self._peers[peer] >= self._most_of_a_peer
+            self._peers.total() >= self._most or self._peers[peer] >= self._most_of(peer)
         ):
             if not self._refusing:
                 self._refusing = True
@@ -98,6 +104,9 @@ class Census:
                 del self._peers[peer]
         if not self._open:
             self._gone.fire()
+
+    def _most_of(self, peer: str) -> int:
+        return self._most if self.is_proxy(peer) else self._most_of_a_peer
 
     def abort(self) -> Deferred[None]:
         """
