@@ -150,7 +150,7 @@ class SmallAgentTests(SynchronousTestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         os.chmod(self.folder, 0o755)
         package = os.path.dirname(os.path.abspath(smartmob.__file__))
-        for part in "__init__.py", "launch":
+        for part in "__init__.py", "plugins/__init__.py", "plugins/plugin.py", "launch":
             source = os.path.join(package, part)
             target = os.path.join(self.folder, "smartmob", part)
             os.makedirs(os.path.dirname(target), exist_ok=True)

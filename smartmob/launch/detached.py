@@ -206,4 +206,4 @@ def _began(pid: int) -> float | None:
     if ticks is None:
         return None
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return boot + ticks / os.sysconf("SC_CLK_TCK")
+    return round(boot + ticks / os.sysconf("SC_CLK_TCK"), 2)

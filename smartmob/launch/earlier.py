@@ -66,7 +66,7 @@ def found(folder: int, name: str) -> Record | None:
         file = os.open(f"{name}{_RECORD}", os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
     except FileNotFoundError:
         return None
-    with open(file, encoding="utf-8") as reading:
+    with open(file, "rb") as reading:
         text = reading.read(10_000)
     try:
         record = Record.from_document(json.loads(text))

@@ -41,7 +41,7 @@ from smartmob.launch.execution import (
 )
 from smartmob.launch.post import Post
 from smartmob.launch.reaper import LEFT, PEER, Reaper
-from smartmob.launch.record import Record, boot_id, door, remove, started
+from smartmob.launch.record import Record, boot_id, door, recorded_keeper, remove, started
 from smartmob.launch.ring import CHUNK, SIZE
 from smartmob.launch.settling import settle
 from smartmob.launch.tree import kill_all
@@ -274,7 +274,8 @@ class Keeper(Reaper):
             self.listening.close()
             self.listening = None
         self.post.end_input()
-        remove(self.folder, self.name, self.me)
+        if recorded_keeper(self.folder, self.name) in (self.me, None):
+            remove(self.folder, self.name, self.me)
 
     def _open(self) -> int:
         """

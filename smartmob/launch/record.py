@@ -78,6 +78,22 @@ def remove(folder: int, name: str, keeper: int) -> None:
             continue  # it is not there, or the folder isn't
 
 
+def recorded_keeper(folder: int, name: str) -> int | None:
+    """
+    The pid of the keeper that wrote the record of a program; C{None} where there is none.
+    It is another's only where somebody removed a record whose keeper went on.
+
+    @param folder: A descriptor.
+    """
+    try:
+        file = os.open(f"{name}.json", os.O_RDONLY, dir_fd=folder)
+    except OSError:
+        return None
+    with open(file, "rb", 0) as reading:
+        pid = reading.read(4096).partition(b'"keeper": ')[2].partition(b",")[0]
+    return int(pid) if pid.isdigit() else None
+
+
 class Record:
     """
     A program and its keeper.

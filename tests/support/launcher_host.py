@@ -1,10 +1,11 @@
 """
 A process with a L{Launcher}, for a test to kill.
 
-Run as C{python launcher_host.py COUNT WORDS}: it says C{guardian PID}, then
+Run as C{python launcher_host.py COUNT WORDS [FOLDER]}: it says C{guardian PID}, then
 C{executed} as often as the program of these words was, out of COUNT times at once,
 and what these programs say.  WORDS are hexadecimal digits, with zero bytes between
-the words, so that a marker of the programs is not found in this command line.
+the words, so that a marker of the programs is not found in this command line.  With a
+FOLDER they are detached, as C{app.web.0} and so on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from twisted.internet import reactor
 from twisted.internet.protocol import ProcessProtocol
 
-from smartmob.launch.interfaces import Command
+from smartmob.launch.interfaces import Command, Detach
 from smartmob.launch.launcher import Launcher
 
 
@@ -41,10 +42,12 @@ def main() -> None:
     launcher.startService()
     assert launcher._helper is not None
     print("guardian", launcher._helper.pid, flush=True)
-    for _ in range(count):
-        launcher.program(Command(argv=tuple(words), env={"PATH": os.environ["PATH"]})).run(
-            Relay()
-        )
+    for number in range(count):
+        detach = None
+        if sys.argv[3:]:
+            detach = Detach(name=f"app.web.{number}", folder=sys.argv[3])
+        command = Command(argv=tuple(words), env={"PATH": os.environ["PATH"]}, detach=detach)
+        launcher.program(command).run(Relay())
     reactor.run()
 
 

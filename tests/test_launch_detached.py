@@ -1,0 +1,988 @@
+"""
+Detached programs: what ends their agent does not end them, and the next one finds them.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
+
+from smartmob.launch.earlier import end_leftovers, found, opened
+from smartmob.launch.interfaces import Command, Detach, LauncherLost, NotExecuted
+from smartmob.launch.keeper_link import connect
+from smartmob.launch.launcher import Launcher
+from smartmob.launch.program import Program
+from smartmob.launch.record import started
+from smartmob.launch.ring import SIZE
+from smartmob.launch.terms import fingerprint
+from tests.support import launcher_host, menagerie, warden
+from tests.support.detaching import DetachedFolder
+from tests.support.living import running, stat_of
+from tests.support.processes import PLAIN, Recorder, marked, new_marker, until
+
+ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+PATIENCE = 30
+"""
+Seconds for what is not promised to be fast.
+"""
+
+NAME = "app.web.0"
+
+WAIT = "exec 2> /dev/null; echo up; while :; do sleep 0.01; done"
+
+TALK = f"trap 'echo asked' USR1; {WAIT}"
+"""
+Says something whenever it gets USR1.
+"""
+
+MANY = 4_000_000
+"""
+So many numbers, a line each, are 30 MB.
+"""
+
+
+class Next(Recorder):
+    """
+    Remembers where it was told what.
+    """
+
+    def __init__(self, when: Callable[[], object]) -> None:
+        super().__init__()
+        self.found: object = None
+        self._when = when
+
+    def connectionMade(self) -> None:
+        self.found = self._when()
+        super().connectionMade()
+
+
+class DetachedCase(TestCase):
+    """
+    A folder, and launchers that use it, one after the other.
+    """
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        self.folder = DetachedFolder(self)
+        self.place = os.path.dirname(self.folder.path)
+        self.marker = new_marker()
+        self.addCleanup(self.kill_marked)
+        self.launcher = self.next_launcher()
+
+    def kill_marked(self) -> None:
+        """
+        End what no keeper keeps any more.
+        """
+        for pid in marked(self.marker):
+            os.kill(pid, signal.SIGKILL)
+
+    def next_launcher(self) -> Launcher:
+        """
+        That of another agent.
+        """
+        launcher = Launcher(reactor)
+        launcher.startService()
+        self.addCleanup(launcher.stopService)
+        return launcher
+
+    def command(self, *argv: str, name: str = NAME, **more: Any) -> Command:
+        """
+        A detached one.
+        """
+        values = {"env": ENV, "detach": self.folder.detach(name), **more}
+        return Command(argv=argv, **values)
+
+    def shell(self, code: str, **more: Any) -> Command:
+        """
+        A detached shell.
+        """
+        return self.command("sh", "-c", code, self.marker, **more)
+
+    def zoo(self, *kinds: str, **more: Any) -> Command:
+        """
+        A detached menagerie.
+        """
+        argv = (sys.executable, "-I", "-S", menagerie.__file__, self.marker, *kinds)
+        return self.command(*argv, **more)
+
+    async def up(
+        self, command: Command, says: bytes = b"up\n", launcher: Launcher | None = None
+    ) -> tuple[Program, Recorder]:
+        """
+        A run, up to some words.
+        """
+        program = (launcher or self.launcher).program(command)
+        recorder = Recorder()
+        said = recorder.says(says)
+        program.run(recorder)
+        await said
+        return program, recorder
+
+    async def pass_on(self) -> Launcher:
+        """
+        The agent ends, and another begins.
+        """
+        await self.launcher.stopService()
+        self.launcher = self.next_launcher()
+        return self.launcher
+
+    def file(self, name: str) -> str:
+        """
+        The path of a file of the test's, removed at its end.
+        """
+        path = os.path.join(self.place, name)
+        self.addCleanup(lambda: Path(path).unlink(missing_ok=True))
+        return path
+
+    def keeper(self, name: str = NAME) -> int:
+        """
+        The pid of a keeper.
+        """
+        keeper = self.folder.record(name)["keeper"]
+        assert isinstance(keeper, int)
+        return keeper
+
+    async def gone(self, *pids: int) -> None:
+        """
+        None of these processes lives, nor one with the marker.
+        """
+        await until(reactor, lambda: not running(pids) and not marked(self.marker), PATIENCE)
+
+    async def ended_by(self, program: Program, recorder: Recorder) -> None:
+        """
+        Stop it; nothing is left.
+        """
+        program.stop()
+        await recorder.ended
+        self.assertEqual(marked(self.marker), [])
+        self.assertEqual(self.folder.names(), [])
+
+
+class AdoptionTests(DetachedCase):
+    """
+    From one agent to the next.
+    """
+
+    async def test_agentEnds(self) -> None:
+        """
+        It lives on when its launcher stops, which waits for nothing and tells nothing;
+        the next one adopts it, and gets all it said, and says from then on.
+        """
+        program, first = await self.up(self.shell(TALK))
+        self.assertFalse(program.adopted)
+        pid, begun = program.pid, program.started_at
+        assert pid is not None
+        assert begun is not None
+        await self.pass_on()
+        self.assertEqual(first.order(), ["executed", 1])
+        self.assertIsNone(program.pid)
+        self.assertRaises(ProcessExitedAlready, program.signalProcess, "USR1")
+        os.kill(pid, signal.SIGUSR1)
+        output = os.path.join(self.folder.path, f"{NAME}.out")
+
+        def asked() -> bool:
+            with open(output, "rb") as file:
+                return b"asked" in file.read()
+
+        await until(reactor, asked, PATIENCE)
+        program, second = await self.up(self.shell(TALK), b"up\nasked\n")
+        self.assertEqual((program.pid, program.adopted), (pid, True))
+        assert program.started_at is not None
+        self.assertLess(abs(program.started_at - begun), 1)
+        again = second.says(b"up\nasked\nasked\n")
+        program.signalProcess("USR1")
+        await again
+        self.assertEqual(second.order(), ["executed", 1])
+        await self.ended_by(program, second)
+
+    async def test_adoptedWhenTold(self) -> None:
+        """
+        Whether it was adopted, and when it began, is known when its protocol is told.
+        """
+        await self.up(self.shell(TALK))
+        await self.pass_on()
+        program = self.launcher.program(self.shell(TALK))
+        recorder = Next(lambda: (program.adopted, program.started_at is not None, program.pid))
+        program.run(recorder)
+        await recorder.executed
+        self.assertEqual(recorder.found, (True, True, program.pid))
+        await self.ended_by(program, recorder)
+
+    async def test_runAgain(self) -> None:
+        """
+        One that was adopted and has ended is begun anew by the same program.
+        """
+        await self.up(self.shell(TALK))
+        await self.pass_on()
+        program, recorder = await self.up(self.shell(TALK))
+        pid = program.pid
+        await self.ended_by(program, recorder)
+        again = Recorder()
+        up = again.says(b"up\n")
+        program.run(again)
+        await up
+        self.assertFalse(program.adopted)
+        self.assertNotEqual(program.pid, pid)
+        await self.ended_by(program, again)
+
+    async def test_endedMeanwhile(self) -> None:
+        """
+        What ended while there was no agent left nothing, stragglers included, and is
+        begun anew.
+        """
+        program, _ = await self.up(self.zoo("daemon", "session"), b"ready")
+        pid, keeper = program.pid, self.keeper()
+        assert pid is not None
+        await self.pass_on()
+        os.kill(pid, signal.SIGTERM)
+        await self.gone(pid, keeper)
+        self.assertEqual(self.folder.names(), [])
+        program, recorder = await self.up(self.zoo("daemon", "session"), b"ready")
+        self.assertFalse(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_exitIsTold(self) -> None:
+        """
+        How an adopted program ends is told as that of any other, behind its last words.
+        """
+        code = f"trap 'echo last; exit 7' USR1; {WAIT}"
+        await self.up(self.shell(code))
+        await self.pass_on()
+        program, recorder = await self.up(self.shell(code))
+        program.signalProcess("USR1")
+        ended = await recorder.ended
+        assert isinstance(ended, ProcessTerminated)
+        self.assertEqual(ended.exitCode, 7)
+        self.assertEqual(recorder.order(), ["executed", 1, "exited", "ended"])
+        self.assertEqual(recorder.output(), b"up\nlast\n")
+
+    async def test_leaderEndedMeanwhile(self) -> None:
+        """
+        Where only stragglers are left, which ignore that they are to end, they are
+        ended, and a new one begins.
+        """
+        program, _ = await self.up(self.zoo("deaf", grace=0.5), b"ready")
+        pid = program.pid
+        assert pid is not None
+        await self.pass_on()
+        os.kill(pid, signal.SIGKILL)
+        await until(reactor, lambda: not running([pid]), PATIENCE)
+        program, recorder = await self.up(self.zoo("deaf", grace=0.5), b"ready")
+        self.assertFalse(program.adopted)
+        self.assertEqual(len(marked(self.marker)), 2)
+        await self.ended_by(program, recorder)
+
+    async def test_input(self) -> None:
+        """
+        Its input outlives the agent that gave it, until one of them ends it.
+        """
+        command = self.shell("echo up; exec cat", redirect_input=True)
+        program, _ = await self.up(command)
+        program.write(b"one\n")
+        await self.pass_on()
+        program, recorder = await self.up(command, b"up\none\n")
+        self.assertTrue(program.takesInput)
+        said = recorder.says(b"one\ntwo\n")
+        program.write(b"two\n")
+        await said
+        program.closeStdin()
+        await recorder.ended
+        self.assertEqual(recorder.output(), b"up\none\ntwo\n")
+
+    async def test_inputEnded(self) -> None:
+        """
+        What one agent ended has ended for the next.
+        """
+        code = "echo up; cat; echo over; while :; do sleep 0.01; done"
+        program, recorder = await self.up(self.shell(code, redirect_input=True))
+        over = recorder.says(b"over\n")
+        program.closeStdin()
+        await over
+        await self.pass_on()
+        program, recorder = await self.up(self.shell(code, redirect_input=True))
+        self.assertFalse(program.takesInput)
+        await self.ended_by(program, recorder)
+
+    async def test_streams(self) -> None:
+        """
+        Standard error is told apart, unless it is one with standard output.
+        """
+        for merge, wanted in (False, (b"up\n", b"err\n")), (True, (b"err\nup\n", b"")):
+            code = f"echo err >&2; {WAIT}"
+            await self.up(self.shell(code, merge_output=merge))
+            await self.pass_on()
+            program, recorder = await self.up(self.shell(code, merge_output=merge))
+            self.assertTrue(program.adopted)
+            await self.ended_by(program, recorder)
+            self.assertEqual((recorder.output(1), recorder.output(2)), wanted)
+
+    async def test_user(self) -> None:
+        """
+        One that runs as another user is adopted alike.
+        """
+        if os.geteuid() != 0:
+            raise SkipTest("only root can run a program as somebody else")
+        code = "id -u; " + TALK
+        command = self.shell(code, uid=PLAIN, gid=PLAIN)
+        await self.up(command)
+        await self.pass_on()
+        program, recorder = await self.up(command, b"%d\nup\n" % PLAIN)
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_letGoQueued(self) -> None:
+        """
+        What is let go before its turn has come is not executed, nor told of.
+        """
+        others = [
+            self.launcher.program(self.shell("sleep 100", name=f"o.{n}")) for n in range(8)
+        ]
+        for other in others:
+            other.run(Recorder())
+        program = self.launcher.program(self.shell("sleep 100"))
+        recorder = Recorder()
+        program.run(recorder)
+        program.letGo()
+        await self.launcher.stopService()
+        self.assertEqual(recorder.told, [])
+        self.assertNotIn(f"{NAME}.json", self.folder.names())
+        await end_leftovers(reactor, self.folder.path, ())
+        await until(reactor, lambda: not marked(self.marker), PATIENCE)
+
+    async def test_letGoAtOnce(self) -> None:
+        """
+        What is let go while it is about to be executed is there for the next agent, or
+        isn't, but is there once.
+        """
+        for _ in range(5):
+            recorder = Recorder()
+            self.launcher.program(self.shell(TALK)).run(recorder)
+            await self.pass_on()
+            self.assertEqual(recorder.told, [])
+            program, recorder = await self.up(self.shell(TALK))
+            self.assertEqual(len([p for p in marked(self.marker) if p == program.pid]), 1)
+            await self.ended_by(program, recorder)
+
+    async def test_notDetached(self) -> None:
+        """
+        To let go of another program changes nothing.
+        """
+        program, recorder = await self.up(
+            Command(argv=("sh", "-c", "echo up; exec sleep 100"), env=ENV)
+        )
+        program.letGo()
+        self.assertIsNotNone(program.pid)
+        self.assertIsNone(program.started_at)
+        program.kill()
+        await recorder.ended
+
+
+class KilledTests(DetachedCase):
+    """
+    Something is killed.
+    """
+
+    def host(self) -> tuple[subprocess.Popen[bytes], int]:
+        """
+        Another agent, with a menagerie.
+
+        @return: The process, and its guardian's pid.
+        """
+        argv = (sys.executable, "-I", "-S", menagerie.__file__, self.marker)
+        words = "\0".join(argv).encode().hex()
+        host = subprocess.Popen(
+            [sys.executable, launcher_host.__file__, "1", words, self.folder.path],
+            stdout=subprocess.PIPE,
+            env={**ENV, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+
+        def end() -> None:
+            host.kill()
+            host.wait()
+            assert host.stdout is not None
+            host.stdout.close()
+
+        self.addCleanup(end)
+        assert host.stdout is not None
+        guardian = int(host.stdout.readline().split()[1])
+        while host.stdout.readline() != b"ready\n":
+            continue
+        return host, guardian
+
+    def zoo_as_there(self) -> Command:
+        """
+        The same as there.
+        """
+        return self.zoo(env={"PATH": ENV["PATH"]}, grace=10.0)
+
+    async def test_agent(self) -> None:
+        """
+        KILL of the agent leaves a detached program and all it started alone; its
+        guardian goes.  The next agent finds it, and can end it whole.
+        """
+        host, guardian = self.host()
+        before = sorted(marked(self.marker))
+        self.assertGreaterEqual(len(before), 9)
+        host.kill()
+        host.wait()
+        await until(reactor, lambda: not running([guardian]), PATIENCE)
+        record = self.folder.record()
+        program, recorder = await self.up(self.zoo_as_there(), b"ready")
+        self.assertEqual((program.pid, program.adopted), (record["pid"], True))
+        program.stop(0.5)
+        await recorder.ended
+        self.assertEqual(marked(self.marker), [])
+        self.assertEqual(program.killed, ("deaf",))
+        self.assertEqual(self.folder.names(), [])
+
+    async def test_guardian(self) -> None:
+        """
+        KILL of the guardian does not reach it.
+        """
+        _, guardian = self.host()
+        record = self.folder.record()
+        os.kill(guardian, signal.SIGKILL)
+        await until(reactor, lambda: not running([guardian]), PATIENCE)
+        pids = [record["keeper"], record["pid"]]
+        self.assertEqual(running([pid for pid in pids if isinstance(pid, int)]), pids)
+
+    async def test_keeper(self) -> None:
+        """
+        KILL of the keeper ends the whole tree, told as lost; it can be run again.
+        """
+        program, recorder = await self.up(self.zoo(), b"ready")
+        os.kill(self.keeper(), signal.SIGKILL)
+        self.assertIsInstance(await recorder.ended, LauncherLost)
+        await until(reactor, lambda: not marked(self.marker), PATIENCE)
+        again = Recorder()
+        ready = again.says(b"ready")
+        program.run(again)
+        await ready
+        self.assertFalse(program.adopted)
+        program.kill()
+        await again.ended
+        self.assertEqual(self.folder.names(), [])
+
+    async def test_keeperAlone(self) -> None:
+        """
+        So does it while there is no agent.
+        """
+        await self.up(self.zoo(), b"ready")
+        keeper = self.keeper()
+        await self.pass_on()
+        os.kill(keeper, signal.SIGKILL)
+        await self.gone(keeper)
+        program, recorder = await self.up(self.zoo("child"), b"ready")
+        self.assertFalse(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_keeperAsked(self) -> None:
+        """
+        TERM of a keeper stops its program.
+        """
+        _, recorder = await self.up(self.zoo("daemon"), b"ready")
+        os.kill(self.keeper(), signal.SIGTERM)
+        ended = await recorder.ended
+        assert isinstance(ended, ProcessTerminated)
+        self.assertEqual(ended.signal, signal.SIGTERM)
+        self.assertEqual(marked(self.marker), [])
+
+    async def test_orphan(self) -> None:
+        """
+        A program that nobody keeps any more is killed with its session, and begun anew.
+        """
+        code = (
+            "import ctypes, os, time\n"
+            "ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n"  # it does not end with its parent
+            "os.fork()\n"
+            "os.write(1, b'up\\n')\n"
+            "time.sleep(1000)\n"
+        )
+        command = self.command(sys.executable, "-I", "-S", "-c", code, self.marker)
+        await self.up(command, b"up\nup\n")
+        keeper = self.keeper()
+        await self.pass_on()
+        os.kill(int(stat_of(keeper)[1]), signal.SIGKILL)
+        os.kill(keeper, signal.SIGKILL)
+        await until(reactor, lambda: not running([keeper]), PATIENCE)
+        before = marked(self.marker)
+        self.assertEqual(len(before), 2)
+        program, recorder = await self.up(command, b"up\nup\n")
+        self.assertFalse(program.adopted)
+        self.assertEqual(running(before), [])
+        await self.ended_by(program, recorder)
+
+    async def test_deafKeeper(self) -> None:
+        """
+        A keeper that can't be reached is killed, with what it keeps, after a while.
+        """
+        await self.up(self.zoo("daemon"), b"ready")
+        keeper = self.keeper()
+        await self.pass_on()
+        os.unlink(os.path.join(self.folder.path, f"{keeper}.sock"))
+        program, recorder = await self.up(self.zoo("daemon"), b"ready")
+        self.assertFalse(program.adopted)
+        self.assertEqual(running([keeper]), [])
+        await self.ended_by(program, recorder)
+
+
+class RecordTests(DetachedCase):
+    """
+    What is believed of a record, and what isn't.
+    """
+
+    def stranger(self) -> tuple[int, int]:
+        """
+        A process that is not to be touched.
+
+        @return: Its pid, and when it began.
+        """
+        process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+
+        def end() -> None:
+            process.kill()
+            process.wait()
+
+        self.addCleanup(end)
+        start = started(process.pid)
+        assert start is not None
+        return process.pid, start
+
+    def forged(self, **more: Any) -> dict[str, object]:
+        """
+        A record of now.
+        """
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot = file.read().strip()
+        pid, start = self.stranger()
+        return {
+            "schema": 1,
+            "boot": boot,
+            "fingerprint": fingerprint(self.shell(TALK)),
+            "grace": 10.0,
+            "keeper": pid,
+            "keeper_start": start,
+            "pid": pid,
+            "start": start,
+            **more,
+        }
+
+    async def begun_anew(self, record: dict[str, object]) -> None:
+        """
+        A program beside such a record.
+        """
+        pid = record["pid"]
+        assert isinstance(pid, int)
+        self.folder.write(record)
+        program, recorder = await self.up(self.shell(TALK))
+        self.assertFalse(program.adopted)
+        self.assertEqual(running([pid]), [pid])
+        await self.ended_by(program, recorder)
+
+    async def test_reusedPid(self) -> None:
+        """
+        A process that has the number of one that ended is left alone.
+        """
+        await self.begun_anew(self.forged(start=1, keeper_start=1))
+
+    async def test_otherBoot(self) -> None:
+        """
+        So is one of another boot, whatever else is the same.
+        """
+        await self.begun_anew(self.forged(boot="00000000-0000-0000-0000-000000000000"))
+
+    async def test_damaged(self) -> None:
+        """
+        What is no record is not believed.
+        """
+        for text in "", "{", "[1]", "{}", '{"pid": true}', "[" * 100_000, "\udc80":
+            os.makedirs(self.folder.path, exist_ok=True)
+            with open(os.path.join(self.folder.path, f"{NAME}.json"), "wb") as file:
+                file.write(text.encode("utf-8", "surrogateescape"))
+            program, recorder = await self.up(self.shell(TALK))
+            self.assertFalse(program.adopted)
+            await self.ended_by(program, recorder)
+
+    async def test_twoOfAName(self) -> None:
+        """
+        One whose record was lost, so that there is another now, leaves that one's files
+        alone when it ends.
+        """
+        program, _ = await self.up(self.shell(TALK))
+        lost, keeper = program.pid, self.keeper()
+        assert lost is not None
+        await self.pass_on()
+        for name in self.folder.names():
+            os.unlink(os.path.join(self.folder.path, name))
+        program, _ = await self.up(self.shell(TALK))
+        self.assertFalse(program.adopted)
+        names = self.folder.names()
+        os.kill(lost, signal.SIGKILL)
+        await until(reactor, lambda: not running([keeper]), PATIENCE)
+        self.assertEqual(self.folder.names(), names)
+        await self.pass_on()
+        program, recorder = await self.up(self.shell(TALK))
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_changed(self) -> None:
+        """
+        One that is to be another now is ended first, with its grace.
+        """
+        bye = self.file("bye")
+        code = f"trap 'sleep 0.2; echo x > {bye}; exit' TERM; {WAIT}"
+        program, _ = await self.up(self.shell(code))
+        pid = program.pid
+        assert pid is not None
+        await self.pass_on()
+        program = self.launcher.program(self.shell(TALK))
+        recorder = Next(lambda: (os.path.exists(bye), running([pid])))
+        program.run(recorder)
+        await recorder.executed
+        self.assertEqual(recorder.found, (True, []))
+        self.assertFalse(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_stoppedMeanwhile(self) -> None:
+        """
+        To stop it while an earlier one ends is to have none; kill hurries that one.
+        """
+        code = f"trap '' TERM; {WAIT}"
+        await self.up(self.shell(code, grace=1000.0))
+        await self.pass_on()
+        program = self.launcher.program(self.shell(TALK))
+        recorder = Recorder()
+        program.run(recorder)
+        program.stop()
+        self.assertEqual(recorder.told, [])
+        program.kill()
+        reason = await recorder.ended
+        assert isinstance(reason, NotExecuted)
+        self.assertIn("stopped before", reason.why)
+        self.assertEqual(recorder.order(), ["ended"])
+        self.assertEqual(marked(self.marker), [])
+        self.assertEqual(self.folder.names(), [])
+
+    async def test_letGoMeanwhile(self) -> None:
+        """
+        An agent that ends while an earlier one does waits for neither.
+        """
+        code = f"trap '' TERM; {WAIT}"
+        await self.up(self.shell(code, grace=2.0))
+        await self.pass_on()
+        recorder = Recorder()
+        self.launcher.program(self.shell(TALK)).run(recorder)
+        await self.pass_on()
+        self.assertEqual(recorder.told, [])
+        program, recorder = await self.up(self.shell(TALK))
+        self.assertFalse(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_leftovers(self) -> None:
+        """
+        What nobody wants any more is ended; what is wanted is left alone.
+        """
+        wanted, _ = await self.up(self.shell(TALK))
+        await self.up(self.zoo(name="app.old.0", grace=0.5), b"ready")
+        pid = wanted.pid
+        assert pid is not None
+        await self.pass_on()
+        await end_leftovers(reactor, self.folder.path, {NAME})
+        self.assertEqual(running([pid]), [pid])
+        self.assertEqual([n for n in self.folder.names() if n.startswith("app.old")], [])
+        program, recorder = await self.up(self.shell(TALK))
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_noLeftovers(self) -> None:
+        """
+        Where there never was a detached program, nothing is left of one.
+        """
+        await end_leftovers(reactor, self.folder.path, ())
+        self.assertFalse(os.path.exists(self.folder.path))
+
+
+class OutputTests(DetachedCase):
+    """
+    The file is bounded, and so is the patience with agents.
+    """
+
+    def counting(self) -> tuple[Command, str]:
+        """
+        A program that says a lot, and the file that is there when it has.
+        """
+        done = self.file("done")
+        code = f"echo up; read x; seq 1 {MANY}; echo x > {done}; while :; do sleep 0.01; done"
+        return self.shell(code, redirect_input=True), done
+
+    def size(self) -> int:
+        """
+        Bytes of the output file, as long, or as much of the disk, as it is.
+        """
+        status = os.stat(os.path.join(self.folder.path, f"{NAME}.out"))
+        return max(status.st_size, status.st_blocks * 512)
+
+    def connection(self) -> socket.socket:
+        """
+        An agent that takes nothing.
+        """
+        with opened(self.folder.path) as folder:
+            record = found(folder, NAME)
+            assert record is not None
+            return connect(folder, record)
+
+    def assert_tail(self, output: bytes) -> None:
+        """
+        It is the last of what was said, without a gap.
+        """
+        self.assertLessEqual(len(output), SIZE)
+        self.assertGreater(len(output), SIZE * 0.9)
+        lines = output.split(b"\n")
+        whole = list(map(int, lines[1:-1]))
+        self.assertEqual(whole, list(range(whole[0], MANY + 1)))
+
+    async def test_noAgent(self) -> None:
+        """
+        30 MB without an agent leave at most 8 MiB, the last of it; the next agent gets
+        that, and its log says how much it did not.
+        """
+        command, done = self.counting()
+        program, _ = await self.up(command)
+        letting_go = program.whenWritable()
+        program.write(b"\n")
+        await letting_go
+        await self.pass_on()
+        largest = 0
+
+        def watched() -> bool:
+            nonlocal largest
+            largest = max(largest, self.size())
+            return os.path.exists(done)
+
+        await until(reactor, watched, PATIENCE)
+        self.assertLessEqual(max(largest, self.size()), SIZE)
+        program, recorder = await self.up(command, b"\n%d\n" % MANY)
+        self.assert_tail(recorder.output())
+        await self.ended_by(program, recorder)
+
+    async def test_stalledAgent(self) -> None:
+        """
+        An agent that takes nothing keeps no program from writing; it gets the last of
+        it afterwards, and its log says how much it did not.
+        """
+        command, done = self.counting()
+        program, _ = await self.up(command)
+        taken = program.whenWritable()
+        program.write(b"\n")
+        await taken
+        await self.launcher.stopService()
+        stalled = self.connection()
+        await until(reactor, lambda: os.path.exists(done), PATIENCE)
+        self.assertLessEqual(self.size(), SIZE)
+        stalled.close()
+        self.launcher = self.next_launcher()
+        program, recorder = await self.up(command, b"\n%d\n" % MANY)
+        self.assert_tail(recorder.output())
+        await self.ended_by(program, recorder)
+
+    async def test_busyAgent(self) -> None:
+        """
+        An agent that is busy, but takes what there is, gets all of it.
+        """
+        command, _ = self.counting()
+        program, recorder = await self.up(command)
+        said = recorder.says(b"\n%d\n" % MANY)
+        program.write(b"\n")
+        await said
+        wanted = b"up\n" + b"".join(b"%d\n" % number for number in range(1, MANY + 1))
+        self.assertEqual(len(recorder.output()), len(wanted))
+        self.assertTrue(recorder.output() == wanted)
+        await self.ended_by(program, recorder)
+
+
+class GivenTests(DetachedCase):
+    """
+    What keepers have of their agent: nothing.
+    """
+
+    async def test_keeper(self) -> None:
+        """
+        No folder, terminal, session, environment, signal or descriptor of the agent's is
+        the keeper's.
+        """
+        inherited, other = os.pipe()
+        self.addCleanup(os.close, inherited)
+        self.addCleanup(os.close, other)
+        os.set_inheritable(inherited, True)
+        program, recorder = await self.up(self.shell(TALK))
+        for keeper in self.keeper(), int(stat_of(self.keeper())[1]):
+            self.assertEqual(os.readlink(f"/proc/{keeper}/cwd"), "/")
+            with open(f"/proc/{keeper}/environ", "rb") as file:
+                names = {word.partition(b"=")[0] for word in file.read().split(b"\0") if word}
+            self.assertLessEqual(names, {b"LD_LIBRARY_PATH"})
+            fields = stat_of(keeper)
+            self.assertNotEqual(int(fields[3]), os.getsid(0))
+            self.assertEqual(int(fields[4]), 0, "it has a terminal")
+            with open(f"/proc/{keeper}/status") as status:
+                signals = dict(line.split(":\t") for line in status.read().splitlines())
+            self.assertEqual(int(signals["SigIgn"], 16), 0)
+            self.assertEqual(int(signals["SigCgt"], 16), 0)
+            pipe = os.readlink(f"/proc/self/fd/{inherited}")
+            links = [
+                os.readlink(f"/proc/{keeper}/fd/{name}")
+                for name in os.listdir(f"/proc/{keeper}/fd")
+            ]
+            self.assertNotIn(pipe, links)
+            self.assertNotIn(os.getpid(), _ancestors(keeper))
+        await self.ended_by(program, recorder)
+
+    async def test_files(self) -> None:
+        """
+        What is in the folder is for the agent's user only.
+        """
+        mask = os.umask(0)
+        self.addCleanup(os.umask, mask)
+        program, recorder = await self.up(self.shell(TALK))
+        os.umask(mask)
+        self.assertEqual(os.stat(self.folder.path).st_mode & 0o777, 0o700)
+        names = [f"{self.keeper()}.sock", f"{NAME}.json", f"{NAME}.out"]
+        self.assertEqual(self.folder.names(), sorted(names))
+        for name in names:
+            mode = os.stat(os.path.join(self.folder.path, name)).st_mode
+            self.assertEqual(mode & 0o777, 0o600, name)
+        await self.ended_by(program, recorder)
+
+    async def test_longPath(self) -> None:
+        """
+        The path of the folder may be longer than that of a socket.
+        """
+        deep = os.path.join(self.place, "x" * 200)
+        os.mkdir(deep)
+        self.addCleanup(os.rmdir, deep)
+        os.mkdir(self.folder.path)
+        detach = Detach(name="n" * 200, folder=os.path.join(deep, "detached"))
+        self.addCleanup(os.rmdir, detach.folder)
+        await self.up(self.shell(TALK, detach=detach))
+        await self.pass_on()
+        program, recorder = await self.up(self.shell(TALK, detach=detach))
+        self.assertTrue(program.adopted)
+        program.stop()
+        await recorder.ended
+
+    async def test_noFolder(self) -> None:
+        """
+        Without a state folder it can't be executed, and says why.
+        """
+        detach = Detach(name=NAME, folder=os.path.join(self.place, "gone", "detached"))
+        recorder = Recorder()
+        self.launcher.program(self.shell(TALK, detach=detach)).run(recorder)
+        reason = await recorder.ended
+        assert isinstance(reason, NotExecuted)
+        self.assertIn("gone/detached can't be used: No such file", reason.why)
+
+    async def test_noRoom(self) -> None:
+        """
+        Where no record can be kept, nothing is executed, and nothing is left.
+        """
+        touched = self.file("touched")
+        recorder = Recorder()
+        program = self.launcher.program(self.shell(f"echo x > {touched}"))
+        await self.launcher.whenReady()
+        bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, bounds[1]))
+        try:
+            program.run(recorder)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+        reason = await recorder.ended
+        assert isinstance(reason, NotExecuted)
+        self.assertIn("no record of it can be kept", reason.why)
+        self.assertFalse(os.path.exists(touched))
+        self.assertEqual(self.folder.names(), [])
+
+    async def test_helpersEnd(self) -> None:
+        """
+        When the program has ended, and it is let go of, no helper is left, nor a child
+        of the agent's.
+        """
+        before = set(warden.below(os.getpid()))
+        program, recorder = await self.up(self.shell(TALK))
+        keeper = self.keeper()
+        watching = int(stat_of(keeper)[1])
+        self.assertEqual(set(warden.below(os.getpid())), before)
+        await self.ended_by(program, recorder)
+        program.dismiss()
+        await until(reactor, lambda: not running([keeper, watching]), PATIENCE)
+
+
+class FingerprintTests(SynchronousTestCase):
+    """
+    By what a command is known again.
+    """
+
+    def test_same(self) -> None:
+        """
+        Grace, and variables of the agent's own environment, make no difference; nor
+        does the order of variables.
+        """
+        ambient = Detach(name="n", folder="/f", ambient=frozenset(["TERM"]))
+        one = Command(argv=("a",), env={"A": "1", "B": "2", "TERM": "x"}, detach=ambient)
+        two = Command(
+            argv=("a",), env={"B": "2", "A": "1", "TERM": "y"}, detach=ambient, grace=1.0
+        )
+        three = Command(argv=("a",), env={"B": "2", "A": "1"}, detach=ambient)
+        self.assertEqual(fingerprint(one), fingerprint(two))
+        self.assertEqual(fingerprint(one), fingerprint(three))
+
+    def test_different(self) -> None:
+        """
+        Everything else does.
+        """
+        base: dict[str, object] = {"argv": ("a",), "env": {"A": "\udc80"}}
+        others: list[dict[str, object]] = [
+            {},
+            {"argv": ("a", "")},
+            {"env": {"A": "2"}},
+            {"env": {}},
+            {"cwd": "/tmp"},
+            {"stop_signal": 2},
+            {"umask": 0o77},
+            {"nice": 1},
+            {"no_new_privileges": True},
+            {"rlimits": {"RLIMIT_CORE": (0, 0)}},
+            {"uid": 1, "gid": 1},
+            {"uid": 1, "gid": 2},
+            {"uid": 1, "gid": 1, "groups": (2,)},
+            {"redirect_input": True},
+            {"merge_output": True},
+        ]
+        prints = {fingerprint(Command(**{**base, **other})) for other in others}  # type: ignore[arg-type] # any of its keys
+        self.assertEqual(len(prints), len(others))
+
+    def test_names(self) -> None:
+        """
+        A name that is no file's is refused.
+        """
+        for name in "", ".", "..", ".x", "a/b", "a\0":
+            self.assertRaises(ValueError, Detach, name=name, folder="/f")
+
+
+def _ancestors(pid: int) -> list[int]:
+    found = []
+    while pid > 1:
+        pid = int(stat_of(pid)[1])
+        found.append(pid)
+    return found
