@@ -37,7 +37,6 @@ from smartmob.web.routing import Family
 from smartmob.web.sites import Sites
 from smartmob.web.trust import Trust
 from smartmob.web.webhooks import WebhookReports
-from smartmob.webhooks.names import Names
 from smartmob.webhooks.service import Webhooks
 
 __all__ = ["Options", "makeService"]
@@ -58,7 +57,7 @@ def makeService(options: Options) -> Lifecycle:
         agent.watch = Echo(reactor, sys.stdout.buffer).watch
     declarations = Declarations(agent)
     plugins = Plugins(agent, reactor)
-    webhooks = Webhooks(reactor, agent.events, Names(reactor))
+    webhooks = Webhooks(reactor, agent.events)
     webhooks.configure(configuration.hooks)
 
     def reload_now() -> Outcome:

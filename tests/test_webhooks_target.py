@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.webhooks.outcome import LONGEST_RETRY_AFTER, seconds_of
 from smartmob.webhooks.target import BadTarget, Target
 
 
@@ -104,40 +103,3 @@ class TargetTests(SynchronousTestCase):
             except BadTarget:
                 continue
             self.assertRegex(target.url, rb"\Ahttps?://[!-~]+\Z")
-
-
-class RetryAfterTests(SynchronousTestCase):
-    """
-    C{Retry-After}.
-    """
-
-    def test_values(self) -> None:
-        """
-        It is a number of seconds or a date, and at most an hour counts.
-        """
-        now = 784_111_777.0  # the moment of the RFC's own example
-        for value, expected in (
-            (b"0", 0),
-            (b" 120 ", 120),
-            (b"3601", LONGEST_RETRY_AFTER),
-            (b"9" * 400, LONGEST_RETRY_AFTER),
-            (b"Sun, 06 Nov 1994 08:49:47 GMT", 10),
-            (b"Sunday, 06-Nov-94 08:49:47 GMT", 10),
-            (b"Sun Nov  6 08:49:47 1994", 10),
-            (b"Sun, 06 Nov 1994 08:49:27 GMT", 0),
-            (b"Fri, 31 Dec 1999 23:59:59 GMT", LONGEST_RETRY_AFTER),
-            (b"", None),
-            (b"-1", None),
-            (b"1.5", None),
-            (b"tomorrow", None),
-        ):
-            self.assertEqual(seconds_of(value, now), expected, value)
-
-    @given(st.binary())
-    def test_anything(self, value: bytes) -> None:
-        """
-        Whatever else a sink says there is not looked at.
-        """
-        for each in (value, b"Sun, 06 " + value, value + b", 06-Nov-94 08:49:47"):
-            seconds = seconds_of(each, 0)
-            self.assertTrue(seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER)

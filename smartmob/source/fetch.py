@@ -22,11 +22,11 @@ from twisted.web.client import (
     ResponseFailed,
     ResponseNeverReceived,
 )
-from twisted.web.http import stringToDatetime
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
 
 from smartmob import __version__
+from smartmob.retry_after import is_for_now, seconds_of
 from smartmob.source.body import BodyToFile, too_large
 from smartmob.source.connection import Connection
 from smartmob.source.disk import NewFile, Worker
@@ -36,7 +36,6 @@ from smartmob.source.location import Location
 from smartmob.source.rules import SourceRules
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_LATER = (408, 429)
 
 
 @frozen(eq=False)
@@ -167,7 +166,7 @@ class Fetcher:
         """
         shown = connection.location.shown
         code = response.code
-        if code in _LATER or code >= 500:
+        if is_for_now(code):
             raise SourceUnavailable(f"{shown} answered {code}", self._retry_after(response))
         if code != 200:
             raise SourceRefused(f"{shown} answered {code}")
@@ -175,20 +174,8 @@ class Fetcher:
             raise too_large(connection, self.limits)
 
     def _retry_after(self, response: IResponse) -> float | None:
-        """
-        What C{Retry-After} says, seconds or a date (RFC 9110, 10.2.3).
-        """
         values = response.headers.getRawHeaders(b"retry-after")
-        if not values:
-            return None
-        value = values[0].strip()
-        if value.isdigit():
-            return float(value[:9])
-        try:
-            at: int = stringToDatetime(value)
-        except ValueError:
-            return None
-        return max(0.0, at - self.reactor.seconds())
+        return seconds_of(values[0], self.reactor.seconds()) if values else None
 
 
 def _why(error: Exception, connection: Connection) -> Exception:

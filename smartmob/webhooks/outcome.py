@@ -7,12 +7,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 from attrs import frozen
-from twisted.web.http import stringToDatetime
+
+from smartmob.retry_after import is_for_now, seconds_of
 
 LONGEST_RETRY_AFTER = 3600.0
 """Seconds: a sink that asks to be left alone for longer is asked again after that."""
-
-_LATER = (408, 429)
 
 
 class Result(StrEnum):
@@ -55,12 +54,13 @@ def judge(status: int, retry_after: bytes | None, now: float) -> Outcome:
     if 200 <= status < 300:
         return Outcome(result=Result.DELIVERED, status=status)
     reason = f"answered {status}"
-    if status in _LATER or status >= 500:
+    if is_for_now(status):
+        asked = None if retry_after is None else seconds_of(retry_after, now)
         return Outcome(
             result=Result.FAILED,
             status=status,
             reason=reason,
-            retry_after=None if retry_after is None else seconds_of(retry_after, now),
+            retry_after=None if asked is None else min(asked, LONGEST_RETRY_AFTER),
         )
     return Outcome(result=Result.REFUSED, status=status, reason=reason)
 
@@ -77,19 +77,3 @@ def unreadable(reason: str) -> Outcome:
     There was an answer, of a kind that nothing can be done with.
     """
     return Outcome(result=Result.REFUSED, reason=reason)
-
-
-def seconds_of(retry_after: bytes, now: float) -> float | None:
-    """
-    What C{Retry-After} says, seconds or a date (RFC 9110, 10.2.3), in seconds from
-    C{now}, and at most L{LONGEST_RETRY_AFTER}; C{None}: it is neither.
-    """
-    value = retry_after.strip()
-    if value.isdigit():
-        seconds = float(value[:9])
-    else:
-        try:
-            seconds = stringToDatetime(value) - now
-        except (ValueError, IndexError, KeyError, OverflowError):
-            return None
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
