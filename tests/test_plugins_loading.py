@@ -70,6 +70,7 @@ class DocumentedTests(PluggingCase):
 
     def test_nothingWritten(self) -> None:
         """Nothing is written into its folder, and sys.path is as it was."""
+        self.patch(sys, "dont_write_bytecode", False)
         path = list(sys.path)
         self.load(EXAMPLES)
         self.assertEqual(list(EXAMPLES.rglob("*.pyc")), [])
@@ -150,6 +151,7 @@ class FoundTests(PluggingCase):
     def test_lateImport(self) -> None:
         """A plugin may import of its own when it is running, and then, too, nothing is
         written."""
+        self.patch(sys, "dont_write_bytecode", False)
         self.put("it/pack/__init__.py", app("def start(self, *_):\n    from . import late"))
         self.put(
             "it/pack/late.py", "from tests.support.plugging import TOLD\nTOLD.append('late')"

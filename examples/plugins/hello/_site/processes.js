@@ -45,7 +45,7 @@ function attach(process) {
   if (socket !== null) socket.close();
   chosen = process.slug;
   for (const each of rows.children)
-    each.setAttribute("aria-selected", each.textContent.startsWith(chosen));
+    each.setAttribute("aria-selected", each.firstElementChild.textContent === chosen);
   document.getElementById("whose").textContent = `Lines of ${chosen}`;
   lines.replaceChildren();
   const opened = new WebSocket(`${process.attach}?format=json&tail=100`);
