@@ -4,6 +4,8 @@ Tests of L{smartmob.agent}.
 
 from __future__ import annotations
 
+from functools import partial
+
 from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
@@ -16,12 +18,15 @@ from smartmob.ports import Ports
 from smartmob.refusals import (
     NoPort,
     SlugInUse,
+    SourceNotAllowed,
     Stopping,
     TooManyProcesses,
     TreeLeft,
     UnknownApp,
     UnknownProcess,
 )
+from smartmob.scaling import steps
+from smartmob.source.rules import SourceRules
 from tests.support.launching import FakeLauncher
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
@@ -55,6 +60,17 @@ class AgentTests(SynchronousTestCase):
         self.assertIs(self.agent.process("myapp.web.0"), process)
         self.assertEqual(self.agent.processes(), [process])
         self.assertEqual(process.port, 100)
+
+    def test_sourceNotAllowed(self) -> None:
+        """A source from elsewhere is refused at create, and when copies are to be made."""
+        self.agent.create(REQUEST, "id")
+        self.sources.rules = SourceRules(places=())
+        other = evolve(REQUEST, node="web.1")
+        self.assertRaises(SourceNotAllowed, self.agent.create, other, "id")
+        scale = partial(self.agent.scale, "myapp", request_id="id")
+        self.assertRaises(SourceNotAllowed, scale, steps({"web": 2}))
+        self.assertEqual(len(self.agent.processes()), 1)
+        scale(steps({"web": 0}))
 
     def test_unknown(self) -> None:
         """A slug or an app that is not there is refused by name."""

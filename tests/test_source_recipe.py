@@ -14,6 +14,7 @@ from smartmob.launch.interfaces import Command
 from smartmob.source.errors import SourceRefused
 from smartmob.source.release import Release
 from smartmob.source_recipe import SourceRecipe
+from smartmob.templates import Identity
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
 
@@ -110,6 +111,40 @@ class SourceRecipeTests(SynchronousTestCase):
         self.assertEqual((command.stop_signal, command.grace), (2, 1.5))
         self.assertEqual((command.umask, command.nice), (0o077, 5))
         self.assertTrue(command.no_new_privileges and command.redirect_input)
+
+    def test_defaultLimits(self) -> None:
+        """A limit that was not asked for is the configured one, each by itself."""
+        request = evolve(REQUEST, limits=Limits(open_files=64, core_bytes=0))
+        recipe = self.recipe(request)
+        recipe.limits = Limits(open_files=32, core_bytes=1, cpu_seconds=5)
+        command = self.successResultOf(recipe.prepare(self.states.append))
+        self.assertEqual(
+            command.rlimits,
+            {"RLIMIT_NOFILE": (64, 64), "RLIMIT_CORE": (0, 0), "RLIMIT_CPU": (5, 5)},
+        )
+
+    def test_identity(self) -> None:
+        """A user's program has that user's groups and variables, and a release of that user."""
+        who = Identity(uid=7, gid=8, groups=(8, 9), name="ada", home="/home/ada")
+        recipe = self.recipe(evolve(REQUEST, env={"LOGNAME": "request"}))
+        recipe.identity = who
+        recipe.inherited = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "A": "1"}
+        command = self.successResultOf(recipe.prepare(self.states.append))
+        self.assertEqual((command.uid, command.gid, command.groups), (7, 8, (8, 9)))
+        self.assertEqual(
+            [command.env[name] for name in ("HOME", "USER", "LOGNAME", "A")],
+            ["/home/ada", "ada", "request", "1"],
+        )
+        self.assertEqual(self.sources.identities, [who])
+
+    def test_unknownUser(self) -> None:
+        """A user without a name or a home has no variables of another's."""
+        recipe = self.recipe()
+        recipe.identity = Identity(uid=7, gid=8)
+        recipe.inherited = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "A": "1"}
+        env = self.successResultOf(recipe.prepare(self.states.append)).env
+        self.assertEqual(env["A"], "1")
+        self.assertFalse({"HOME", "USER", "LOGNAME"} & set(env))
 
     def test_unknownType(self) -> None:
         """A process type that the Procfile does not have is named, beside those it has."""

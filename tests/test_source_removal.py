@@ -44,6 +44,28 @@ class RemoveTreeTests(SynchronousTestCase):
         remove_tree(target)
         self.assertTrue(os.path.isdir(self.path))
 
+    def test_swapped(self) -> None:
+        """
+        A link that takes a folder's place while that is looked at leads nowhere.
+        """
+        outside = self.mktemp()
+        os.mkdir(outside, 0o750)
+        os.makedirs(f"{self.path}/a/b")
+        really, folders = os.lstat, []
+
+        def lstat(name: str, dir_fd: int | None = None) -> os.stat_result:
+            found = really(name, dir_fd=dir_fd)
+            if name == "b":
+                folders.append(name)
+                os.rmdir(name, dir_fd=dir_fd)
+                os.symlink(os.path.abspath(outside), name, dir_fd=dir_fd)
+            return found
+
+        self.patch(os, "lstat", lstat)
+        self.assertRaises(OSError, remove_tree, self.path)
+        self.assertEqual(folders, ["b"])
+        self.assertEqual(os.stat(outside).st_mode & 0o777, 0o750)
+
     def test_all(self) -> None:
         """
         Everything in a folder goes with it, whatever its permissions, and nothing that
