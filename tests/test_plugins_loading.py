@@ -321,10 +321,11 @@ class NameTests(PluggingCase):
         (second / "it").mkdir(parents=True)
         (second / "it" / "it.py").write_text("1 / 0")
         self.put("it/it.py", plugin())
+        self.put("it/_site/index.html")
         self.load(self.folder, second)
-        found = [(r["state"], r["error"]) for r in self.plugins.report()]
+        found = [(r["state"], r["error"], r["site"]) for r in self.plugins.report()]
         taken = f"NameTaken: {self.folder / 'it'} was found first"
-        self.assertEqual(found, [("loaded", None), ("failed", taken)])
+        self.assertEqual(found, [("loaded", None, "it"), ("failed", taken, None)])
 
     def test_plugins(self) -> None:
         """Of two plugins of a name the first is loaded, the other not even made."""

@@ -82,7 +82,7 @@ class Standing:
             "module": None,
             "state": life.state.value,
             "error": life.error,
-            "site": self._site(life.folder),
+            "site": self._site(life.folder, life.source),
         }
 
     def _unusable(self, each: Unusable) -> dict[str, Any]:
@@ -95,14 +95,14 @@ class Standing:
             "module": each.module,
             "state": each.state.value,
             "error": each.error,
-            "site": self._site(each.folder),
+            "site": self._site(each.folder, each.source),
         }
 
     def _lying(self, folder: PluginFolder) -> dict[str, Any]:
         """
         Of a folder that nothing was loaded from.
         """
-        site = self._site(folder.name)
+        site = self._site(folder.name, folder.path)
         error = None
         if folder.modules():
             error = "NotLoaded: it was added later; a reload loads it"
@@ -120,8 +120,14 @@ class Standing:
             "site": site,
         }
 
-    def _site(self, name: str | None) -> str | None:
-        return name if name is not None and self._has_site(name) else None
+    def _site(self, name: str | None, source: str) -> str | None:
+        """
+        The name of a folder's own site.
+        """
+        folder = None if name is None else plugin_folder(self.folders, name)
+        if folder is None or folder.path != source or site_of(folder) is None:
+            return None
+        return name
 
     def _has_site(self, name: str) -> bool:
         folder = plugin_folder(self.folders, name)
