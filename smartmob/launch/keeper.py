@@ -42,7 +42,7 @@ from smartmob.launch.execution import (
 from smartmob.launch.post import Post
 from smartmob.launch.reaper import LEFT, PEER, Reaper
 from smartmob.launch.record import Record, boot_id, door, recorded_keeper, remove, started
-from smartmob.launch.ring import CHUNK, SIZE
+from smartmob.launch.ring import CHUNK
 from smartmob.launch.settling import settle
 from smartmob.launch.tree import kill_all
 
@@ -139,7 +139,7 @@ class Keeper(Reaper):
             return 0.0
         if post.paused:
             return None
-        if post.ring.tail - post.ring.cursor < SIZE // 2:
+        if post.ring.tail - post.ring.cursor < post.ring.size // 2:
             return 0.0
         return post.progress + STALLED
 
@@ -171,8 +171,12 @@ class Keeper(Reaper):
     def become(self, stdin: int, tell: int) -> NoReturn:
         """
         See L{Reaper.become}: there is no program without a record of it.
+
+        Nor is there one whose agent has ended before that: the next one may have looked
+        for a record by then, and have begun another.
         """
         pid = os.getpid()
+        why = "the agent has ended"
         try:
             Record(
                 boot=boot_id(),
@@ -186,9 +190,11 @@ class Keeper(Reaper):
         except Exception as e:  # this copy of the keeper has to end
             reason = e.strerror if isinstance(e, OSError) else repr(e)
             why = f"no record of it can be kept in the state folder: {reason}"
-            os.write(tell, wire.pack(b"%d" % NOT_EXECUTABLE, why.encode()[:LONGEST]))
-            os._exit(NOT_EXECUTABLE)
-        super().become(stdin, tell)
+        else:
+            if not self.post.hung_up():
+                super().become(stdin, tell)
+        os.write(tell, wire.pack(b"%d" % NOT_EXECUTABLE, why.encode()[:LONGEST]))
+        os._exit(NOT_EXECUTABLE)
 
     def admit(self, listening: _socket.socket) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+from select import POLLHUP
 from time import monotonic
 
 from smartmob.launch import wire
@@ -43,6 +44,12 @@ class Post(Mailbox):
         See L{Mailbox.waiting}.
         """
         return self.connected and super().waiting()
+
+    def hung_up(self) -> bool:
+        """
+        The agent has ended, whatever it said before.
+        """
+        return any(events & POLLHUP for _, events in self._poll.poll(0))
 
     def send(self, packet: bytes) -> None:
         """

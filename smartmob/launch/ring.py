@@ -26,19 +26,21 @@ class Ring:
     """
     A file that is written around and around.
 
-    Positions only grow; one is found in the file at its remainder by L{SIZE}.  Between
+    Positions only grow; one is found in the file at its remainder by the size.  Between
     C{head} and C{tail} are frames: a byte for the stream, four for the length, and
     what the program wrote.  What was taken stays until there is no room for it, for
     an agent that comes later.
 
+    @ivar size: Bytes of the file, at most.
     @ivar cursor: What comes next to be taken.
     @ivar lost: Bytes of output that gave way before they were taken; whoever tells of
         them sets this to 0.
     """
 
-    __slots__ = ("_file", "cursor", "head", "lost", "tail")
+    __slots__ = ("_file", "cursor", "head", "lost", "size", "tail")
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = SIZE) -> None:
+        self.size = size
         self._file = -1
         self.head = self.cursor = self.tail = self.lost = 0
 
@@ -51,7 +53,7 @@ class Ring:
         if self._file >= 0:
             os.close(self._file)
         self._file = file
-        self.tail += -self.tail % SIZE  # a file that was not full yet has no hole
+        self.tail += -self.tail % self.size  # a file that was not full yet has no hole
         self.head = self.cursor = self.tail
         self.lost = 0
 
@@ -67,7 +69,7 @@ class Ring:
         is lost.
         """
         frame = b"%c%b%b" % (stream, len(data).to_bytes(4, "big"), data)
-        while self.tail + len(frame) - self.head > SIZE:
+        while self.tail + len(frame) - self.head > self.size:
             length = int.from_bytes(self._read(self.head + 1, 4), "big")
             if not 0 < length <= CHUNK:
                 self._forget()
@@ -118,10 +120,10 @@ class Ring:
         """
         As much of it as can be read.
         """
-        place = position % SIZE
+        place = position % self.size
         try:
-            data = os.pread(self._file, min(size, SIZE - place), place)
-            if len(data) == SIZE - place:
+            data = os.pread(self._file, min(size, self.size - place), place)
+            if len(data) == self.size - place:
                 data += os.pread(self._file, size - len(data), 0)
         except OSError:
             return b""
@@ -129,7 +131,7 @@ class Ring:
 
     def _write(self, position: int, data: bytes) -> None:
         while data:
-            place = position % SIZE
-            taken = os.pwrite(self._file, data[: SIZE - place], place)
+            place = position % self.size
+            taken = os.pwrite(self._file, data[: self.size - place], place)
             position += taken
             data = data[taken:]
