@@ -120,7 +120,7 @@ class Followed(Protocol):
         Want no more.
         """
         if self.transport is not None and not self.over:
-            cast(Any, self.transport).abortConnection()
+            cast(Any, self.transport).loseConnection()
 
 
 class Remote:
