@@ -71,6 +71,7 @@ class Agent(Service):
     @ivar wall: Seconds since the epoch.
     @ivar monotonic: Seconds of a clock that never steps.
     @ivar watch: Called with each new process.
+    @ivar detached: The folder for what it takes to find detached programs again.
     """
 
     clock: IReactorTime
@@ -86,6 +87,7 @@ class Agent(Service):
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     watch: Callable[[Process], None] = lambda process: None
+    detached: str = ""
     most_processes: int = MOST_PROCESSES
     feed: Feed = field(init=False)
     _processes: dict[str, Process] = field(factory=dict)
@@ -180,7 +182,7 @@ class Agent(Service):
                     definition, self.sources, self.inherited, port, request_id, limits, who
                 )
             case Configured():
-                return ConfiguredRecipe(definition, self.inherited, port)
+                return ConfiguredRecipe(definition, self.inherited, port, self.detached)
             case _:
                 raise TypeError(f"nobody knows how to run {definition!r}")
 
@@ -317,6 +319,12 @@ class Agent(Service):
             return farewell.addErrback(_too_late)
 
         return ended.addCallback(told)
+
+    def outliving(self) -> set[str]:
+        """
+        The slugs of those that go on without the agent.
+        """
+        return {process.slug for process in self.processes() if _outlives(process)}
 
     def longest_grace(self) -> float:
         """

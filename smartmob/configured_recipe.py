@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from smartmob.documents import State
 from smartmob.environment import of_user, own
-from smartmob.launch.interfaces import Command
+from smartmob.launch.interfaces import Command, Detach
 from smartmob.rlimits import rlimits
 from smartmob.templates import Configured
 
@@ -32,11 +32,13 @@ class ConfiguredRecipe:
 
     @ivar inherited: The environment of the agent, as far as programs may see it.
     @ivar port: The port that was set aside for it.
+    @ivar detached: The folder for what it takes to find it again, where it is detached.
     """
 
     definition: Configured
     inherited: Mapping[str, str]
     port: int
+    detached: str = ""
     types: tuple[str, ...] | None = None
 
     @property
@@ -80,6 +82,14 @@ class ConfiguredRecipe:
             groups=() if who is None else who.groups,
             redirect_input=what.redirect_input,
             merge_output=what.streams[0] == what.streams[1],
+            detach=self._detach() if what.detach else None,
+        )
+
+    def _detach(self) -> Detach:
+        # With another environment of the agent, and another port, it is the same still.
+        ambient = {"PORT", *self.inherited} - self.definition.env.keys()
+        return Detach(
+            name=self.definition.slug, folder=self.detached, ambient=frozenset(ambient)
         )
 
     def _environment(self) -> dict[str, str]:

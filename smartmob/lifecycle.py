@@ -29,7 +29,6 @@ from twisted.python.failure import Failure
 from smartmob.agent import Agent
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
-from smartmob.launch.earlier import end_leftovers
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile, complain
 from smartmob.plugins.plugins import MissingPlugin, Plugins
@@ -143,7 +142,7 @@ class Lifecycle(Service):
         self.webhooks.startService()
         self.plugins.startService()
         self.declarations.carry_out(plan)
-        end_leftovers(self.clock, self.agent.detached, self.agent.outliving())
+        self.launcher.end_leftovers(self.agent.detached, self.agent.outliving())
         self.launcher.whenReady().addCallbacks(self._ready, self._unready)
         self.reactor.callWhenRunning(self._take_signals)
 

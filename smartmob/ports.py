@@ -5,7 +5,7 @@ The ports that are set aside for programs.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import define, field
 
@@ -27,6 +27,27 @@ def can_be_bound(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def port_of(env: Mapping[str, str]) -> int | None:
+    """
+    The port that a program has by its environment; C{None} where that is no number.
+    """
+    port = env.get("PORT", "")
+    return int(port) if port.isascii() and port.isdigit() else None
+
+
+def environment_of(pid: int) -> Mapping[str, str]:
+    """
+    What a process was started with, as far as we may know.
+    """
+    import psutil  # which a start does not need
+
+    try:
+        env: Mapping[str, str] = psutil.Process(pid).environ()
+    except psutil.Error:
+        return {}
+    return env
 
 
 @define(eq=False)

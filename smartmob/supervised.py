@@ -14,6 +14,7 @@ from smartmob.documents import Definition, LastExit, Restart, State
 from smartmob.events import NOTHING, About, Emit, Topic
 from smartmob.launch.interfaces import Command, ILauncher, IProgram
 from smartmob.lines.console import Console
+from smartmob.ports import environment_of, port_of
 from smartmob.recipe import Recipe
 from smartmob.refusals import TreeLeft
 from smartmob.restart import Again, GiveUp, Policy, spread
@@ -139,8 +140,7 @@ class Supervised:
             self.program.dismiss()  # it is what was executed until now
             self.program = None
         self.command = command
-        port = command.env.get("PORT", "")
-        self.port = int(port) if port.isascii() and port.isdigit() else None
+        self.port = port_of(command.env)
         self.version += 1
 
     def dismiss(self) -> None:
@@ -164,10 +164,14 @@ class Supervised:
         program = self.program
         assert program is not None
         self.pid = self.run_pid = program.pid
-        self.executed_at = self.monotonic()
-        self.started_at = self.wall()
+        self.started_at = program.started_at or self.wall()
+        self.executed_at = self.monotonic() - max(0.0, self.wall() - self.started_at)
         self.version += 1
         self.console.started(self.pid or 0)
+        if program.adopted:
+            self.port = port_of(environment_of(program.pid))
+            _log.info("{slug} runs still, pid {pid}", slug=self.slug, pid=self.pid)
+            return
         _log.info("{slug} started, pid {pid}", slug=self.slug, pid=self.pid)
         self.emit(Topic.SPAWN, About(pid=self.pid))
 

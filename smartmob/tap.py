@@ -52,7 +52,13 @@ def makeService(options: Options) -> Lifecycle:
     folder = StateFolder(options["state-dir"])
     launcher = Launcher(reactor)
     sources = Sources(reactor, launcher, FilePath(str(folder.path)))
-    agent = Agent(reactor, launcher, Consoles(epoch=uuid.uuid4().hex), sources)
+    agent = Agent(
+        reactor,
+        launcher,
+        Consoles(epoch=uuid.uuid4().hex),
+        sources,
+        detached=str(folder.path / "detached"),
+    )
     if options["verbosity"] > 1:
         agent.watch = Echo(reactor, sys.stdout.buffer).watch
     declarations = Declarations(agent)

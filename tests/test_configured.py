@@ -355,6 +355,37 @@ class ConfiguredTests(SynchronousTestCase):
         self.successResultOf(ended)
         self.assertEqual([program.stopped for program in self.launcher.programs], [[], [30.0]])
 
+    def test_adopted(self) -> None:
+        """A detached program that an earlier agent began is as old as it is, and not new."""
+        told: list[Event] = []
+        self.agent.events.subscribe(Topics(), told.append)
+        self.clock.advance(100)
+        self.agent.configure([like(detach=True)])
+        [program] = self.launcher.programs
+        program.execute(adopted=True, started_at=40.0)
+        process = self.agent.process("default.dummy.0")
+        self.assertEqual((process.state, process.started_at), (State.RUNNING, 40.0))
+        self.assertEqual([event.topic.value for event in told], ["create", "start"])
+        program.exit(1)
+        program.end()
+        assert process.last_exit is not None
+        self.assertEqual(process.last_exit.ran_seconds, 60)
+
+    def test_detach(self) -> None:
+        """By what it is found again: its name, and what it runs with that is its own."""
+        self.agent.detached = "/state/detached"
+        self.configure(like(detach=True, env={"MINE": "1", "PORT": "80"}), named("other"))
+        detach = self.launcher.programs[0].command.detach
+        assert detach is not None
+        self.assertEqual((detach.name, detach.folder), ("default.dummy.0", "/state/detached"))
+        self.assertEqual(detach.ambient, {"PATH"})
+        self.assertIsNone(self.launcher.programs[1].command.detach)
+        self.assertEqual(self.agent.outliving(), {"default.dummy.0"})
+        self.configure(like(detach=True))
+        detach = self.launcher.programs[-1].command.detach
+        assert detach is not None
+        self.assertEqual(detach.ambient, {"PATH", "PORT"})
+
     def test_detachedEnds(self) -> None:
         """A detached program that ends is not started again."""
         self.configure(like(detach=True), named("other", detach=True))

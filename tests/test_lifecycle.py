@@ -72,6 +72,15 @@ class Part:
         """Nothing is done."""
         self.log.append(f"configure {self.name}")
 
+    detached = ""
+
+    def outliving(self) -> set[str]:
+        """None."""
+        return set()
+
+    def end_leftovers(self, folder: str, known: set[str]) -> None:
+        """There are none."""
+
     def longest_grace(self) -> float:
         """Seconds."""
         return self.grace

@@ -5,7 +5,7 @@ The service that starts programs.
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from smartmob.launch import wire
 from smartmob.launch.detached import DetachedProgram
+from smartmob.launch.earlier import end_leftovers
 from smartmob.launch.helper import Helper, start_guardian, start_keeper
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
 from smartmob.launch.packets import Packets
@@ -131,6 +132,12 @@ class Launcher(Service):
         waiting: Deferred[None] = Deferred(self._waiting_for_ready.remove)
         self._waiting_for_ready.append(waiting)
         return waiting
+
+    def end_leftovers(self, folder: str, known: Container[str]) -> Deferred[None]:
+        """
+        See L{smartmob.launch.earlier.end_leftovers}.
+        """
+        return end_leftovers(self.reactor, folder, known)
 
     # What programs ask for.
 
