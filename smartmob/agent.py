@@ -283,12 +283,6 @@ class Agent(Service):
             done=all_of(waits),
         )
 
-    def configure(self, templates: Sequence[Template]) -> Changes:
-        """
-        L{plan} it and L{carry_out} that.
-        """
-        return self.carry_out(self.plan(templates))
-
     def _redefine(self, process: Process, definition: Configured) -> None:
         other = definition.flapping != process.definition.flapping
         recipe = process.recipe

@@ -80,7 +80,7 @@ class ConfiguredTests(SynchronousTestCase):
         """
         Read the file.
         """
-        return self.agent.configure(templates)
+        return self.agent.carry_out(self.agent.plan(templates))
 
     def up(self) -> None:
         """
@@ -360,7 +360,7 @@ class ConfiguredTests(SynchronousTestCase):
         told: list[Event] = []
         self.agent.events.subscribe(Topics(), told.append)
         self.clock.advance(100)
-        self.agent.configure([like(detach=True)])
+        self.carry_out(like(detach=True))
         [program] = self.launcher.programs
         program.execute(adopted=True, started_at=40.0)
         process = self.agent.process("default.dummy.0")
