@@ -6,6 +6,7 @@ and none of them holds up anything.
 from __future__ import annotations
 
 import shutil
+import sys
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -256,6 +257,7 @@ class ReloadTests(PluggingCase):
         self.put("a/it.py", app(ALL, name="a"))
         self.reload()
         self.assertEqual(self.states(), {"a": "running"})
+        self.assertIn("smartmob_plugins.a.it", sys.modules)
 
     def test_missing(self) -> None:
         """Where something mandatory is missing nothing changes."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import py_compile
 import sys
 from contextlib import redirect_stdout
 from importlib.metadata import EntryPoint
@@ -193,10 +194,11 @@ class FoundTests(PluggingCase):
 
     def test_leftovers(self) -> None:
         """What was compiled and has no source is not run."""
-        self.put("it/it.py", "from . import gone")
-        self.put("it/gone.pyc", b"anything")
+        source = self.put("elsewhere", plugin("1 / 0"))
+        self.put("it/it.py", "from .gone import It\n__all__ = ['It']")
+        py_compile.compile(str(source), str(self.folder / "it" / "gone.pyc"))
         self.load()
-        self.assertEqual(len(self.flushLoggedErrors(ImportError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ModuleNotFoundError)), 1)
 
     def test_linkedFolder(self) -> None:
         """An operator may link to where a plugin is."""
@@ -290,6 +292,15 @@ class BrokenTests(PluggingCase):
     def test_longMessage(self) -> None:
         """A message is not of any length."""
         self.assertLess(len(self.broken("raise ValueError('x' * 10**6)", ValueError)), 1000)
+
+    def test_folderPackage(self) -> None:
+        """A folder that is a package, and fails, is no harm to its modules."""
+        self.put("it/__init__.py", "from . import inner; 1 / 0")
+        self.put("it/inner.py", plugin())
+        self.load()
+        self.flushLoggedErrors(ZeroDivisionError)
+        found = [(r["name"], r["module"], r["state"]) for r in self.plugins.report()]
+        self.assertEqual(found, [("it", None, "loaded"), ("it", "__init__", "failed")])
 
     def test_otherModule(self) -> None:
         """A module that fails is no harm to a plugin beside it."""

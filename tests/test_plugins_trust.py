@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -125,6 +127,15 @@ class RefusedTests(PluggingCase):
             namespace: dict[str, object] = {"__package__": name, "__name__": name}
             again = f"import importlib\nfrom . import {module}\nimportlib.reload({module})"
             self.assertRaises(trust.Refused, exec, again, namespace)
+
+    def test_exchanged(self) -> None:
+        """What counts is what is read, not what was found there before."""
+        file = self.put("it/it.py", plugin())
+        self.load()
+        loader: Any = sys.modules["smartmob_plugins.it.it"].__loader__
+        self.assertTrue(loader.get_data(str(file)))
+        self.opens(file)
+        self.assertRaises(trust.Refused, loader.get_data, str(file))
 
     def test_harmless(self) -> None:
         """A plugin beside it is loaded."""

@@ -363,6 +363,7 @@ class NotFoundTests(SitesCase):
         (self.folder / "linked").mkdir()
         os.symlink("/etc", self.folder / "linked" / "_site")
         self.assertMissing("/_plugin/linked/passwd")
+        self.assertMissing("/_plugin/linked")
         self.assertMissing("/_plugin/linked/")
 
     def test_exchanged(self) -> None:
@@ -483,6 +484,18 @@ class LargeTests(SitesCase):
         self.assertTrue(self.wire.transport.aborted)
         self.assertEqual(open_files(), self.before)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_unreadable(self) -> None:
+        """So is one whose file can't be read any more; the log says why."""
+        self.begin()
+
+        def fails(descriptor: int, size: int) -> bytes:
+            raise OSError("the disk is gone")
+
+        self.patch(os, "read", fails)
+        self.more()
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertTrue(self.wire.transport.aborted)
 
     def test_grows(self) -> None:
         """Never more is sent than was announced."""

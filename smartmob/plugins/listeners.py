@@ -56,11 +56,9 @@ class EventListener:
 
     def _tell(self) -> None:
         self._timer = None
-        for _ in range(len(self._untold)):
+        for _ in range(len(self._untold)):  # of what happens meanwhile it is told later
             if self._untold:  # it may have ended itself
                 told(self.listener, self._untold.popleft().document())
-        if self._untold and self._timer is None:
-            self._timer = self.clock.callLater(0, self._tell)
 
 
 @implementer(IReader)
