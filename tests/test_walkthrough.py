@@ -1,9 +1,10 @@
 """
-What the README shows step by step is done, step by step.
+What the papers show step by step is done, step by step.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,10 +13,12 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 from twisted.internet import reactor
 from twisted.internet.interfaces import IProcessTransport
 from twisted.trial.unittest import SkipTest, TestCase
 
+from tests.support.living import until
 from tests.support.papers import TREE, commands
 from tests.support.watched import MARK, Watched, marked
 
@@ -31,13 +34,17 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-class WalkThroughTests(TestCase):
+class ShellTestCase(TestCase):
     """
-    The commands of README.rst, given to one shell, in a folder with the examples
+    The commands of a page, given to one shell, in a folder with the examples
     in it.  Only the ports are others: somebody may use those of the page.
+
+    @ivar folder: It.
+    @ivar ports: Those of the page, and which take their places.
     """
 
     timeout = 120
+    pages_ports: tuple[str, ...]
 
     def setUp(self) -> None:
         """
@@ -45,11 +52,10 @@ class WalkThroughTests(TestCase):
         """
         if shutil.which("curl") is None or shutil.which("bash") is None:
             raise SkipTest("the walk-through needs curl and bash")
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        (folder / "examples").symlink_to(TREE / "examples")
-        agent, server = free_ports(2)
-        self.ports = {"8080": str(agent), "8000": str(server)}
+        self.folder = Path(self.mktemp())
+        shutil.copytree(TREE / "examples", self.folder / "examples")
+        free = map(str, free_ports(len(self.pages_ports)))
+        self.ports = dict(zip(self.pages_ports, free, strict=True))
         self.mark = uuid4().hex
         self.shell = Watched()
         programs = str(Path(sys.executable).parent)
@@ -63,7 +69,7 @@ class WalkThroughTests(TestCase):
                 "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
                 "PYTHONUNBUFFERED": "1",
             },
-            path=str(folder),
+            path=str(self.folder),
             childFDs={0: "w", 1: "r", 2: "r"},
         )
         self.addCleanup(self.end_all)
@@ -74,7 +80,47 @@ class WalkThroughTests(TestCase):
         A test that failed leaves nothing.
         """
         for process in marked(self.mark):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def interrupt(self, name: str) -> None:
+        """
+        Ctrl-C for the command that the shell waits for.
+        """
+        [command] = [each for each in marked(self.mark) if name in " ".join(each.cmdline())]
+        command.send_signal(signal.SIGINT)
+
+    async def does(self, command: str, shows: str) -> None:
+        """
+        Give the shell a command, and wait until it shows something of a pattern.
+        """
+        self.shell.out = ""
+        self.stdin.writeToChild(0, self.here(command).encode() + b"\n")
+        await self.shell.has(shows)
+
+    def here(self, text: str) -> str:
+        """
+        A text of the page, with our ports.
+        """
+        for port, free in self.ports.items():
+            text = text.replace(port, free)
+        return text
+
+    async def ends(self) -> None:
+        """
+        Wait for all that the shell has started, and see that nothing is left.
+        """
+        self.stdin.writeToChild(0, b"wait; exit\n")
+        await self.shell.ended
+        await until(lambda: not marked(self.mark), "the end of daemons")
+
+
+class ReadmeTests(ShellTestCase):
+    """
+    README.rst.
+    """
+
+    pages_ports = ("8080", "8000")
 
     async def test_readme(self) -> None:
         """
@@ -93,23 +139,45 @@ class WalkThroughTests(TestCase):
         await self.does(kill, '"restarts"')
         self.assertNotIn("Traceback", self.shell.out)
         await self.does(end, r"^\{\}")
-        self.stdin.writeToChild(0, b"wait; exit\n")
-        await self.shell.ended
-        self.assertEqual(marked(self.mark), [])
+        await self.ends()
 
-    def interrupt(self, name: str) -> None:
-        """
-        Ctrl-C for the command that the shell waits for.
-        """
-        [command] = [each for each in marked(self.mark) if name in " ".join(each.cmdline())]
-        command.send_signal(signal.SIGINT)
 
-    async def does(self, command: str, shows: str) -> None:
+class GafferdTests(ShellTestCase):
+    """
+    examples/gafferd/README.rst.
+    """
+
+    pages_ports = ("5000", "8000")
+
+    async def test_gafferd(self) -> None:
         """
-        Give the shell a command, and wait until it shows something of a pattern.
+        gafferd's example does what its page says.
         """
-        for port, free in self.ports.items():
-            command = command.replace(port, free)
-        self.shell.out = ""
-        self.stdin.writeToChild(0, command.encode() + b"\n")
-        await self.shell.has(shows)
+        file = self.folder / "examples" / "gafferd" / "gaffer.ini"
+        file.write_text(self.here(file.read_text()))
+        shown = commands(TREE / "examples" / "gafferd" / "README.rst")
+        check, start, listing, status, look, talk, up, down = shown[:8]
+        reload, sink, hooks, more, daemon, end = shown[8:]
+        await self.does("cd examples/gafferd", "")
+        await self.does(check, "^gaffer.ini: OK: 2 processes, 1 endpoint$")
+        await self.does(f"{start} &", r"Listening on http://127\.0\.0\.1:\d+$")
+        await self.does(listing, '"slug": "default.echo.0"')
+        self.assertIn('"slug": "default.dummy.0"', self.shell.out)
+        await self.does(status, "^dummy: line 1$")
+        self.assertIn('"state": "running"', self.shell.out)
+        await self.does(look, "^dummy: line 1$")
+        self.interrupt("attach.py")
+        await self.does(talk, "^echo: hello$")
+        await self.does(up, '"slug": "default.dummy.2"')
+        await self.does(down, '"slug": "default.dummy.0"')
+        self.assertNotIn('"slug": "default.dummy.1"', self.shell.out)
+        await self.does(reload, '"restarted": *\\["default.echo.0"\\]')
+        self.assertIn("redirect_output = out, err", file.read_text())
+        await self.does(f"{sink} &", "listening on")
+        await self.does(hooks, '"warnings": *\\[\\]')
+        await self.does(more, "^/proc.dummy.spawn spawn default.dummy.1$")
+        await self.shell.has("^/create create default.dummy.1$")
+        await self.does("kill -INT %1; kill %2; wait", "")
+        await self.does(daemon, "Listening on")
+        await self.does(end, "")
+        await self.ends()
