@@ -20,7 +20,8 @@ def papers() -> list[Path]:
     """
     Every page of the checkout.
     """
-    folders = ["", "bench", "changelog.d", "docs", "examples/hello", "examples/plugins"]
+    examples = [f"examples/{name}" for name in ("gafferd", "hello", "plugins")]
+    folders = ["", "bench", "changelog.d", "docs", *examples]
     return sorted(page for folder in folders for page in (TREE / folder).glob("*.rst"))
 
 
