@@ -285,7 +285,8 @@ def _own(model: Configured) -> dict[str, object]:
     who = model.identity
     return {
         "cmd": model.cmd,
-        "args": _split(model.args),
+        # What is for a shell would be another text if it were split and joined.
+        "args": model.args if model.shell else shlex.split(model.args),
         "uid": None if who is None else who.uid,
         "gid": None if who is None else who.gid,
         "cwd": model.cwd,
@@ -294,13 +295,6 @@ def _own(model: Configured) -> dict[str, object]:
         "os_env": model.os_env,
         "priority": model.priority,
     }
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:  # it is for a shell, that may think better of it
-        return [text]
 
 
 def _streams(labels: tuple[str, ...]) -> tuple[str, str | None]:
