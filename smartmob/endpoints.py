@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IReactorUNIX
 
@@ -98,6 +99,16 @@ class Endpoints:
         Where clients reach it: one an address, in order.
         """
         return [listener.url() for listener in self._listeners.values()]
+
+    def asks_nobody(self) -> bool:
+        """
+        Whether every user of this machine can come in: by TCP, without a certificate.
+        """
+        return any(
+            listener.endpoint.cafile is None
+            and not isinstance(listener.port.getHost(), UNIXAddress)
+            for listener in self._listeners.values()
+        )
 
     def hosts(self) -> frozenset[str]:
         """

@@ -8,8 +8,9 @@ first, then programs end while consoles still tell of it, then the helpers go.
 from __future__ import annotations
 
 import gc
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -27,8 +28,10 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from smartmob.agent import Agent
+from smartmob.config.configuration import Configuration
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
+from smartmob.exposure import local_users_may_act
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile, complain
 from smartmob.plugins.plugins import MissingPlugin, Plugins
@@ -136,7 +139,7 @@ class Lifecycle(Service):
             self.fail(f"{error}", code=error.code)
         except (OSError, Refusal) as error:
             self.fail(f"can't start: {error}")
-        for warning in configuration.warnings:
+        for warning in (*configuration.warnings, *self._exposure(configuration)):
             _log.warn("{text}", text=warning)
         self.sources.startService()
         self.webhooks.startService()
@@ -207,6 +210,18 @@ class Lifecycle(Service):
         await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
         self.folder.close()
         _log.info("stopped")
+
+    def _exposure(self, configuration: Configuration) -> Iterator[str]:
+        who = [template.model.identity for template in configuration.templates]
+        who.append(configuration.settings.identity)
+        warning = local_users_may_act(
+            uid=os.geteuid(),
+            runs_as=[identity.uid for identity in who if identity is not None],
+            on_tcp=self.endpoints.asks_nobody(),
+            tokens=False,
+        )
+        if warning is not None:
+            yield warning
 
     def _ready(self, _: object) -> None:
         hold_collections_short()

@@ -17,6 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from tests.support.warnings import beside_local_users
 from tests.support.watched import MARK, Watched, marked
 
 
@@ -66,7 +67,7 @@ class DemoTests(TestCase):
         """
         demo = self.demo("--seconds", "0.1")
         self.assertEqual(await demo.ended, 0, demo.err)
-        self.assertEqual(demo.err, "")
+        self.assertEqual(beside_local_users(demo.err.encode()), b"")
         self.assertIn("hello.web.0   | answering on http://127.0.0.1:", demo.out)
         self.assertIn('hello.web.0   | 127.0.0.1 "GET / HTTP/1.1" 200', demo.out)
         self.assertRegex(demo.out, r"\nhello.clock.0 \| \d\d:\d\d:\d\d\n")
@@ -82,7 +83,7 @@ class DemoTests(TestCase):
         assert self.program.pid is not None
         os.killpg(self.program.pid, signal.SIGINT)
         self.assertEqual(await demo.ended, 0, demo.err)
-        self.assertEqual(demo.err, "")
+        self.assertEqual(beside_local_users(demo.err.encode()), b"")
         self.assert_nothing_left()
 
     async def test_interruptAtOnce(self) -> None:

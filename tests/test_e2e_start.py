@@ -13,6 +13,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.support.agent_process import AgentProcess, AgentTestCase, program
 from tests.support.applications import application
+from tests.support.warnings import beside_local_users
 
 ON_TWISTD = ("twistd", "-n", "--pidfile=", "smartmob")
 ON_TWIST = ("twist", "smartmob")
@@ -130,7 +131,7 @@ class ListeningTests(AgentTestCase):
             os.kill(agent.pid, signal.SIGTERM)
             self.assertEqual(await agent.exit(), 0)
             await agent.says_no_more()
-            self.assertRegex(agent.err, rb"^\S+ Listening on \S+\n$")
+            self.assertRegex(beside_local_users(agent.err), rb"^\S+ Listening on \S+\n$")
             self.assertEqual(agent.out, b"")
 
 

@@ -74,6 +74,14 @@ class OpenTests(ListeningCase):
         self.open(tcp(bind="LocalHost:0"), tcp("other", "tcp:0:interface=127.0.0.1"))
         self.assertEqual(self.endpoints.hosts(), {"localhost"})
 
+    def test_asksNobody(self) -> None:
+        """On TCP whoever is on this machine can come in, by a unix socket its owner."""
+        unix = tcp("u", f"unix:{self.path('s')}")
+        self.open(unix)
+        self.assertFalse(self.endpoints.asks_nobody())
+        self.open(unix, tcp())
+        self.assertTrue(self.endpoints.asks_nobody())
+
     def test_manyFree(self) -> None:
         """Port 0 is another port each time it is said."""
         self.open(

@@ -81,6 +81,10 @@ class Part:
     def end_leftovers(self, folder: str, known: set[str]) -> None:
         """There are none."""
 
+    def asks_nobody(self) -> bool:
+        """It has no ports."""
+        return False
+
     def longest_grace(self) -> float:
         """Seconds."""
         return self.grace
