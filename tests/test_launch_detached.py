@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
 from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from smartmob.launch.earlier import end_leftovers, found, opened
 from smartmob.launch.interfaces import Command, Detach, LauncherLost, NotExecuted
@@ -50,7 +53,12 @@ Says something whenever it gets USR1.
 
 MANY = 4_000_000
 """
-So many numbers, a line each, are 30 MB.
+So many numbers, a line each, are 30 MB ...
+"""
+
+WRITTEN = len("up\n") + sum(9 * 10**n * (n + 2) for n in range(6)) + (MANY - 999_999) * 8
+"""
+... to the byte, with what comes first.
 """
 
 
@@ -67,6 +75,23 @@ class Next(Recorder):
     def connectionMade(self) -> None:
         self.found = self._when()
         super().connectionMade()
+
+
+class Counted(Recorder):
+    """
+    Waits for the last of many numbers, and looks at no more than that.
+
+    @ivar whole: Fires with it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole: Deferred[None] = Deferred()
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        self.told.append((childFD, data))
+        if data.endswith(b"\n%d\n" % MANY):
+            self.whole.callback(None)
 
 
 class DetachedCase(TestCase):
@@ -742,6 +767,16 @@ class OutputTests(DetachedCase):
         status = os.stat(os.path.join(self.folder.path, f"{NAME}.out"))
         return max(status.st_size, status.st_blocks * 512)
 
+    async def counted(self, command: Command) -> tuple[Program, Recorder]:
+        """
+        A run of it up to its last number.
+        """
+        program = self.launcher.program(command)
+        recorder = Counted()
+        program.run(recorder)
+        await recorder.whole
+        return program, recorder
+
     def connection(self) -> socket.socket:
         """
         An agent that takes nothing.
@@ -750,6 +785,21 @@ class OutputTests(DetachedCase):
             record = found(folder, NAME)
             assert record is not None
             return connect(folder, record)
+
+    def missed(self) -> list[int]:
+        """
+        The bytes that the log says were lost, from now on.
+        """
+        found: list[int] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event["log_namespace"] == "smartmob.launch.keeper_link":
+                found.append(event["bytes"])
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return found
 
     def assert_tail(self, output: bytes) -> None:
         """
@@ -781,8 +831,11 @@ class OutputTests(DetachedCase):
 
         await until(reactor, watched, PATIENCE)
         self.assertLessEqual(max(largest, self.size()), SIZE)
-        program, recorder = await self.up(command, b"\n%d\n" % MANY)
+        missed = self.missed()
+        program, recorder = await self.counted(command)
         self.assert_tail(recorder.output())
+        self.assertGreater(sum(missed), WRITTEN / 2)
+        self.assertLessEqual(sum(missed) + len(recorder.output()), WRITTEN)
         await self.ended_by(program, recorder)
 
     async def test_stalledAgent(self) -> None:
@@ -801,8 +854,10 @@ class OutputTests(DetachedCase):
         self.assertLessEqual(self.size(), SIZE)
         stalled.close()
         self.launcher = self.next_launcher()
-        program, recorder = await self.up(command, b"\n%d\n" % MANY)
+        missed = self.missed()
+        program, recorder = await self.counted(command)
         self.assert_tail(recorder.output())
+        self.assertGreater(sum(missed), 0)
         await self.ended_by(program, recorder)
 
     async def test_busyAgent(self) -> None:
@@ -810,10 +865,12 @@ class OutputTests(DetachedCase):
         An agent that is busy, but takes what there is, gets all of it.
         """
         command, _ = self.counting()
-        program, recorder = await self.up(command)
-        said = recorder.says(b"\n%d\n" % MANY)
+        program = self.launcher.program(command)
+        recorder = Counted()
+        program.run(recorder)
+        await recorder.executed
         program.write(b"\n")
-        await said
+        await recorder.whole
         wanted = b"up\n" + b"".join(b"%d\n" % number for number in range(1, MANY + 1))
         self.assertEqual(len(recorder.output()), len(wanted))
         self.assertTrue(recorder.output() == wanted)

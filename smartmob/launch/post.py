@@ -103,6 +103,7 @@ class Post(Mailbox):
         try:
             while self.connected and self._send_one():
                 self.progress = monotonic()
+            self.progress = monotonic()  # there was nothing for it to take
         except BlockingIOError:
             self.blocked = True
         except OSError:
