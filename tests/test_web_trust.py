@@ -186,6 +186,12 @@ class PagesTests(TrustCase):
         self.assertEqual((answer.header("vary"), allowed(answer)), ("Origin", {}))
         self.assertEqual(self.refusal("Sec-Fetch-Site: cross-site"), "forbidden-origin")
 
+    def test_usualPort(self) -> None:
+        """A port that browsers don't say may be said in the settings."""
+        self.trust(cors_origins=("https://pages.example:443", "http://[::1]:80"))
+        for origin in (PAGE, "http://[::1]"):
+            self.assertEqual(allowed(self.ask(f"Origin: {origin}"))["allow-origin"], origin)
+
     def test_own(self) -> None:
         """The agent's own pages are served as before."""
         own = "Origin: http://127.0.0.1:8080"

@@ -25,6 +25,8 @@ _SCHEMES = {b"https": True, b"wss": True, b"http": False, b"ws": False}
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|([0-9.]+):\d+")
 """Addresses in X-Forwarded-For that are more than an address."""
 
+_PORTS = {"http": ":80", "https": ":443"}
+
 UNIX = "a unix socket"
 """What the log calls a client without an address."""
 
@@ -87,7 +89,7 @@ class Trust:
         names = (*hosts, *settings.allowed_hosts, socket.gethostname())
         return cls(
             hosts=frozenset(name.lower() for name in names if name),
-            origins=frozenset(origin.encode() for origin in settings.cors_origins),
+            origins=frozenset(map(_as_sent, settings.cors_origins)),
             proxies=settings.trusted_proxies,
             unix_proxies=settings.unix_proxies,
         )
@@ -106,7 +108,7 @@ class Trust:
         """
         Whether an address is that of a proxy whose word counts.
         """
-        known = _address(address)
+        known = _address(address) if self.proxies else None
         if known is None:
             return False
         ip = ip_address(known)
@@ -143,6 +145,14 @@ class Trust:
             forwarded=bool(told),
             client=client,
         )
+
+
+def _as_sent(origin: str) -> bytes:
+    """
+    An origin as browsers write it: a port that goes without saying is not said.
+    """
+    scheme, _, rest = origin.partition("://")
+    return f"{scheme}://{rest.removesuffix(_PORTS.get(scheme, ''))}".encode()
 
 
 def _all(headers: Headers, name: bytes) -> list[str]:
