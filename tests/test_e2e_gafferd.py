@@ -16,6 +16,7 @@ from tests.support.agent_process import AgentProcess, AgentTestCase, program
 from tests.support.living import running, until
 from tests.support.papers import TREE
 from tests.support.remote import Remote
+from tests.support.warnings import beside_local_users
 
 ON_TWISTD = ("twistd", "-n", "--pidfile=", "smartmob")
 ON_TWIST = ("twist", "smartmob")
@@ -62,6 +63,13 @@ def listens(log: Path) -> bool:
     Whether an agent that logs to this file says that it listens.
     """
     return log.exists() and "Listening on" in log.read_text()
+
+
+def said(log: bytes) -> list[str]:
+    """
+    The lines of a log, but for what root is told at each start.
+    """
+    return beside_local_users(log).decode().splitlines()
 
 
 class GafferdTestCase(AgentTestCase):
@@ -147,7 +155,8 @@ class ExampleTests(GafferdTestCase):
         [url] = await agent.listens()
         await self.both_run(self.remote(url))
         await self.ends(agent)
-        self.assertRegex(agent.err, rb"\A\S+ Listening on \S+\n\Z")
+        [line] = said(agent.err)
+        self.assertRegex(line, r"^\S+ Listening on \S+$")
 
     async def test_argument(self) -> None:
         """
@@ -187,7 +196,7 @@ class ExampleTests(GafferdTestCase):
         command = self.spawn_agent("gafferd/gaffer.ini", "--daemon", "--pidfile", "agent.pid")
         self.assertEqual(await command.exit(), 0, command.err)
         pid = int((self.folder / "agent.pid").read_text())
-        [line] = (self.state / "agent.log").read_text().splitlines()
+        [line] = said((self.state / "agent.log").read_bytes())
         remote = self.remote(line.split("Listening on ")[1])
         await self.both_run(remote)
         document = await remote.get("/process-status/default.echo.0")
@@ -265,7 +274,7 @@ class OptionTests(GafferdTestCase):
                 *("--state-dir", str(self.folder / command[0])),
             )
             await agent.listens()
-            warning, _ = agent.err.decode().splitlines()
+            warning, _ = said(agent.err)
             self.assertRegex(warning, r"^\S+ warn: .*gaffer\.ini:\d+: .*colour")
             await self.ends(agent)
 
@@ -323,6 +332,35 @@ class OptionTests(GafferdTestCase):
             self.assertEqual(log.stat().st_mode & 0o777, 0o600)
             self.assertEqual(moved.read_text().count("Listening on"), 1)
             self.assertEqual((agent.out, agent.err), (b"", b""))
+
+    async def test_daemonLog(self) -> None:
+        """
+        A daemon's log is opened anew, too: the one in the state folder, and one that a
+        twistd was told.
+        """
+        own = self.state / "agent.log"
+        named = self.folder / "the.log"
+        for log, words in (
+            (own, ("smartmob-agent", "--daemon", "--pidfile", "agent.pid")),
+            (
+                named,
+                ("twistd", "--pidfile=agent.pid", "smartmob", "--log-file", "the.log"),
+            ),
+        ):
+            command = self.run_as(
+                words,
+                *("gafferd/gaffer.ini", "--bind", "127.0.0.1:0"),
+                *("--state-dir", str(self.state)),
+            )
+            self.assertEqual(await command.exit(), 0, command.err)
+            await until(partial(listens, log), "a URL in the log")
+            pid = int((self.folder / "agent.pid").read_text())
+            log.rename(f"{log}.1")
+            os.kill(pid, signal.SIGHUP)
+            await until(log.exists, "a log again")
+            os.kill(pid, signal.SIGTERM)
+            await command.nothing_left()
+            self.assertFalse((self.folder / "twistd.log").exists())
 
     async def test_unwritableLog(self) -> None:
         """
