@@ -259,6 +259,9 @@ class LoopbackTests(TestCase):
             self.assertIn("which lies below none of allowed_sources", error.reason)
             self.assertNotIn("secret", error.reason)
         rules = SourceRules.of(Settings(private_sources=False))
+        closed = "http://10.0.0.1:1/", "http://[::ffff:127.0.0.1]:1/"
+        for url in closed:
+            self.assertIn("which is", (await self.failure(url)).reason)
         for url in (inside, inside.replace("127.0.0.1", "localhost")):
             error = await self.failure(url)
             self.assertIsInstance(error, SourceRefused)

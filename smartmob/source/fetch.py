@@ -79,9 +79,9 @@ class Fetcher:
         Download from a location, or from where it redirects to.
         """
         for _ in range(self.limits.redirects + 1):
-            connection = Connection(
-                self.reactor, location, self.limits, self.policy, self.rules().private
-            )
+            private = self.rules().private
+            location.check_host(private=private)
+            connection = Connection(self.reactor, location, self.limits, self.policy, private)
             try:
                 response = await self._ask(connection, request_id)
                 if response.code not in _REDIRECTS:

@@ -84,9 +84,19 @@ class Location:
             url=urlunsplit((*parts[:2], path, parts.query, "")).encode("ascii"),
             shown=urlunsplit((*parts[:2], path, "", "")),
         )
-        if _is_address(place.host):
-            location.check(place.host)
+        location.check_host()
         return location
+
+    def check_host(self, *, private: bool = True) -> None:
+        """
+        Look at its host, where that is an address: without a connection, so that nobody
+        learns where there is a server.
+
+        @param private: As for L{check}.
+        @raise SourceRefused: If nothing may be read from it.
+        """
+        if _is_address(self.host):
+            self.check(self.host, private=private)
 
     def check(self, address: str, *, private: bool = True) -> None:
         """
