@@ -105,17 +105,6 @@ def is_local(port: IListeningPort) -> bool:
     return isinstance(bound, UNIXAddress)
 
 
-def anchored(text: str, folder: str) -> str:
-    """
-    An address that means the same wherever the agent is: the path of a unix socket
-    begins at C{folder}.
-    """
-    match = _UNIX.fullmatch(text)
-    if match is None or match["path"].startswith("/"):
-        return text
-    return f"unix:{os.path.join(folder, match['path'])}{text[match.end('path') :]}"
-
-
 def parse(
     reactor: IReactorUNIX, text: str, backlog: int, taken: Collection[int] = ()
 ) -> Address:

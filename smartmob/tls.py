@@ -113,14 +113,15 @@ class Certificate:
         self.files = files
         self._stamps = files.stamps()
         self._context = files.load()
-        self._complaint: tuple[object, ...] | None = None
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """
         See L{IOpenSSLServerConnectionCreator}.
         """
-        if self.files.stamps() != self._stamps:
-            self.refresh()
+        if self.files.stamps() != self._stamps:  # which is so once a change
+            why = self.refresh()
+            if why is not None:
+                _log.warn("{why}", why=why)
         return SSL.Connection(self._context)
 
     def refresh(self) -> str | None:
@@ -135,12 +136,7 @@ class Certificate:
         try:
             self._context = self.files.load()
         except BadCertificate as error:
-            complaint = (stamps, str(error))
-            if complaint != self._complaint:
-                self._complaint = complaint
-                _log.warn("{why}; the certificate before is still used", why=str(error))
-            return str(error)
-        self._complaint = None
+            return f"{error}; the certificate before is still used"
         if changed:
             _log.info("using the new certificate in {path}", path=self.files.certfile)
         return None

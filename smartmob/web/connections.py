@@ -132,13 +132,13 @@ class Connections(WrappingFactory[Connection]):
     protocol = Connection
     noisy = False
 
-    def __init__(self, wrapped: IProtocolFactory, census: Census | None = None) -> None:
+    def __init__(self, wrapped: IProtocolFactory, census: Census) -> None:
         """
         @param wrapped: Makes the protocols.
         @param census: Counts these connections, and perhaps others with them.
         """
         super().__init__(wrapped)
-        self._census = Census() if census is None else census
+        self._census = census
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:  # type: ignore[override] # None refuses (IProtocolFactory)
         """
