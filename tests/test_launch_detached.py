@@ -436,7 +436,7 @@ class KilledTests(DetachedCase):
         argv = (sys.executable, "-I", "-S", menagerie.__file__, self.marker)
         words = "\0".join(argv).encode().hex()
         host = subprocess.Popen(
-            [sys.executable, launcher_host.__file__, "1", words, self.folder.path],
+            [sys.executable, "-P", launcher_host.__file__, "1", words, self.folder.path],
             stdout=subprocess.PIPE,
             env={**ENV, "PYTHONPATH": os.pathsep.join(sys.path)},
         )

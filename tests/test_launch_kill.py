@@ -310,7 +310,7 @@ class HostTests(SynchronousTestCase):
         @return: The process, and its guardian.
         """
         said = "\0".join(words).encode().hex()
-        agent = Agent([sys.executable, launcher_host.__file__, str(count), said])
+        agent = Agent([sys.executable, "-P", launcher_host.__file__, str(count), said])
         self.addCleanup(agent.kill)
         return agent, int(agent.hear().removeprefix("guardian "))
 
