@@ -739,6 +739,20 @@ class RecordTests(DetachedCase):
         self.assertTrue(program.adopted)
         await self.ended_by(program, recorder)
 
+    async def test_leftoversAtTheEnd(self) -> None:
+        """
+        An agent that ends does not wait for leftovers, which end all the same.
+        """
+        _, recorder = await self.up(self.zoo("deaf", grace=1.0), b"ready")
+        await self.pass_on()
+        ended = self.launcher.end_leftovers(self.folder.path, ())
+        await self.pass_on()
+        await ended
+        self.assertNotEqual(marked(self.marker), [])
+        await until(reactor, lambda: not marked(self.marker), PATIENCE)
+        await until(reactor, lambda: not self.folder.names(), PATIENCE)
+        self.assertEqual(recorder.order(), ["executed", 1])
+
     async def test_noLeftovers(self) -> None:
         """
         Where there never was a detached program, nothing is left of one.

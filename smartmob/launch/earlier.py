@@ -10,7 +10,7 @@ import signal
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -218,7 +218,8 @@ def end_leftovers(reactor: Reactor, folder: str, known: Container[str]) -> Defer
 
     @param folder: That of the records; need not be there.
     @param known: The names of those to be left alone.
-    @return: Fires when none of the others is left.
+    @return: Fires when none of the others is left, or all that can be done was.  To cancel
+        it ends the wait, and changes nothing else.
     """
     try:
         entries = sorted(os.listdir(folder))
@@ -235,4 +236,6 @@ def end_leftovers(reactor: Reactor, folder: str, known: Container[str]) -> Defer
 
 
 def _failed(failure: Failure, name: str) -> None:
+    if failure.check(CancelledError):
+        return
     _log.failure("ending {name}", failure, name=name)

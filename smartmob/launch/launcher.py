@@ -75,6 +75,7 @@ class Launcher(Service):
         self._start_queue = StartQueue(reactor, self._is_open)
         self._active: set[Startable] = set()
         self._holding: set[Startable] = set()
+        self._leftovers: Deferred[None] = succeed(None)
         self._stopping: Deferred[None] | None = None
         self._stop_timer: IDelayedCall | None = None
 
@@ -112,6 +113,7 @@ class Launcher(Service):
             if self._again is not None:
                 self._again.cancel()
                 self._again = None
+            self._leftovers.cancel()
             for program in list(self._active):
                 program.letGo()
             self._start_queue.close(_ENDING)
@@ -135,9 +137,11 @@ class Launcher(Service):
 
     def end_leftovers(self, folder: str, known: Container[str]) -> Deferred[None]:
         """
-        See L{smartmob.launch.earlier.end_leftovers}.
+        See L{smartmob.launch.earlier.end_leftovers}.  Once.  Where the launcher is stopped
+        meanwhile, they end all the same, but nobody waits for it.
         """
-        return end_leftovers(self.reactor, folder, known)
+        self._leftovers = end_leftovers(self.reactor, folder, known)
+        return self._leftovers
 
     # What programs ask for.
 
