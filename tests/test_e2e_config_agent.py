@@ -5,12 +5,15 @@ The keys of C{[gaffer]} and C{[endpoint:NAME]}, applied to the agent.
 from __future__ import annotations
 
 import contextlib
+import hmac
+import json
 import os
 import random
 import signal
 import socket
 import stat
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,9 +31,10 @@ from tests.support.agent_process import AgentProcess, program
 from tests.support.applications import archive
 from tests.support.certificates import Pair, pair
 from tests.support.configured_agent import section
+from tests.support.http_origin import Exchange
 from tests.support.listening import Client
+from tests.support.living import until
 from tests.support.telling import TellingTestCase
-from tests.test_e2e_config import someone
 
 reactor: Any = installed_reactor
 
@@ -62,6 +66,13 @@ def a_port() -> int:
             free.bind(("127.0.0.1", port))
             return port
     raise SkipTest("there is no port")
+
+
+def ended(exchange: Exchange) -> bool:
+    """
+    Whether all of a JSON body has come.
+    """
+    return exchange.head.endswith(b"}")
 
 
 class AgentKeysTestCase(TellingTestCase):
@@ -240,64 +251,6 @@ class SettingsTests(AgentKeysTestCase):
         self.assertEqual(await agent.exit(), 0)
         self.assertFalse((folder / "run.pid").exists())
 
-    async def test_gate(self) -> None:
-        """
-        Hosts, pages and proxies that count are those that are named.
-        """
-        _, [url] = await self.agent(
-            "[gaffer]\nallowed_hosts = Agent.Example.ORG, other.example\n"
-            "cors_origins = https://page.example\n"
-            f"trusted_proxies = 127.0.0.0/8\n{self.BOUND}"
-        )
-        remote = self.remote(url)
-
-        async def asked(**headers: str) -> tuple[int, Mapping[str, str], bytes]:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            answer = await remote.ask("GET", "/", headers=named)
-            return answer.status, answer.headers, answer.body
-
-        self.assertEqual((await asked(Host="agent.example.org"))[0], 200)
-        self.assertEqual((await asked(Host="third.example"))[0], 403)
-        status, headers, _ = await asked(Origin="https://page.example")
-        self.assertEqual(status, 200)
-        self.assertEqual(headers["access-control-allow-origin"], "https://page.example")
-        self.assertEqual((await asked(Origin="https://other.example"))[0], 403)
-        status, _, body = await asked(
-            X_Forwarded_Proto="https", X_Forwarded_Host="other.example"
-        )
-        self.assertEqual(status, 200)
-        self.assertIn(b'"https://other.example/list-processes"', body)
-
-    async def test_sources(self) -> None:
-        """
-        Sources come from below C{allowed_sources} only, and with C{private_sources = no} not
-        from this machine.
-        """
-        self.origin.serve("/in/app", archive({"Procfile": "web: sleep 1000\n"}))
-        _, [url] = await self.agent(
-            f"[gaffer]\nallowed_sources = {self.origin.url('/in')}\n{self.BOUND}"
-        )
-        remote = self.remote(url)
-        await remote.create(self.origin.url("/in/app"))
-        await remote.state("app.web.0", "running")
-        body = {"app": "app", "node": "b", "process_type": "web"}
-        for path in ("/inapp", "/in/../app", "/other"):
-            document = await remote.post(
-                "/create-process", {**body, "source_url": self.origin.url(path)}, 403
-            )
-            self.assertEqual(document["code"], "source-not-allowed", path)
-
-    async def test_privateSources(self) -> None:
-        """
-        With C{private_sources = no} nothing of this machine is a source.
-        """
-        _, [url] = await self.agent(f"[gaffer]\nprivate_sources = no\n{self.BOUND}")
-        remote = self.remote(url)
-        await remote.create(self.origin.serve("/app", b""))
-        document = await remote.state("app.web.0", "failed")
-        self.assertIn("127.0.0.1", document["reason"])
-        self.assertEqual(self.origin.requests, [])
-
     async def test_created(self) -> None:
         """
         Created processes have ports of C{port_range}, limits where they ask for none, and
@@ -322,26 +275,31 @@ class SettingsTests(AgentKeysTestCase):
         )
         self.assertEqual(document["code"], "no-port")
 
-    async def test_createdAs(self) -> None:
+    async def test_webhooks(self) -> None:
         """
-        Created processes run as the user that C{uid} and C{gid} name, in their release.
+        Every URL of a topic gets its events from the start on, signed where there is a
+        secret, which may stand in a file of its own.
         """
-        if os.geteuid():
-            raise SkipTest("NOT TESTED as a plain user: uid and gid need an agent that is root")
-        user = someone()
-        self.folder.chmod(0o711)
-        source = archive(
-            {"Procfile": "web: id -u; id -g; id -G; echo $HOME $USER; cat a; touch b && ls\n"}
-            | {"a": "of the release\n"}
+        urls = [self.origin.serve(f"/{number}", b"") for number in range(3)]
+        secret = self.folder / "etc" / "secret"
+        secret.parent.mkdir()
+        secret.write_text("hush\n")
+        secret.chmod(0o600)
+        await self.agent(
+            f"[gaffer]\n{self.BOUND}",
+            f"[webhooks]\ncreate = {urls[0]} {urls[1]}\n;stop = {urls[0]}",
+            f"proc.dummy.spawn = {urls[2]}\nsecret_file = secret",
+            section("dummy"),
         )
-        _, [url] = await self.agent(f"[gaffer]\nuid = {user.pw_name}\n{self.BOUND}")
-        remote = self.remote(url)
-        await remote.create(self.origin.serve("/app", source), restart="never")
-        said = await self.lines(remote, "app.web.0")
-        groups = os.getgrouplist(user.pw_name, user.pw_gid)
-        self.assertEqual(said[:2], [str(user.pw_uid), str(user.pw_gid)])
-        self.assertEqual({*map(int, said[2].split())}, {*groups})
-        self.assertEqual(
-            said[3:],
-            [f"{user.pw_dir} {user.pw_name}", "of the release", "Procfile", "a", "b"],
-        )
+        await until(lambda: len(self.origin.requests) == 3, "three deliveries")
+        for exchange in self.origin.requests:
+            await until(partial(ended, exchange), "a body")
+            head, _, body = exchange.head.partition(b"\r\n\r\n")
+            event = "spawn" if exchange.path == "/2" else "create"
+            document = json.loads(body)
+            self.assertEqual((document["event"], document["name"]), (event, "dummy"))
+            stamp, digest = str(exchange.header("X-Smartmob-Signature")).split(",sha256=")
+            signed = stamp.removeprefix("t=").encode() + b"." + body
+            self.assertEqual(hmac.new(b"hush", signed, "sha256").hexdigest(), digest, head)
+        paths = sorted(exchange.path for exchange in self.origin.requests)
+        self.assertEqual(paths, ["/0", "/1", "/2"])
