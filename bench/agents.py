@@ -11,13 +11,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any
 
 from attrs import frozen
 
 from bench import system
-from bench.ending import end, wait_for
+from bench.ending import wait_for
 from bench.figures import Failed
+from bench.running import running
 
 STARTS_AT_ONCE = {"attempts": 1000, "window": 1.0, "retry_in": 1.0, "max_retry": -1}
 """A flapping policy that never pauses: what ends is started again at once."""
@@ -80,12 +82,22 @@ class Connection:
 @frozen
 class Agent:
     """
-    @ivar pid: The agent's own.
     @ivar port: Where it listens, on 127.0.0.1.
+    @ivar began: When it was executed: seconds, monotonic.
+    @ivar listened: When it said that it listens.
     """
 
-    pid: int
+    process: subprocess.Popen[bytes]
     port: int
+    began: float
+    listened: float
+
+    @property
+    def pid(self) -> int:
+        """
+        The agent's own.
+        """
+        return self.process.pid
 
     def ask(self, method: str, path: str, document: Mapping[str, object] | None = None) -> Any:
         """
@@ -143,25 +155,21 @@ class Agent:
 
 
 @contextmanager
-def agent(folder: Path) -> Iterator[Agent]:
+def agent(folder: Path, *words: str | Path) -> Iterator[Agent]:
     """
     An agent with its state below C{folder}, ended at the end.
+
+    @param words: More for its command line.
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = Path(sys.executable).with_name("smartmob-agent")
+    own = ("--bind", "127.0.0.1:0", "--state-dir", folder / "state")
     said = folder / "agent.stderr"
     with said.open("wb") as stderr:
-        process = subprocess.Popen(
-            [command, "--bind", "127.0.0.1:0", "--state-dir", folder / "state"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            cwd=folder,
-        )
-    try:
-        yield Agent(process.pid, _port(process, said))
-    finally:
-        end(process, grace=60)
+        began = monotonic()
+        with running([command, *own, *words], folder, stderr) as process:
+            port = _port(process, said)
+            yield Agent(process, port, began, monotonic())
 
 
 def _port(process: subprocess.Popen[bytes], said: Path) -> int:
@@ -171,7 +179,7 @@ def _port(process: subprocess.Popen[bytes], said: Path) -> int:
             raise Refused(f"the agent ended with {process.returncode}: {text.strip()[-500:]}")
         return "Listening on " in text and text.endswith("\n")
 
-    wait_for("the agent to listen", listens, 30)
+    wait_for("the agent to listen", listens, 60, step=0.002)
     for line in said.read_text().splitlines():
         if "Listening on " in line:
             return int(line.rpartition(":")[2])

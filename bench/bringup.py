@@ -9,21 +9,21 @@ programs from its file.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 from statistics import median
 from time import monotonic, sleep
 
-from bench import archives, command, peers, system
+from bench import archives, command, files, peers, system
 from bench.agents import Agent, agent
 from bench.building import build
 from bench.collecting import Collector
-from bench.ending import end
 from bench.figures import Aim, Failed, Report, Row, percentile, ratios
-from bench.idling import PATIENCE, Idle
+from bench.files import Section
+from bench.idling import PATIENCE, Idle, lines_missing
 from bench.pinging import pinged
+from bench.running import running
 from bench.waking import NotTraced, system_calls
 
 BRINGUP_AIM = Aim(bound=1)
@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
                 idle.create(made, source, options.clients)
                 ours.append(collector.wait(idle.count, PATIENCE) - began)
             pings.append(answers)
-            missing = idle.lines_missing(made)
+            missing = lines_missing(made, idle.slugs())
             if missing:
                 row = Row(what="bring-up", who="smartmob", note=f"{missing} lines missing")
                 report.add(row)
@@ -92,29 +92,15 @@ def _supervised(
     """
     Seconds until supervisor has all of them up.
     """
-    file = home / "supervisord.conf"
     with closing(Collector(home / "collector")) as collector:
-        file.write_text(
-            f"[supervisord]\nnodaemon=true\nminfds={idle.count * 4 + 100}\n"
-            f"logfile={home}/supervisord.log\npidfile={home}/supervisord.pid\n"
-            f"[program:idle]\ncommand={idle.program} {collector.path}\n"
-            f"numprocs={idle.count}\nprocess_name=idle_%(process_num)d\n"
-            "stdout_logfile=NONE\nstderr_logfile=NONE\n"
-        )
+        section = Section("idle", f"{idle.program} {collector.path}", idle.count)
+        file = files.supervisor(home, [section])
         began = monotonic()
-        process = subprocess.Popen(
-            [path, "-n", "-c", file],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with running([path, "-n", "-c", file], home) as process:
             took = collector.wait(idle.count, PATIENCE) - began
             if last:
                 sleep(min(options.settle, ATTACHING))
                 _tell_idle_supervisor(report, process.pid, idle, min(options.idle, 10.0))
-        finally:
-            end(process, grace=60)
     return took
 
 

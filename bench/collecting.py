@@ -19,9 +19,11 @@ class Collector:
     A datagram socket that L{programs/idle.c} writes to.
 
     @ivar path: Its name.
+    @ivar pids: Of all programs that were heard of.
     """
 
     path: Path
+    pids: set[int] = field(factory=set, init=False)
     _socket: socket.socket = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -45,6 +47,7 @@ class Collector:
             except TimeoutError:
                 raise TookTooLong(f"{len(up)} of {count} programs came up") from None
             up[pid] = moment
+            self.pids.add(pid)
         return max(up.values()) * 1e-9
 
     def close(self) -> None:

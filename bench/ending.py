@@ -17,17 +17,20 @@ class TookTooLong(Failed):
     """
 
 
-def wait_for(what: str, happened: Callable[[], bool], seconds: float) -> None:
+def wait_for(
+    what: str, happened: Callable[[], bool], seconds: float, step: float = 0.01
+) -> None:
     """
-    Look every 10 ms.
+    Look every now and then.
 
+    @param step: Seconds in between.
     @raise TookTooLong: It has not happened after C{seconds}.
     """
     deadline = monotonic() + seconds
     while not happened():
         if monotonic() > deadline:
             raise TookTooLong(f"{what}: not within {seconds:g} s")
-        sleep(0.01)
+        sleep(step)
 
 
 def end(process: subprocess.Popen[bytes], grace: float = 30.0) -> None:

@@ -4,7 +4,7 @@ Programs that do nothing, many of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -54,15 +54,22 @@ class Idle:
             for done in [pool.submit(some, first) for first in range(clients)]:
                 done.result()
 
-    def lines_missing(self, made: Agent) -> int:
+    def slugs(self) -> Iterator[str]:
         """
-        Of how many the agent has not kept the first line.
+        Of those that were created.
         """
-        with closing(Connection(made.port)) as connection:
-            return sum(
-                connection.ask("GET", f"/process-logs/bench.idle.{number}") != b"a first line\n"
-                for number in range(self.count)
-            )
+        return (f"bench.idle.{number}" for number in range(self.count))
+
+
+def lines_missing(made: Agent, slugs: Iterable[str]) -> int:
+    """
+    Of how many of these the agent has not kept the first line.
+    """
+    with closing(Connection(made.port)) as connection:
+        return sum(
+            connection.ask("GET", f"/process-logs/{slug}") != b"a first line\n"
+            for slug in slugs
+        )
 
 
 @contextmanager

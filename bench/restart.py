@@ -18,12 +18,14 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bench import archives, command, peers
+from bench import archives, command, files, peers
 from bench.agents import STARTS_AT_ONCE, Agent, agent
 from bench.building import build
-from bench.ending import end, wait_for
+from bench.ending import wait_for
 from bench.figures import Aim, Failed, Report, Row, percentile, ratios
+from bench.files import Section
 from bench.idling import Idle, idling
+from bench.running import running
 
 BLOCKS = 5
 """So many times the runs are taken in turn."""
@@ -121,13 +123,9 @@ def supervisor(folder: Path) -> Measure:
     path = peers.supervisor()
 
     def measure(program: Program, restarts: int) -> list[float]:
-        file = folder / "supervisord.conf"
-        file.write_text(
-            "[supervisord]\nnodaemon=true\n"
-            f"logfile={folder}/supervisord.log\npidfile={folder}/supervisord.pid\n"
-            f"[program:brief]\ncommand={' '.join(program.words)}\n"
-            "autorestart=true\nstartsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n"
-        )
+        more = ("autorestart=true", "startsecs=0")
+        brief = Section("brief", " ".join(program.words), more=more)
+        file = files.supervisor(folder, [brief])
         return _run([path, "-n", "-c", file], program, restarts, folder)
 
     return measure
@@ -140,12 +138,7 @@ def circus(folder: Path) -> Measure:
     path = peers.circus()
 
     def measure(program: Program, restarts: int) -> list[float]:
-        file = folder / "circus.ini"
-        file.write_text(
-            f"[circus]\nendpoint=ipc://{folder}/circus\n"
-            f"pubsub_endpoint=ipc://{folder}/circus-news\n"
-            f"[watcher:brief]\ncmd={' '.join(program.words)}\nnumprocesses=1\n"
-        )
+        file = files.circus(folder, [Section("brief", " ".join(program.words))])
         return _run([path, file], program, restarts, folder)
 
     return measure
@@ -185,17 +178,8 @@ def pm2(folder: Path) -> Measure:
 
 
 def _run(words: list[str | Path], program: Program, restarts: int, folder: Path) -> list[float]:
-    process = subprocess.Popen(
-        words,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with running(words, folder):
         return program.wait(restarts, 60 + 9 * restarts)
-    finally:
-        end(process)
 
 
 def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:

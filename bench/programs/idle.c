@@ -1,12 +1,13 @@
 /*
- * idle COLLECTOR
+ * idle COLLECTOR [deaf]
  *
  * A program that has nothing to do: writes its first line, tells the datagram socket
- * COLLECTOR "PID NS" as soon as that is done, and waits for a signal.
+ * COLLECTOR "PID NS" as soon as that is done, and waits for a signal; a deaf one ignores TERM.
  */
 #define _GNU_SOURCE
 #include "clock.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,8 +20,10 @@ int main(int count, char **words)
     struct sockaddr_un collector = {.sun_family = AF_UNIX};
     char news[64];
 
-    if (count != 2 || strlen(words[1]) >= sizeof collector.sun_path)
+    if (count < 2 || strlen(words[1]) >= sizeof collector.sun_path)
         return 2;
+    if (count > 2 && strcmp(words[2], "deaf") == 0)
+        signal(SIGTERM, SIG_IGN);
     if (write(STDOUT_FILENO, line, sizeof line - 1) < 0)
         return 3;
     strcpy(collector.sun_path, words[1]);
