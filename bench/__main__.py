@@ -6,9 +6,28 @@ from __future__ import annotations
 
 import sys
 
-from bench import bringup, command, relay, restart, slow
+from bench import (
+    bringup,
+    command,
+    configured,
+    posting,
+    relay,
+    reloading,
+    restart,
+    slow,
+    stopping,
+)
 
-BENCHMARKS = (restart.BENCHMARK, relay.BENCHMARK, slow.BENCHMARK, bringup.BENCHMARK)
+BENCHMARKS = (
+    restart.BENCHMARK,
+    relay.BENCHMARK,
+    slow.BENCHMARK,
+    bringup.BENCHMARK,
+    configured.BENCHMARK,
+    stopping.BENCHMARK,
+    reloading.BENCHMARK,
+    posting.BENCHMARK,
+)
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench import bringup, relay, restart, slow
+from bench import bringup, configured, posting, relay, reloading, restart, slow, stopping
 from bench.command import Benchmark
 from bench.figures import Aim, Report, Row, percentile, ratios
 
@@ -108,6 +108,30 @@ class SmokeTests(SynchronousTestCase):
         Some programs come up, and are looked at while they do nothing.
         """
         self.measured(bringup.BENCHMARK)
+
+    def test_configured(self) -> None:
+        """
+        The programs of a file come up, written down in either way.
+        """
+        self.measured(configured.BENCHMARK)
+
+    def test_stopping(self) -> None:
+        """
+        Programs end that hear, and those that do not, whoever else has something to say.
+        """
+        self.measured(stopping.BENCHMARK)
+
+    def test_reloading(self) -> None:
+        """
+        One program is restarted where one was changed.
+        """
+        self.measured(reloading.BENCHMARK)
+
+    def test_posting(self) -> None:
+        """
+        Events are posted in their order, and wait for a sink that hangs.
+        """
+        self.measured(posting.BENCHMARK)
 
     def test_relay(self) -> None:
         """
