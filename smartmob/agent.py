@@ -33,6 +33,7 @@ from smartmob.ports import Ports
 from smartmob.process import Process
 from smartmob.recipe import Recipe
 from smartmob.refusals import (
+    Refusal,
     SlugInUse,
     Stopping,
     TooManyProcesses,
@@ -41,10 +42,9 @@ from smartmob.refusals import (
 )
 from smartmob.restart import Backoff, FlappingGuard, Policy
 from smartmob.scaling import Step
-from smartmob.source.archives import sha256_of
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
-from smartmob.source_recipe import SourceRecipe
+from smartmob.source_recipe import SourceRecipe, archives_named
 from smartmob.templates import Configured, Identity, Template
 from smartmob.waiting import all_of
 
@@ -252,9 +252,8 @@ class Agent(Service):
 
     def carry_out(self, plan: Plan) -> Changes:
         """
-        Do what was planned, in the same turn.
-
-        @raise Refusal: Somebody else took a port meanwhile.
+        Do what was planned, in the same turn.  What can't be created all the same, since
+        somebody else took a port meanwhile, is left out, and said.
         """
         self._sections.adopt(plan.templates)
         self._listing = None
@@ -270,7 +269,14 @@ class Agent(Service):
         for process in plan.start:
             if process.started_at is None:
                 process.start()
-        created = [(self._add(each.definition, ""), each.start) for each in plan.create]
+        created = []
+        for each in plan.create:
+            try:
+                created.append((self._add(each.definition, ""), each.start))
+            except Refusal as refused:
+                _log.error(
+                    "{slug} is left out: {why}", slug=each.definition.slug, why=str(refused)
+                )
         for process, start in created:
             if start:
                 process.start()
@@ -369,13 +375,7 @@ class Agent(Service):
         self.ports.check(more)
 
     def _archives_in_use(self) -> set[str]:
-        requests = (process.definition for process in self.processes())
-        named = (
-            sha256_of(request.source_url)
-            for request in requests
-            if isinstance(request, CreateRequest)
-        )
-        return {sha256 for sha256 in named if sha256 is not None}
+        return archives_named(process.definition for process in self.processes())
 
     def _policy(self, definition: Definition) -> Policy:
         if definition.flapping is None:

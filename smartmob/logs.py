@@ -40,6 +40,9 @@ ALWAYS = "smartmob_always"
 LEVELS = {level.name: level for level in LogLevel.iterconstants()}
 """All levels by name, from the least to the most important."""
 
+_PRINTED = ("stdout", "stderr")
+"""The namespaces of what plugins print, where that goes to the log."""
+
 _SHOWN_FIELDS = (str, int, float, bool, type(None))
 
 
@@ -100,8 +103,9 @@ class Wanted:
         See L{ILogFilterPredicate.__call__}.
         """
         level = event.get("log_level", LogLevel.info)
-        ours = str(event.get("log_namespace", "")).startswith("smartmob")
-        if ALWAYS in event or level >= (self.ours if ours else self.others):
+        namespace = str(event.get("log_namespace", ""))
+        least = self.ours if namespace.startswith("smartmob") else self.others
+        if ALWAYS in event or namespace in _PRINTED or level >= least:
             return PredicateResult.yes
         return PredicateResult.no
 

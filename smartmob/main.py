@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from twisted.logger import globalLogBeginner
@@ -81,7 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         lifecycle.fail(f"{options['pidfile']} is the pidfile of pid {taken.pid}, which runs")
     except OSError as error:
         lifecycle.fail(f"can't write {error.filename}: {error.strerror}")
-    globalLogBeginner.beginLoggingTo([options.log_observer()], redirectStandardIO=False)
+    # What plugins print is for whoever looks on, at once; a daemon has its log alone.
+    globalLogBeginner.beginLoggingTo(
+        [options.log_observer()], redirectStandardIO=terminal is not None
+    )
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         lifecycle.startService()
         reactor.addSystemEventTrigger("before", "shutdown", lifecycle.stopService)

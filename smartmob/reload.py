@@ -17,6 +17,7 @@ from smartmob.plugins.folders import default_folders
 from smartmob.plugins.plugins import MissingPlugin, Plugins
 from smartmob.refusals import Refusal
 from smartmob.reloading import NotReloaded, Outcome
+from smartmob.waiting import all_of
 from smartmob.webhooks.service import Webhooks
 
 _log = Logger()
@@ -65,7 +66,7 @@ class Reload:
         self.settle(new.settings)
         self.webhooks.configure(new.hooks)
         changes = self.declarations.carry_out(plan)
-        loading.commit()
+        done = all_of([changes.done, loading.commit()])
         self.current = new
         outcome = Outcome(
             started=changes.started,
@@ -77,7 +78,7 @@ class Reload:
                 *told,
                 *_needs_a_start(old.settings, new.settings),
             ),
-            done=changes.done,
+            done=done,
         )
         for warning in outcome.warnings:
             _log.warn("{warning}", warning=warning)

@@ -4,17 +4,18 @@ The recipe of a created process: an archive, its Procfile, and what was asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smartmob import dotenv, procfile
-from smartmob.documents import CreateRequest, Limits, State
+from smartmob.documents import CreateRequest, Definition, Limits, State
 from smartmob.environment import of_user, own
 from smartmob.launch.interfaces import Command
 from smartmob.rlimits import limited, rlimits
+from smartmob.source.archives import sha256_of
 from smartmob.source.errors import SourceRefused
 from smartmob.source.sources import Release, Sources
 from smartmob.templates import STREAMS, Identity
@@ -142,3 +143,13 @@ class SourceRecipe:
             raise SourceRefused(
                 f"the Procfile has no process type {wanted!r}; it has {known}"
             ) from None
+
+
+def archives_named(definitions: Iterable[Definition]) -> set[str]:
+    """
+    The digests of the archives that clients have sent, and that some of these name as
+    their source.
+    """
+    requests = (each for each in definitions if isinstance(each, CreateRequest))
+    named = (sha256_of(request.source_url) for request in requests)
+    return {sha256 for sha256 in named if sha256 is not None}

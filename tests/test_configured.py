@@ -10,6 +10,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
@@ -345,6 +346,16 @@ class ConfiguredTests(SynchronousTestCase):
         )
         self.assertEqual(self.pids(), before)
         self.assertEqual(self.configure(DUMMY).restarted, ())
+
+    def test_portTakenMeanwhile(self) -> None:
+        """One for which there is no port all the same is left out, and said."""
+        plan = self.agent.plan([evolve(DUMMY, numprocesses=3)])
+        self.agent.ports.usable = lambda port: port < 102
+        with capturedLogs() as logs:
+            changes = self.agent.carry_out(plan)
+        self.assertEqual(changes.started, ("default.dummy.0", "default.dummy.1"))
+        [error] = [event for event in logs if event["log_level"] is LogLevel.error]
+        self.assertIn("default.dummy.2", str(formatEvent(error)))
 
     def test_outlives(self) -> None:
         """A detached program is not stopped with the agent."""

@@ -69,6 +69,13 @@ class LogTests(SynchronousTestCase):
         self.assertEqual(lines[0].split(" ", 1)[1], "a.b started")
         self.assertEqual(len(lines), 5)
 
+    def test_printed(self) -> None:
+        """What plugins print is shown, where twistd has it go to the log."""
+        out = StringIO()
+        printed = Logger("stdout", observer=LogPublisher(observer(0, "text", out)))
+        printed.info("{log_io}", log_io="start dummy app")
+        self.assertTrue(out.getvalue().endswith(" start dummy app\n"))
+
     def test_levels(self) -> None:
         """A level that is named takes the place of -v; where it listens is always said."""
         for level, number in (("debug", 7), ("info", 5), ("warn", 4), ("error", 2)):

@@ -86,6 +86,7 @@ class WalkThroughTests(ApiCase):
                 "attach_app": "ws://127.0.0.1:8080/attach-app/{app}",
                 "create": "http://127.0.0.1:8080/create-process",
                 "archives": "http://127.0.0.1:8080/archives",
+                "plugins": "http://127.0.0.1:8080/plugins",
                 "events": "http://127.0.0.1:8080/events",
                 "openapi": "http://127.0.0.1:8080/openapi.json",
                 "version": smartmob.__version__,

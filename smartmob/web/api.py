@@ -110,6 +110,7 @@ def index_document(request: Request) -> dict[str, str]:
         "scale": f"{base}/scale-app/{{app}}",
         "attach_app": f"ws{base.removeprefix('http')}/attach-app/{{app}}",
         "archives": f"{base}/archives",
+        "plugins": f"{base}/plugins",
         "events": f"{base}/events",
         "openapi": f"{base}/openapi.json",
         "version": smartmob.__version__,

@@ -131,6 +131,7 @@ SCHEMAS: dict[str, Schema] = {
             "scale": TEXT,
             "attach_app": TEXT,
             "archives": URL,
+            "plugins": URL,
             "events": URL,
             "openapi": URL,
             "version": TEXT,
