@@ -408,6 +408,26 @@ class AdoptionTests(DetachedCase):
             await self.ended_by(program, recorder)
         self.assertEqual(marked(self.marker), [])
 
+    async def test_letGoWhenTold(self) -> None:
+        """
+        It can be let go of from within what it tells.
+        """
+
+        class Brief(Recorder):
+            def connectionMade(self) -> None:
+                program.letGo()
+                super().connectionMade()
+
+        program = self.launcher.program(self.shell(TALK))
+        recorder = Brief()
+        program.run(recorder)
+        await recorder.executed
+        await self.pass_on()
+        self.assertEqual(recorder.order(), ["executed"])
+        program, again = await self.up(self.shell(TALK))
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, again)
+
     async def test_notDetached(self) -> None:
         """
         To let go of another program changes nothing.

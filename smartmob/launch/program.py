@@ -269,7 +269,8 @@ class Program(StandardStreams):
         early, self._early = self._early, []
         for fd, data in early:
             self._output(fd, data)
-        self._link.read(not self._paused)
+        if self._link is not None:  # else its protocol had it let go of
+            self._link.read(not self._paused)
 
     def _refused(self, code: int, why: str) -> None:
         self._launcher.finished(self)
