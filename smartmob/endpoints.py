@@ -13,10 +13,11 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IReactorUNIX
 
 from smartmob.address import Address, BadAddress, is_local, parse
+from smartmob.certificate import BadCertificate, Certificate, Files
 from smartmob.config.configuration import Endpoint
 from smartmob.inherited import InheritedEndpoint
 from smartmob.listener import Behind, Listener, NotListening, listen
-from smartmob.tls import BadCertificate, Certificate, Files, secured
+from smartmob.tls import secured
 
 Identity = tuple[object, ...]
 """Which address of all that are listened on one is."""

@@ -24,9 +24,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smartmob.address import Address
+from smartmob.certificate import Certificate
 from smartmob.config.configuration import Endpoint
 from smartmob.inherited import InheritedEndpoint
-from smartmob.tls import Certificate
 
 _log = Logger()
 

@@ -10,13 +10,23 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from smartmob.address import Address
 from smartmob.config.configuration import Api, Endpoint
 from smartmob.endpoints import CantListen
+from smartmob.listener import Behind, NotListening, listen
 from smartmob.web.connections import Census
 from tests.support.listening import ListeningCase, reactor
 
@@ -167,6 +177,35 @@ class OpenTests(ListeningCase):
         self.assertEqual((await client.get()).status, 200)
 
 
+@implementer(IStreamServerEndpoint)
+class Slow:
+    """
+    An endpoint that listens some time later.
+    """
+
+    def __init__(self) -> None:
+        self.listening: Deferred[IListeningPort] = Deferred()
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Not yet."""
+        return self.listening
+
+
+class ListenTests(SynchronousTestCase):
+    """
+    L{listen}.
+    """
+
+    def test_slow(self) -> None:
+        """What does not listen at once does not do."""
+        slow = Slow()
+        factory = Factory.forProtocol(Protocol)
+        with self.assertRaises(NotListening) as raised:
+            listen(tcp(), Address("slow:1", None, slow, ()), Behind(factory, None, factory))
+        self.assertEqual(str(raised.exception), "it does not listen at once")
+        self.assertTrue(slow.listening.called)
+
+
 class ExchangeTests(ListeningCase):
     """
     Something else, while it is open.
@@ -294,6 +333,15 @@ class ExchangeTests(ListeningCase):
         self.open(tcp(bind=f"unix:{path}:mode=660"))
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o660)
         self.assertEqual(os.stat(path).st_ino, inode)
+
+    def test_modeOfNothing(self) -> None:
+        """Where somebody has removed it that is said, and the rest goes on."""
+        path = self.path("a.sock")
+        self.open(tcp(bind=f"unix:{path}"))
+        os.rename(path, self.path("b.sock"))
+        self.open(tcp(bind=f"unix:{path}:mode=660"), tcp("more"))
+        self.assertEqual(len(self.endpoints.urls()), 2)
+        os.rename(self.path("b.sock"), path)
 
     async def test_backlog(self) -> None:
         """So does how many connections may wait."""

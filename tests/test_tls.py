@@ -1,5 +1,5 @@
 """
-Tests of L{smartmob.tls}: files, and handshakes.
+Tests of L{smartmob.certificate} and L{smartmob.tls}: files, and handshakes.
 """
 
 from __future__ import annotations
@@ -7,6 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IProtocol
@@ -20,8 +22,9 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.tls import HANDSHAKE_SECONDS, BadCertificate, Certificate, Files, secured
-from tests.support.certificates import Pair, pair
+from smartmob.certificate import BadCertificate, Certificate, Files
+from smartmob.tls import HANDSHAKE_SECONDS, secured
+from tests.support.certificates import Pair, pair, signed
 
 
 class FilesCase(SynchronousTestCase):
@@ -43,7 +46,7 @@ class FilesCase(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _hear(self, event: LogEvent) -> None:
-        if event.get("log_namespace") == "smartmob.tls":
+        if event.get("log_namespace") in ("smartmob.tls", "smartmob.certificate"):
             self.said.append((event["log_level"], event["log_format"].format(**event)))
 
     def bad(self, files: Files) -> str:
@@ -101,6 +104,18 @@ class FilesTests(FilesCase):
         for data in (b"", b"text", self.first.pem[:-40], self.first.key_pem):
             self.certfile.write_bytes(data)
             self.assertIn("has no certificate in PEM form", self.bad(self.files))
+
+    def test_weak(self) -> None:
+        """What OpenSSL does not want to use is refused in its own words."""
+        weak = rsa.generate_private_key(65537, 1024)
+        pem = serialization.Encoding.PEM
+        self.certfile.write_bytes(signed("weak", weak).public_bytes(pem))
+        self.keyfile.write_bytes(
+            weak.private_bytes(
+                pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        self.assertEqual(self.bad(self.files), f"certfile {self.certfile}: ee key too small")
 
     def test_garbageOfAuthorities(self) -> None:
         """The file of those who sign is read at once as well."""
@@ -309,6 +324,14 @@ class HandshakeTests(FilesCase):
         [inner] = self.built
         self.assertTrue(inner.made)
         self.assertEqual(inner.received, b"hello")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nobodyThere(self) -> None:
+        """Where nothing is made for a client it is cut."""
+        self.factory.buildProtocol = lambda addr: None  # type: ignore[method-assign] # as a factory may
+        client = self.talk(CertificateOptions())
+        self.assertEqual(client.received, b"")
+        self.assertIsNotNone(client.lost)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_silent(self) -> None:

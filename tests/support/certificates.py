@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from twisted.internet.ssl import PrivateCertificate
 
@@ -81,9 +81,22 @@ def pair(name: str, signer: Pair | None = None, *, authority: bool = True) -> Pa
     @param authority: It may sign others.
     """
     key = ec.generate_private_key(ec.SECP256R1())
+    return Pair(signed(name, key, signer, authority=authority), key)
+
+
+def signed(
+    name: str,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    signer: Pair | None = None,
+    *,
+    authority: bool = True,
+) -> x509.Certificate:
+    """
+    A certificate for a key; else see L{pair}.
+    """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    certificate = (
+    return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject if signer is None else signer.certificate.subject)
@@ -95,7 +108,6 @@ def pair(name: str, signer: Pair | None = None, *, authority: bool = True) -> Pa
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .sign(key if signer is None else signer.key, hashes.SHA256())
     )
-    return Pair(certificate, key)
 
 
 def own_certificate(host: str) -> PrivateCertificate:

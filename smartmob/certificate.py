@@ -1,0 +1,224 @@
+"""
+What a server shows by TLS, and whom it believes: files that are read again when they
+change.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from attrs import frozen
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+from OpenSSL.crypto import X509, X509StoreFlags
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+_log = Logger()
+
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+"""With forward secrecy and authenticated, for TLS 1.2; those of 1.3 all are."""
+
+
+class BadCertificate(Exception):
+    """
+    Files can't be used; the message names which, and why.
+    """
+
+
+@frozen
+class Files:
+    """
+    What a server shows, and whom it believes; all of it PEM.
+
+    @ivar certfile: The server's certificate, then those that lead to the one that
+        clients know.
+    @ivar keyfile: Its key; C{None}: that is in C{certfile} too.
+    @ivar cafile: Clients have to show a certificate that one of these signed;
+        C{None}: they need none.
+    """
+
+    certfile: str
+    keyfile: str | None = None
+    cafile: str | None = None
+
+    def stamps(self) -> tuple[object, ...]:
+        """
+        What is another once a file was changed, or another took its place.
+        """
+        return tuple(
+            _stamp(path) for path in (self.certfile, self.keyfile, self.cafile) if path
+        )
+
+    def load(self) -> SSL.Context:
+        """
+        @raise BadCertificate: They can't be used.
+        """
+        certificate, *chain = _certificates("certfile", self.certfile)
+        key_name, key_path = "keyfile", self.keyfile
+        if key_path is None:
+            key_name, key_path = "certfile", self.certfile
+        key = _key(key_name, key_path)
+        if key.public_key() != certificate.public_key():
+            raise BadCertificate(
+                f"{key_name} {key_path}: the key is not that of the certificate in "
+                f"{self.certfile}"
+            )
+        context = _context()
+        try:
+            context.use_certificate(certificate)
+            for each in chain:
+                context.add_extra_chain_cert(each)
+            context.use_privatekey(key)  # type: ignore[arg-type] # others it refuses
+        except (SSL.Error, TypeError) as error:
+            raise BadCertificate(f"certfile {self.certfile}: {openssl_says(error)}") from None
+        if self.cafile is not None:
+            _ask_for(context, _certificates("cafile", self.cafile))
+        return context
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Certificate:
+    """
+    What a server shows, as its files now are.
+
+    They are looked at when a client connects.  Files that can't be used, for they are
+    half written or belong to different keys, leave everything as it was.
+    """
+
+    def __init__(self, files: Files) -> None:
+        """
+        @raise BadCertificate: They can't be used.
+        """
+        self.files = files
+        self._stamps = files.stamps()
+        self._context = files.load()
+
+    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """
+        See L{IOpenSSLServerConnectionCreator}.
+        """
+        if self.files.stamps() != self._stamps:  # which is so once a change
+            why = self.refresh()
+            if why is not None:
+                _log.warn("{why}", why=why)
+        return SSL.Connection(self._context)
+
+    def refresh(self) -> str | None:
+        """
+        Read the files again.
+
+        @return: Why they can't be used, so that the ones before still are.
+        """
+        # Taken before, so that what changes meanwhile is read once more.
+        changed = self._stamps != (stamps := self.files.stamps())
+        self._stamps = stamps
+        try:
+            self._context = self.files.load()
+        except BadCertificate as error:
+            return f"{error}; the certificate before is still used"
+        if changed:
+            _log.info("using the new certificate in {path}", path=self.files.certfile)
+        return None
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _read(name: str, path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadCertificate(f"{name} {path}: {error.strerror}") from None
+
+
+def _certificates(name: str, path: str) -> list[x509.Certificate]:
+    """
+    All of a file, at least one.
+    """
+    try:
+        return x509.load_pem_x509_certificates(_read(name, path))
+    except ValueError:
+        raise BadCertificate(f"{name} {path}: has no certificate in PEM form") from None
+
+
+def _key(name: str, path: str) -> PrivateKeyTypes:
+    data = _read(name, path)
+    try:
+        return load_pem_private_key(data, None)
+    except TypeError:
+        raise BadCertificate(
+            f"{name} {path}: the key is encrypted, and there is nobody to ask for its "
+            "passphrase; openssl pkey -in FILE -out FILE2 writes it without one"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        hint = ", and no keyfile is named" if name == "certfile" else ""
+        raise BadCertificate(f"{name} {path}: has no private key in PEM form{hint}") from None
+
+
+def _context() -> SSL.Context:
+    """
+    What is agreed on with clients, whatever the certificate.
+
+    It is not made by Twisted, which would not tell clients whose certificates are
+    wanted, and agrees on ciphers without forward secrecy.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(CIPHERS)
+    context.set_options(
+        SSL.OP_NO_COMPRESSION
+        | SSL.OP_NO_RENEGOTIATION
+        | SSL.OP_NO_TICKET
+        | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    # Who was let in once shows the certificate again: the trusted ones may be others.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(
+        b"smartmob"
+    )  # without, some resumptions fail, not only do not happen
+    context.set_alpn_select_callback(_choose)
+    return context
+
+
+def _choose(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    """
+    HTTP/1.1 alone: the bounds and the gate are those of its channel.
+    """
+    return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def _ask_for(context: SSL.Context, trusted: list[x509.Certificate]) -> None:
+    """
+    Have clients show a certificate, and tell them by whom.  What is listed is trusted
+    by itself, though others may have signed it.
+    """
+    store = context.get_cert_store()
+    assert store is not None, "a context has one"
+    for certificate in trusted:
+        store.add_cert(X509.from_cryptography(certificate))
+        context.add_client_ca(certificate)
+    store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+
+
+def openssl_says(error: Exception) -> str:
+    """
+    OpenSSL's own words.
+    """
+    if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
+        return "; ".join(reason for *_, reason in error.args[0]) or "the connection ended"
+    return str(error)
