@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from smartmob.config.configuration import BadConfiguration, Configuration, Settings
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
+from smartmob.logs import ALWAYS
 from smartmob.plugins.folders import default_folders
 from smartmob.plugins.plugins import MissingPlugin, Plugins
 from smartmob.refusals import Refusal
@@ -62,7 +63,11 @@ class Reload:
         except CantListen as error:
             loading.abandon()
             raise NotReloaded([str(error)]) from None
+        before = self.endpoints.urls()
         told = opening.commit()
+        for url in self.endpoints.urls():
+            if url not in before:
+                _log.info("Listening on {url}", url=url, **{ALWAYS: True})
         self.settle(new.settings)
         self.webhooks.configure(new.hooks)
         changes = self.declarations.carry_out(plan)

@@ -87,7 +87,7 @@ class ReloadTests(ConfiguredTestCase):
 
     async def test_endpoints(self) -> None:
         """Another endpoint is opened and closed while connections to the first one stay."""
-        _, remote = await self.configured(section("a"))
+        agent, remote = await self.configured(section("a"))
         console = await remote.attach("default.a.0", format="json")
         path = self.folder / "s"
         first = self.file.read_text()
@@ -96,6 +96,7 @@ class ReloadTests(ConfiguredTestCase):
             + f"\n[endpoint:b]\nbind = unix:{path}\n"
         )
         await remote.post("/reload")
+        self.assertEqual(await agent.listens(2), [remote.url, f"unix:{path}"])
         other = self.remote(f"unix:{path}")
         self.assertEqual(len((await other.get("/list-processes"))["processes"]), 1)
         self.file.write_text(first)
