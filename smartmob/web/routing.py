@@ -6,6 +6,7 @@ applications, for the gate, for the description of the interface, and for tests.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +14,7 @@ from attrs import field, frozen
 from klein import Klein
 from klein.resource import KleinResource
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
 from smartmob.web.bodies import Body
 from smartmob.web.problems import Problem
@@ -96,12 +97,14 @@ class Routes:
         """
         @param families: Where the routes come from; no two may share a path.
         """
-        self._fill(route for family in families for route in _routes(family))
+        self._routes = [route for family in families for route in _routes(family)]
 
-    def _fill(self, routes: Iterable[Route]) -> None:
-        self._routes = list(routes)
+    @cached_property
+    def _adapter(self) -> MapAdapter:
+        # Made for the first request: it takes longer than all else that is put together
+        # before the agent listens, and of most tables nothing is ever asked.
         rules = [Rule(each.path, methods=each.methods, endpoint=each) for each in self._routes]
-        self._adapter = Map(rules, merge_slashes=False).bind("localhost")
+        return Map(rules, merge_slashes=False).bind("localhost")
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
@@ -113,7 +116,7 @@ class Routes:
         others = Routes(families)
         taken = {route.path for route in others}
         joined = Routes(())
-        joined._fill([*(route for route in self if route.path not in taken), *others])
+        joined._routes = [*(route for route in self if route.path not in taken), *others]
         return joined
 
     def match(self, method: bytes, path: bytes) -> Match:
