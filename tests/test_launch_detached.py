@@ -27,7 +27,7 @@ from smartmob.launch.interfaces import Command, Detach, LauncherLost, NotExecute
 from smartmob.launch.keeper_link import connect
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import Program
-from smartmob.launch.record import started
+from smartmob.launch.record import remove, started
 from smartmob.launch.ring import SIZE
 from smartmob.launch.terms import fingerprint
 from tests.support import launcher_host, menagerie, warden
@@ -649,6 +649,32 @@ class RecordTests(DetachedCase):
         A process that has the number of one that ended is left alone.
         """
         await self.begun_anew(self.forged(start=1, keeper_start=1))
+
+    async def test_endsWhenFound(self) -> None:
+        """
+        One that ends just when it is found is begun anew; unless it was stopped by then.
+        """
+        me, start = os.getpid(), started(os.getpid())
+        for stop in False, True:
+            # We are the keeper.
+            self.folder.write(self.forged(pid=me, start=start, keeper=me, keeper_start=start))
+            program = self.launcher.program(self.shell(TALK))
+            recorder = Recorder()
+            with opened(self.folder.path) as folder:
+                keeper = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                keeper.bind(f"/proc/self/fd/{folder}/{me}.sock")
+                keeper.listen()
+                program.run(recorder)
+                if stop:
+                    program.stop()
+                remove(folder, NAME, me)
+                keeper.close()
+            if stop:
+                self.assertIsInstance(await recorder.ended, NotExecuted)
+            else:
+                await recorder.executed
+                self.assertFalse(program.adopted)
+                await self.ended_by(program, recorder)
 
     async def test_otherBoot(self) -> None:
         """
