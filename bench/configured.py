@@ -199,6 +199,8 @@ def _tell_listening(rounds: int, folder: Path, report: Report) -> None:
     """
     without: list[float] = []
     documented: list[float] = []
+    with agent(folder / "first"):
+        pass  # nobody may have compiled its modules yet
     for turn in range(rounds):
         for name, words, found in (
             ("bare", (), without),

@@ -34,11 +34,15 @@ def running(
     """
     A program in this folder, ended at the end.
 
+    It may write its modules down compiled, as each does that was installed, wherever that is
+    forbidden to this one; else some would be measured compiling them, again and again.
+
     @param grace: Seconds that it has for that.
     """
     process = subprocess.Popen(
         words,
         cwd=folder,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
