@@ -11,26 +11,19 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 from attrs import evolve
-from twisted.internet.interfaces import IReactorTime, IReactorUNIX
-from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, LogLevel
 from twisted.python import usage
 
 from smartmob import __version__
-from smartmob.config.configuration import (
-    BadConfiguration,
-    Configuration,
-    Endpoint,
-    Mistake,
-)
-from smartmob.config.endpoints import COMMAND_LINE
+from smartmob.config.configuration import BadConfiguration, Configuration, Mistake
 from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
 from smartmob.logs import FORMATS, LEVELS, LogFile, complain, observer
+from smartmob.soundness import bad_certificates, unsound
 
 DEFAULT_FOLDER = ".smartmob"
 
@@ -208,6 +201,9 @@ class Options(usage.Options):
             raise self._refusal(bad.mistakes) from None
         if self["check"]:
             raise self._checked(configuration)
+        mistakes = bad_certificates(configuration)
+        if mistakes:
+            raise self._refusal(mistakes)
         self["configuration"] = configuration
         self["state-dir"] = Path(configuration.settings.state_dir or _own_folder())
         if self["log-file"] is not None:
@@ -262,7 +258,8 @@ class Options(usage.Options):
         return wrong(lines[0])
 
     def _checked(self, configuration: Configuration) -> SystemExit:
-        mistakes = _unfit(configuration)
+        # This process ends when it has told, so that its reactor is nobody's.
+        mistakes = unsound(configuration, insecure=bool(self["insecure"]))
         if mistakes:
             return self._refusal(mistakes)
         for warning in configuration.warnings:
@@ -303,35 +300,6 @@ def wrong(why: str) -> SystemExit:
     """
     complain(why)
     return SystemExit(2)
-
-
-def _unfit(configuration: Configuration) -> tuple[Mistake, ...]:
-    """
-    What a start would say of the endpoints before it listens on any.
-    """
-    # This process ends when it has told, so that it does not matter whose reactor it is.
-    from twisted.internet import reactor
-
-    from smartmob.endpoints import CantListen, Endpoints
-
-    endpoints = Endpoints(
-        reactor=cast(IReactorUNIX, reactor),
-        clock=cast(IReactorTime, reactor),
-        factory_for=lambda endpoint: Factory(),
-        guard=lambda factory: factory,
-    )
-
-    def wrong_with(some: tuple[Endpoint, ...]) -> tuple[Mistake, ...]:
-        file = configuration.path if some[0].name is not None else None
-        try:
-            endpoints.check(some)
-        except CantListen as error:
-            return (Mistake(file=file or COMMAND_LINE, why=str(error)),)
-        return ()
-
-    of_each = [wrong_with((endpoint,)) for endpoint in configuration.endpoints]
-    # What is right by itself may be wrong beside another.
-    return sum(of_each, ()) or wrong_with(configuration.endpoints)
 
 
 def _own_folder() -> str:

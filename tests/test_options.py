@@ -361,13 +361,32 @@ class CheckTests(CommandLine):
         code, out, err = self.said("--check", "gaffer.ini")
         self.assertEqual((code, out), (2, ""))
         one, three = err.splitlines()
-        for line, section, word in ((one, "one", "one.pem"), (three, "three", "fd:77")):
-            self.assertTrue(line.startswith(str(path)), line)
-            self.assertIn(f"[endpoint:{section}] ", line)
-            self.assertIn(word, line)
-        code, _, err = self.said("--check", "--certfile", "one.pem")
+        bad = f"{path}:5: [endpoint:one] certfile: {self.folder / 'one.pem'}: "
+        self.assertTrue(one.startswith(bad), one)
+        self.assertTrue(three.startswith(f"{path}:9: [endpoint:three] bind: 'fd:77' "), three)
+        self.assertTrue(self.refused("gaffer.ini").startswith(bad))
+        for words in (["--certfile", "one.pem"], ["--check", "--certfile", "one.pem"]):
+            code, _, err = self.said(*words)
+            self.assertEqual(code, 2)
+            self.assertIn(f"command line: --certfile: {self.folder}/one.pem: ", err)
+
+    def test_reachable(self) -> None:
+        """Where other machines could reach the agent, --check says what that needs."""
+        path = self.write(
+            "[gaffer]\nhttp_endpoints = one\n[endpoint:one]\nbind = 127.0.0.1:0, 0.0.0.0:0\n"
+        )
+        code, _, err = self.said("--check", "gaffer.ini")
         self.assertEqual(code, 2)
-        self.assertTrue(err.startswith("command line: "), err)
+        self.assertIn(f"{path}:4: [endpoint:one] bind: 0.0.0.0:0 ", err)
+        self.assertIn("--insecure", err)
+        self.assertEqual(self.said("--check", "gaffer.ini", "--insecure")[0], 0)
+        self.assertEqual(self.said("--check", "--bind", "[::]:0")[0], 2)
+
+    def test_twice(self) -> None:
+        """What is wrong only beside another endpoint is found, too."""
+        code, _, err = self.said("--check", "--bind", "localhost:1", "--bind", "127.0.0.1:1")
+        self.assertEqual(code, 2)
+        self.assertIn("127.0.0.1:1", err)
 
     def test_oddNames(self) -> None:
         """A file's name that no terminal can show is shown escaped."""

@@ -1,0 +1,110 @@
+"""
+Whether what a configuration says of its endpoints can be, before anything is listened on.
+
+What a file says is checked as it is read.  This is what depends on the machine as well, so
+that it keeps an agent from starting, but not one that runs from going on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import cast
+
+from twisted.internet.interfaces import IReactorTime, IReactorUNIX
+from twisted.internet.protocol import Factory
+
+from smartmob.address import parse
+from smartmob.certificate import BadCertificate, Files
+from smartmob.config.configuration import Configuration, Endpoint, Mistake
+from smartmob.config.endpoints import COMMAND_LINE, PREFIX, sections_of
+from smartmob.config.findings import Findings
+from smartmob.config.includes import read
+from smartmob.endpoints import CantListen, Endpoints
+
+
+def bad_certificates(configuration: Configuration) -> tuple[Mistake, ...]:
+    """
+    What is wrong with certificates and keys.
+    """
+    return tuple(
+        mistake
+        for endpoint in configuration.endpoints
+        for mistake in _bad_certificate(configuration, endpoint)
+    )
+
+
+def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, ...]:
+    """
+    All that a start would say before it listens.  This looks names of hosts up, and
+    installs a reactor.
+
+    @param insecure: Whether other machines may reach the agent.
+    """
+    from twisted.internet import reactor
+
+    endpoints = Endpoints(
+        reactor=cast(IReactorUNIX, reactor),
+        clock=cast(IReactorTime, reactor),
+        factory_for=lambda endpoint: Factory(),
+        guard=lambda factory: factory,
+    )
+
+    def refused(some: tuple[Endpoint, ...]) -> Iterator[Mistake]:
+        try:
+            endpoints.check(some)
+        except CantListen as error:
+            why = str(error).removeprefix(f"[{PREFIX}{some[0].name}] ")
+            yield _mistake(configuration, some[0], "bind", why)
+
+    found: list[Mistake] = []
+    for endpoint in configuration.endpoints:
+        of_it = list(_bad_certificate(configuration, endpoint))
+        found += of_it or refused((endpoint,))
+    # What is right by itself may be wrong beside another.
+    found = found or list(refused(configuration.endpoints))
+    if not found and not insecure:
+        for endpoint in configuration.endpoints:
+            found += _reachable(configuration, endpoint, cast(IReactorUNIX, reactor))
+    return tuple(found)
+
+
+def _bad_certificate(configuration: Configuration, endpoint: Endpoint) -> Iterator[Mistake]:
+    if endpoint.certfile is None:
+        return
+    try:
+        Files(endpoint.certfile, endpoint.keyfile, endpoint.cafile).load()
+    except BadCertificate as error:
+        key, _, why = str(error).partition(" ")
+        yield _mistake(configuration, endpoint, key, why)
+
+
+def _reachable(
+    configuration: Configuration, endpoint: Endpoint, reactor: IReactorUNIX
+) -> Iterator[Mistake]:
+    """
+    Addresses that other machines can reach, where nobody is asked who they are.
+    """
+    if endpoint.cafile is not None:
+        return
+    for text in endpoint.bind:
+        match parse(reactor, text, endpoint.backlog).identity:
+            case ("tcp", str(host), _) if not ipaddress.ip_address(host).is_loopback:
+                why = f"{text} can be reached from other machines: that needs --insecure"
+                yield _mistake(configuration, endpoint, "bind", why)
+
+
+def _mistake(configuration: Configuration, endpoint: Endpoint, key: str, why: str) -> Mistake:
+    """
+    Something wrong with a key of an endpoint, or, where it is not in the file, with an
+    option.
+    """
+    if configuration.path is None or endpoint.name is None:
+        return Mistake(file=COMMAND_LINE, key=f"--{key}", why=why)
+    # Where a key is nobody needs to know while all is well, so it is looked for now.
+    sections = sections_of(read(configuration.path, Findings()), PREFIX)
+    section = sections.get(endpoint.name)
+    if section is None:
+        return Mistake(file=configuration.path, section=endpoint.name, key=key, why=why)
+    entry = section.entries.get(key)
+    return section.wrong(why) if entry is None else entry.wrong(why)
