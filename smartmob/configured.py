@@ -5,8 +5,8 @@ done so that there are, and no more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from math import inf
 
 from attrs import define, evolve, field, frozen
@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from smartmob.documents import Definition
 from smartmob.process import Process
-from smartmob.scaling import instance
+from smartmob.scaling import free, instance, numbered, surplus
 from smartmob.templates import Configured, Template
 
 
@@ -107,23 +107,25 @@ class Sections:
         redefine: list[Redefinition] = []
         start: list[Process] = []
         delete: list[Process] = []
+        named = _named(processes)
         for template in templates:
             known = self._sections.get(template.name)
             if known is not None and known.template == template:
                 continue
-            present = list(_instances(template, processes))
+            same_name = named.get(template.name, [])
+            present = [(number, each) for number, each in same_name if _is_instance(each)]
             wanted = _wanted(template, known)
-            highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
-            surplus = {process for _, process in highest_first[: max(0, len(present) - wanted)]}
-            delete += surplus
-            taken = _taken(template, processes)
-            free = (number for number in count() if number not in taken)
+            too_many = surplus(present, wanted)
+            delete += too_many
+            leaving = set(too_many)
+            # Whoever has a number, it can't be given out.
+            others = free({number for number, _ in same_name})
             create += [
                 Creation(template.instance(number), template.start)
-                for number in islice(free, max(0, wanted - len(present)))
+                for number in islice(others, max(0, wanted - len(present)))
             ]
             for number, process in present:
-                if process in surplus:
+                if process in leaving:
                     continue
                 definition = template.instance(number)
                 if process.definition != definition:
@@ -131,10 +133,10 @@ class Sections:
                     redefine.append(Redefinition(process, definition, again))
                 if template.start and known is not None and not known.template.start:
                     start.append(process)
-        named = {template.name for template in templates}
-        for name, section in self._sections.items():
-            if name not in named:
-                delete += [process for _, process in _instances(section.template, processes)]
+        wanted_names = {template.name for template in templates}
+        for name in self._sections:
+            if name not in wanted_names:
+                delete += [each for _, each in named.get(name, ()) if _is_instance(each)]
         return Plan(templates, create, redefine, start, delete)
 
     def adopt(self, templates: Iterable[Template]) -> None:
@@ -189,32 +191,26 @@ def _wanted(template: Template, known: _Section | None) -> int:
     return known.wanted
 
 
-def _instances(
-    template: Template, processes: Iterable[Process]
-) -> Iterator[tuple[int, Process]]:
+def _named(processes: Iterable[Process]) -> dict[str, list[tuple[int, Process]]]:
     """
-    The processes of a section, with their numbers.
+    The processes that are called as the instances of sections are, with their numbers,
+    by L{Template.name}.
     """
-    model = template.model
+    named: dict[str, list[tuple[int, Process]]] = {}
     for process in processes:
         definition = process.definition
-        if isinstance(definition, Configured) and not process.doomed:
-            number = instance(definition.node, model.process_type)
-            if definition.app == model.app and number is not None:
-                yield number, process
+        match numbered(definition.node):
+            case (process_type, number):
+                name = f"{definition.app}.{process_type}"
+                named.setdefault(name, []).append((number, process))
+    return named
 
 
-def _taken(template: Template, processes: Iterable[Process]) -> set[int]:
+def _is_instance(process: Process) -> bool:
     """
-    Numbers of the section's instances that can't be given out: whoever has them.
+    Whether it is one of a section's, and to stay so.
     """
-    model = template.model
-    numbers = (
-        instance(process.definition.node, model.process_type)
-        for process in processes
-        if process.definition.app == model.app
-    )
-    return {number for number in numbers if number is not None}
+    return isinstance(process.definition, Configured) and not process.doomed
 
 
 def _runs_with(definition: object) -> object:

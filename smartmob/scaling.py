@@ -8,7 +8,7 @@ number K; others are neither counted nor touched, and only the difference is.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 
 from attrs import evolve, frozen
@@ -65,12 +65,39 @@ def steps(value: object) -> Mapping[str, Step]:
     return found
 
 
+def numbered(node: str) -> tuple[str, int] | None:
+    """
+    The type that a node is an instance of, with its number; C{None} where it is none.
+    """
+    process_type, _, number = node.rpartition(".")
+    if not (number.isascii() and number.isdigit()):
+        return None
+    return process_type, int(number)
+
+
 def instance(node: str, process_type: str) -> int | None:
     """
     The number of an instance of a type, or C{None} where a node is none.
     """
-    match = re.fullmatch(rf"{re.escape(process_type)}\.([0-9]+)", node)
-    return None if match is None else int(match[1])
+    match numbered(node):
+        case (kind, number) if kind == process_type:
+            return number
+    return None
+
+
+def free(taken: Collection[int]) -> Iterator[int]:
+    """
+    The numbers that are not taken, from the lowest.
+    """
+    return (number for number in count() if number not in taken)
+
+
+def surplus(present: Iterable[tuple[int, Process]], wanted: int) -> list[Process]:
+    """
+    Those that are too many, from the highest number.
+    """
+    highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
+    return [process for _, process in highest_first[: max(0, len(highest_first) - wanted)]]
 
 
 @frozen
@@ -96,8 +123,7 @@ class Change:
         """
         For those that are to be created, with the lowest free numbers.
         """
-        free = (number for number in count() if number not in self.taken)
-        for number in islice(free, self.more):
+        for number in islice(free(self.taken), self.more):
             yield evolve(self.model, node=f"{self.process_type}.{number}")
 
 
@@ -120,16 +146,14 @@ def changes(app: App, wanted: Mapping[str, Step]) -> list[Change]:
 
 
 def _change(app: App, process_type: str, step: Step) -> Change:
-    numbered = [
+    named = [
         (number, process)
         for process in app.processes.values()
         if (number := instance(process.definition.node, process_type)) is not None
     ]
     # What is being deleted has its name still, but is none of them any more.
-    present = [(number, process) for number, process in numbered if not process.doomed]
+    present = [(number, process) for number, process in named if not process.doomed]
     wanted = step.target(len(present))
-    difference = wanted - len(present)
-    highest_first = sorted(present, key=lambda pair: pair[0], reverse=True)
     if present:
         model = present[-1][1].definition
     else:
@@ -138,9 +162,9 @@ def _change(app: App, process_type: str, step: Step) -> Change:
         process_type=process_type,
         wanted=wanted,
         model=model,
-        more=max(0, difference),
-        taken={number for number, _ in numbered},
-        surplus=[process for _, process in highest_first[: max(0, -difference)]],
+        more=max(0, wanted - len(present)),
+        taken={number for number, _ in named},
+        surplus=surplus(present, wanted),
     )
 
 

@@ -4,6 +4,7 @@ Tests of L{smartmob.configured}, on the real agent with programs in memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import evolve
@@ -14,12 +15,13 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
-from smartmob.configured import Changes
+from smartmob.configured import Changes, Sections
 from smartmob.converter import InvalidDocument
 from smartmob.documents import Flapping, Left, State
 from smartmob.events import Event
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
+from smartmob.process import Process
 from smartmob.refusals import NoPort, TreeLeft, UnknownApp
 from smartmob.scaling import steps
 from smartmob.templates import Configured, Template
@@ -47,6 +49,21 @@ def named(name: str, **changed: Any) -> Template:
     A section of another type.
     """
     return like(DUMMY, process_type=name, node=f"{name}.0", **changed)
+
+
+class Walked(list[Process]):
+    """
+    Processes that know how often they were gone through.
+    """
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Process]:
+        """
+        Once more.
+        """
+        self.walks += 1
+        return super().__iter__()
 
 
 class ConfiguredTests(SynchronousTestCase):
@@ -280,10 +297,20 @@ class ConfiguredTests(SynchronousTestCase):
         self.configure(evolve(DUMMY, numprocesses=3))
         before = self.pids()
         changes = self.configure(evolve(DUMMY, numprocesses=1))
-        self.assertEqual(set(changes.stopped), {"default.dummy.1", "default.dummy.2"})
+        self.assertEqual(changes.stopped, ("default.dummy.2", "default.dummy.1"))
         self.assertEqual(self.pids(), {"default.dummy.0": before["default.dummy.0"]})
         changes = self.configure(evolve(DUMMY, numprocesses=2))
         self.assertEqual(changes.started, ("default.dummy.1",))
+
+    def test_manySections(self) -> None:
+        """However many sections change, the processes are gone through once."""
+        names = [f"p{number}" for number in range(20)]
+        self.configure(*map(named, names))
+        processes = Walked(self.agent.processes())
+        sections = Sections()
+        sections.adopt(map(named, names))
+        plan = sections.plan([named(name, cmd="./new") for name in names], processes)
+        self.assertEqual((len(plan.redefine), processes.walks), (20, 1))
 
     def test_scaledStays(self) -> None:
         """What somebody scaled stays so until the file has another number."""
