@@ -158,10 +158,10 @@ def _is_known(request: Request, status: os.stat_result) -> bool:
         known = [tag.strip().removeprefix(b"W/") for tag in b",".join(tags).split(b",")]
         return _tag(status) in known or known == [b"*"]
     try:
-        since = parsedate_to_datetime(request.getHeader("If-Modified-Since") or "")
-    except ValueError:
+        since = parsedate_to_datetime(request.getHeader("If-Modified-Since") or "").timestamp()
+    except (ValueError, OverflowError):  # the latter of numbers that no calendar has
         return False
-    return int(status.st_mtime) <= since.timestamp()
+    return int(status.st_mtime) <= since
 
 
 def _decoded(part: bytes) -> str:
