@@ -389,6 +389,22 @@ class NotFoundTests(SitesCase):
         self.patch(os.path, "realpath", exchange)
         self.assertRaises(OSError, site.open, ["sub", "a.txt"])
 
+    def test_exchangedPlugin(self) -> None:
+        """
+        A plugin that others exchange for a link, after it was found, leads nowhere either.
+        """
+        self.put("it/_site/a.txt", b"a")
+        elsewhere = Path(self.mktemp()).absolute()
+        (elsewhere / "_site").mkdir(parents=True)
+        (elsewhere / "_site" / "a.txt").write_text("secret")
+        self.folder.chmod(0o777)
+        site = self.plugins.site("it")
+        assert site is not None
+        site.open(["a.txt"]).close()
+        shutil.rmtree(self.folder / "it")
+        os.symlink(elsewhere, self.folder / "it")
+        self.assertRaises(OSError, site.open, ["a.txt"])
+
     def test_notRegular(self) -> None:
         """Devices, FIFOs, sockets and folders, none of which is even opened."""
         site = self.folder / "it" / "_site"

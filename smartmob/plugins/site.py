@@ -61,8 +61,11 @@ class PluginSite:
         @raise OSError: There is none that may be served.
         @raise ValueError: A name is none that a file can have.
         """
-        root = os.path.realpath(self.folder.path)
-        trusted = trust.stranger(os.stat(self.folder.parent)) is None
+        parent = os.path.realpath(self.folder.parent)
+        trusted = trust.stranger(os.stat(parent)) is None
+        root = os.path.join(parent, self.folder.name)
+        if trusted:  # else it is no link, see PluginFolder.in_its_place, and none now either
+            root = os.path.realpath(root)
         here = os.open(root, _FOLDER)
         try:
             site = os.path.join(root, self.below) if self.below else root
