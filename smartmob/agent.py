@@ -193,8 +193,7 @@ class Agent(Service):
         @param length: Its size in bytes, where that is known.
         @raise Refusal: L{Stopping}, L{StateNotWritten}.
         """
-        if self._stopping:
-            raise Stopping("the agent is about to end")
+        self._refuse_when_stopping()
         return self.sources.archives.receive(length, sender, self._archives_in_use)
 
     def delete_app(self, app: str) -> Deferred[None]:
@@ -224,7 +223,6 @@ class Agent(Service):
             where something of them can't be ended.
         @raise Refusal: L{UnknownApp}, L{InvalidDocument}, or as for L{create}.
         """
-
         changes = scaling.changes(self._app(app), wanted)
         self._check_room(sum(change.more for change in changes))
         for change in changes:
@@ -246,6 +244,7 @@ class Agent(Service):
 
         @raise Refusal: It can't be, as for L{create}.
         """
+        self._refuse_when_stopping()
         plan = self._sections.plan(templates, self._processes.values())
         self._check_room(len(plan.create))
         return plan
@@ -364,8 +363,7 @@ class Agent(Service):
         """
         if not more:
             return
-        if self._stopping:
-            raise Stopping("the agent is about to end")
+        self._refuse_when_stopping()
         if len(self._processes) + more > self.most_processes:
             raise TooManyProcesses(
                 f"the agent takes {self.most_processes} processes, and has "
@@ -373,6 +371,10 @@ class Agent(Service):
             )
         descriptors.check(len(self._processes) + more)
         self.ports.check(more)
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping:
+            raise Stopping("the agent is about to end")
 
     def _archives_in_use(self) -> set[str]:
         return archives_named(process.definition for process in self.processes())

@@ -35,9 +35,9 @@ from smartmob.exposure import local_users_may_act
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile, complain
 from smartmob.plugins.plugins import MissingPlugin, Plugins
-from smartmob.refusals import Refusal, TreeLeft
+from smartmob.refusals import Refusal, Stopping, TreeLeft
 from smartmob.reload import Reload, plugins_folders
-from smartmob.reloading import NotReloaded
+from smartmob.reloading import NotReloaded, Outcome
 from smartmob.source.sources import Sources
 from smartmob.statefolder import FolderTaken, StateFolder
 from smartmob.web.connections import Census
@@ -267,16 +267,28 @@ class Lifecycle(Service):
         if self._others is not None:
             self._others.cancel()
 
+    def reload_now(self) -> Outcome:
+        """
+        Take over what the configuration says by now.
+
+        @raise Stopping: The agent is about to end, and takes up nothing that it let go of.
+        @raise NotReloaded: Nothing was changed.
+        """
+        if not self.running:
+            raise Stopping("the agent is about to end")
+        return self.reload()
+
     def _asked_to_reload(self, number: int, frame: FrameType | None) -> None:
         self.threads.callFromThread(self._reload)
 
     def _reload(self) -> None:
         if self.log_file is not None:
             self.log_file.reopen()
-        if not self.running:
-            return
         try:
-            outcome = self.reload()
+            outcome = self.reload_now()
+        except Stopping as refused:
+            _log.info("not reloaded: {why}", why=str(refused))
+            return
         except NotReloaded as refused:
             for mistake in refused.mistakes:
                 _log.error("not reloaded: {mistake}", mistake=mistake)

@@ -67,7 +67,7 @@ def makeService(options: Options) -> Lifecycle:
     webhooks.configure(configuration.hooks)
 
     def reload_now() -> Outcome:
-        return reload()  # which needs what is made below, and that needs the site
+        return lifecycle.reload_now()  # which needs what is made below, and that the site
 
     pages = Sites(plugins, reactor)
     families: list[Family] = [
@@ -105,7 +105,7 @@ def makeService(options: Options) -> Lifecycle:
     reload = Reload(
         options.read, configuration, declarations, endpoints, plugins, webhooks, settle
     )
-    return Lifecycle(
+    lifecycle = Lifecycle(
         reactor=reactor,
         clock=reactor,
         threads=reactor,
@@ -123,3 +123,4 @@ def makeService(options: Options) -> Lifecycle:
         log_file=options["log"],
         told_by_twistd=options["daemonised"],
     )
+    return lifecycle

@@ -22,7 +22,7 @@ from smartmob.events import Event
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.process import Process
-from smartmob.refusals import NoPort, TreeLeft, UnknownApp
+from smartmob.refusals import NoPort, Stopping, TreeLeft, UnknownApp
 from smartmob.scaling import steps
 from smartmob.templates import Configured, Template
 from smartmob.topics import Topics
@@ -373,6 +373,13 @@ class ConfiguredTests(SynchronousTestCase):
         )
         self.assertEqual(self.pids(), before)
         self.assertEqual(self.configure(DUMMY).restarted, ())
+
+    def test_stopping(self) -> None:
+        """An agent that is about to end takes over no other file, also where it says less."""
+        self.launcher.obedient = False
+        self.configure(DUMMY)
+        self.agent.stopService()
+        self.assertRaises(Stopping, self.agent.plan, [])
 
     def test_portTakenMeanwhile(self) -> None:
         """One for which there is no port all the same is left out, and said."""

@@ -17,6 +17,7 @@ from smartmob.config.configuration import Configuration
 from smartmob.config.load import default
 from smartmob.config.overrides import Overrides
 from smartmob.lifecycle import Lifecycle
+from smartmob.refusals import Stopping
 from smartmob.statefolder import StateFolder
 
 
@@ -71,6 +72,11 @@ class Part:
     def carry_out(self, plan: object) -> None:
         """Nothing is done."""
         self.log.append(f"configure {self.name}")
+
+    def __call__(self) -> Part:
+        """It is read again."""
+        self.log.append(f"read {self.name}")
+        return self
 
     detached = ""
 
@@ -259,6 +265,16 @@ class LifecycleTests(SynchronousTestCase):
         self.assertIn("stop agent", self.log)
         self.reactor.advance(0)
         self.assertIn("hurry agent", self.log)
+
+    def test_reload(self) -> None:
+        """The configuration is read again until the agent is asked to end, not afterwards."""
+        self.assertIs(self.lifecycle.reload_now(), self.parts["reload"])
+        self.parts["agent"].stopping = Deferred
+        self.lifecycle.stopService()
+        self.log.clear()
+        self.assertRaises(Stopping, self.lifecycle.reload_now)
+        self.lifecycle._asked_to_reload(1, None)
+        self.assertEqual(self.log, [])
 
     def test_unready(self) -> None:
         """Helpers that do not come up end the agent, unless it is ending anyway."""
