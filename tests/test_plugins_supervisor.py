@@ -305,6 +305,29 @@ class LineTests(SupervisorCase):
         self.assertEqual(dropped["missed"] + len(told) - 1, 101)
         self.assertEqual(told[-1], "last")
 
+    def test_takesItsTime(self) -> None:
+        """A listener gets a line when it is done with the one before, and may miss some."""
+        self.agent.consoles = Consoles(epoch="", bounds=Bounds(queue=1000))
+        self.process = self.agent.add("loud")
+        done: Deferred[None] = Deferred()
+
+        async def listens(line: Any) -> None:
+            self.heard.append(line)
+            await done
+
+        self.supervisor.lines("loud.web.0", listens)
+        for number in range(100):
+            self.said(str(number))
+            self.clock.pump([0] * 2)
+        self.assertEqual(self.told(), ["0"])
+        self.assertLess(self.agent.consoles.budget.queued, 2000)
+        done.callback(None)
+        self.clock.pump([0] * 10)
+        told = self.told()
+        [dropped] = [each for each in told if not isinstance(each, str)]
+        self.assertEqual(dropped["missed"] + len(told) - 1, 100)
+        self.assertEqual(told[1], "1")
+
     def test_raises(self) -> None:
         """What a listener raises is logged, and it is told the next all the same."""
 

@@ -69,11 +69,13 @@ def within(
     return done
 
 
-def told(listener: Callable[..., object], *what: object) -> None:
+def told(listener: Callable[..., object], *what: object) -> Deferred[object]:
     """
     Tell a listener, which may be a coroutine function; what it raises is logged.
+
+    @return: Fires when it is done; never fails.
     """
-    maybeDeferred(listener, *what).addErrback(_failed)
+    return maybeDeferred(listener, *what).addErrback(_failed)
 
 
 def why(error: BaseException) -> str:

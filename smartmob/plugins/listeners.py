@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
@@ -65,23 +66,22 @@ class EventListener:
 @define(eq=False)
 class LineListener:
     """
-    Hears lines, as much at once as one write has.  What is queued meanwhile has the
-    bound of any reader.
+    Hears lines, each when it is done with the one before.  What is queued meanwhile has
+    the bound of any reader.
     """
 
     clock: IReactorTime
     listener: Listener
     subscription: Subscription = field(init=False)
-    _data: bytes = b""
+    _untold: deque[bytes] = field(factory=deque)
     _timer: IDelayedCall | None = None
-    _ended: bool = False
 
     def write(self, data: bytes) -> None:
         """
         See L{IReader.write}.
         """
         self.subscription.pause()
-        self._data = data
+        self._untold.extend(data.splitlines())
         self._timer = self.clock.callLater(0, self._tell)
 
     def ending(self, why: Ending) -> None:
@@ -98,18 +98,17 @@ class LineListener:
         """
         It hears no more.  May be repeated.
         """
-        self._ended = True
         self.subscription.detach()
+        self._untold.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _tell(self) -> None:
         self._timer = None
-        for line in self._data.splitlines():
-            if self._ended:
-                return
-            told(self.listener, json.loads(line))
-        self._data = b""
-        if not self._ended:
-            self.subscription.resume()
+        Deferred.fromCoroutine(self._tell_each())
+
+    async def _tell_each(self) -> None:
+        while self._untold:
+            await told(self.listener, json.loads(self._untold.popleft()))
+        self.subscription.resume()  # which does nothing where it has ended
