@@ -394,6 +394,7 @@ def _too_late(failure: Failure) -> None:
 
 def _outlives(process: Process) -> bool:
     """
-    Whether a process goes on without the agent.
+    Whether a process goes on without the agent: not where somebody has it end.
     """
-    return isinstance(process.definition, Configured) and process.definition.detach
+    detached = isinstance(process.definition, Configured) and process.definition.detach
+    return detached and process.state is not State.STOPPING

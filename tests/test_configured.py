@@ -400,6 +400,19 @@ class ConfiguredTests(SynchronousTestCase):
         self.successResultOf(ended)
         self.assertEqual([program.stopped for program in self.launcher.programs], [[], [30.0]])
 
+    def test_outlivesNot(self) -> None:
+        """A detached program that somebody stops is gone before the agent is."""
+        self.launcher.obedient = False
+        self.configure(like(detach=True))
+        self.agent.process("default.dummy.0").stop()
+        self.assertEqual(self.agent.longest_grace(), 30)
+        ended = self.agent.stopService()
+        self.clock.advance(1)
+        self.assertNoResult(ended)
+        self.launcher.programs[0].end()
+        self.clock.advance(1)
+        self.successResultOf(ended)
+
     def test_adopted(self) -> None:
         """A detached program that an earlier agent began is as old as it is, and not new."""
         told: list[Event] = []
