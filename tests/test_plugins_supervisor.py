@@ -5,6 +5,9 @@ they hear.
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -340,6 +343,43 @@ class LineTests(SupervisorCase):
         self.clock.advance(0)
         self.assertEqual(self.told(), ["one", "two"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+
+class ForgettingTests(SupervisorCase):
+    """
+    What is known of listeners.
+    """
+
+    def test_over(self) -> None:
+        """A listener that was ended, or whose process is deleted, is known no more."""
+        listeners = [self.hears(), self.hears(), self.hears()]
+        lines, deleted, events = (weakref.ref(each) for each in listeners)
+        self.supervisor.lines("myapp.web.0", listeners[0])()
+        self.supervisor.lines("myapp.web.0", listeners[1])
+        self.supervisor.subscribe("*", listeners[2])()
+        listeners.clear()
+        self.process.console.deleted()
+        self.clock.pump([0, 0])
+        gc.collect()
+        self.assertEqual((lines(), deleted(), events()), (None, None, None))
+
+    def test_closed(self) -> None:
+        """Who listens when its plugin was stopped hears nothing."""
+        self.supervisor.close()
+        self.supervisor.subscribe("*", self.heard.append)
+        self.supervisor.lines("myapp.web.0", self.heard.append, tail=1)
+        self.publish(Topic.SPAWN)
+        self.said("one")
+        self.clock.pump([0, 0])
+        self.assertEqual((self.heard, self.agent.consoles.budget.queued), ([], 0))
+
+    def hears(self) -> Callable[[Any], None]:
+        """A listener of which nobody else knows."""
+
+        def hear(document: Any) -> None:
+            self.heard.append(document)
+
+        return hear
 
 
 class EndTests(PluggingCase):

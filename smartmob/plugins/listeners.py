@@ -68,10 +68,13 @@ class LineListener:
     """
     Hears lines, each when it is done with the one before.  What is queued meanwhile has
     the bound of any reader.
+
+    @ivar over: Called when there will be no more lines.
     """
 
     clock: IReactorTime
     listener: Listener
+    over: Callable[[], None] = lambda: None
     subscription: Subscription = field(init=False)
     _untold: deque[bytes] = field(factory=deque)
     _timer: IDelayedCall | None = None
@@ -91,8 +94,9 @@ class LineListener:
 
     def ended(self) -> None:
         """
-        Nothing to let go of.
+        See L{IReader.ended}.
         """
+        self.over()
 
     def end(self) -> None:
         """

@@ -39,7 +39,8 @@ class Supervisor:
 
     _agent: Agent
     _clock: IReactorTime
-    _ends: list[Callable[[], None]] = field(factory=list)
+    _listening: set[EventListener | LineListener] = field(factory=set)
+    _closed: bool = False
 
     def processes(self, app: str | None = None) -> list[Document]:
         """
@@ -102,8 +103,7 @@ class Supervisor:
         """
         heard = EventListener(self._clock, listener)
         heard.leave = self._agent.events.subscribe(topics.parse([topic]), heard.hear)
-        self._ends.append(heard.end)
-        return heard.end
+        return self._keep(heard)
 
     def lines(self, slug: str, listener: Listener, tail: int = 0) -> Callable[[], None]:
         """
@@ -117,16 +117,34 @@ class Supervisor:
         console = self._agent.process(slug).console
         heard = LineListener(self._clock, listener)
         heard.subscription = console.attach(heard, Wanted(tail=max(0, tail)), NDJSON, own=True)
+        end = self._keep(heard)
+        heard.over = end
         heard.subscription.resume()
-        self._ends.append(heard.end)
-        return heard.end
+        return end
 
     def close(self) -> None:
         """
-        The plugin has stopped: it hears no more.
+        The plugin has stopped: it hears no more, nor can begin to.
         """
-        while self._ends:
-            self._ends.pop()()
+        self._closed = True
+        while self._listening:
+            self._listening.pop().end()
+
+    def _keep(self, heard: EventListener | LineListener) -> Callable[[], None]:
+        """
+        Know of a listener as long as it hears anything.
+
+        @return: Ends it.
+        """
+
+        def end() -> None:
+            self._listening.discard(heard)
+            heard.end()
+
+        self._listening.add(heard)
+        if self._closed:
+            end()
+        return end
 
     async def _create(self, document: Mapping[str, object]) -> Document:
         request = structure(document, CreateRequest)
