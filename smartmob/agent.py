@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
@@ -265,9 +265,9 @@ class Agent(Service):
             if change.restart and process.going and process.state is not State.STOPPING:
                 restarted.append(process.slug)
                 waits.append(process.restart())
-        for process in plan.start:
-            if process.started_at is None:
-                process.start()
+        started = [process for process in plan.start if process.started_at is None]
+        for process in started:
+            process.start()
         created = []
         for each in plan.create:
             try:
@@ -279,10 +279,11 @@ class Agent(Service):
         for process, start in created:
             if start:
                 process.start()
+                started.append(process)
             else:
                 process.stop()
         return Changes(
-            started=tuple(process.slug for process, start in created if start),
+            started=tuple(process.slug for process in started),
             restarted=tuple(restarted),
             stopped=tuple(process.slug for process in plan.delete),
             done=all_of(waits),
@@ -290,10 +291,10 @@ class Agent(Service):
 
     def _redefine(self, process: Process, definition: Configured) -> None:
         other = definition.flapping != process.definition.flapping
-        recipe = process.recipe
-        assert isinstance(recipe, ConfiguredRecipe)
         policy = self._policy(definition) if other else None
-        process.redefine(definition, evolve(recipe, definition=definition), policy)
+        assert isinstance(process.recipe, ConfiguredRecipe)
+        recipe = self._recipe(definition, process.recipe.port, "")
+        process.redefine(definition, recipe, policy)
         self._apps[definition.app].add(process)
         self.events.publish(definition, Topic.UPDATE)
 
@@ -349,11 +350,10 @@ class Agent(Service):
         """
         An app that has processes, or sections that could have some.
         """
-        app = self._apps.get(name)
-        models = self._sections.models(name)
-        if app is None and not models:
+        app = self._apps.get(name, App()).with_models(self._sections.models(name))
+        if not app.models:
             raise UnknownApp(f"there is no process of app {name!r}")
-        return App(models=models) if app is None else app.with_models(models)
+        return app
 
     def _check_room(self, more: int) -> None:
         """

@@ -170,9 +170,10 @@ class ConfiguredTests(SynchronousTestCase):
         self.up()
         self.agent.process("default.dummy.1").stop()
         self.clock.advance(0)
-        self.configure(evolve(DUMMY, numprocesses=2))
+        changes = self.configure(evolve(DUMMY, numprocesses=2))
         states = [process.state for process in self.agent.processes()]
         self.assertEqual(states, [State.RUNNING, State.STOPPED])
+        self.assertEqual(changes.started, ("default.dummy.0",))
 
     def test_unchanged(self) -> None:
         """What was not changed keeps its pid, and nothing is told of it."""
@@ -199,6 +200,15 @@ class ConfiguredTests(SynchronousTestCase):
         self.assertEqual(self.pids()["default.other.0"], before["default.other.0"])
         self.assertEqual(self.launcher.programs[-1].command.argv, ("./new",))
         self.assertEqual(self.agent.process("default.dummy.0").port, 100)
+
+    def test_changedEnvironment(self) -> None:
+        """What is restarted has what programs may see of the agent's environment by now."""
+        self.configure(DUMMY)
+        self.agent.inherited = {"LANG": "C"}
+        self.configure(like(cmd="./new"))
+        env = self.launcher.programs[-1].command.env
+        self.assertEqual((env.get("LANG"), env.get("PATH")), ("C", None))
+        self.assertEqual(env["PORT"], "100")
 
     def test_noRestart(self) -> None:
         """What does not concern the program changes while it runs."""
