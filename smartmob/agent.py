@@ -380,9 +380,8 @@ class Agent(Service):
         return archives_named(process.definition for process in self.processes())
 
     def _policy(self, definition: Definition) -> Policy:
-        if definition.flapping is None:
-            return Backoff(self.random)
-        return FlappingGuard(definition.flapping)
+        rule = definition.flapping
+        return Backoff(self.random) if rule is None else FlappingGuard(rule)
 
 
 def _too_late(failure: Failure) -> None:

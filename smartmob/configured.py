@@ -12,7 +12,7 @@ from math import inf
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 
-from smartmob.documents import Definition
+from smartmob.documents import Definition, Restart
 from smartmob.process import Process
 from smartmob.scaling import free, instance, numbered, surplus
 from smartmob.templates import Configured, Template
@@ -219,4 +219,12 @@ def _runs_with(definition: object) -> object:
     """
     if not isinstance(definition, Configured):
         return definition
-    return evolve(definition, graceful_timeout=0.0, flapping=None, priority=None)
+    # All this is for the agent, and counts from now on: see Process.redefine.
+    return evolve(
+        definition,
+        graceful_timeout=0.0,
+        flapping=None,
+        priority=None,
+        restart=Restart.ALWAYS,
+        labels={},
+    )

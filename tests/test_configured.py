@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.agent import Agent
 from smartmob.configured import Changes, Sections
 from smartmob.converter import InvalidDocument
-from smartmob.documents import Flapping, Left, State
+from smartmob.documents import Flapping, Left, Restart, State
 from smartmob.events import Event
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
@@ -227,6 +227,19 @@ class ConfiguredTests(SynchronousTestCase):
         self.agent.process("default.dummy.0").stop()
         self.assertEqual(self.launcher.programs[-1].stopped, [3.0])
         self.assertEqual(self.launcher.programs[-1].command.grace, 3.0)
+
+    def test_rule(self) -> None:
+        """When it is started again, and what is said of it, is nothing to restart it for."""
+        self.configure(DUMMY)
+        labels = {"team": "a"}
+        changes = self.configure(like(restart=Restart.NEVER, labels=labels))
+        self.assertEqual(changes.restarted, ())
+        process = self.agent.process("default.dummy.0")
+        self.assertEqual(process.definition.labels, labels)
+        [program] = self.launcher.programs
+        program.exit(0)
+        program.end()
+        self.assertIs(process.state, State.STOPPED)
 
     def test_newGraceOfTheOldRun(self) -> None:
         """A changed grace is that of the run under way, too."""
