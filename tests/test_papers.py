@@ -12,6 +12,7 @@ from attrs import fields_dict
 from docutils import nodes
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
+from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
@@ -42,6 +43,7 @@ from tests.support.papers import (
 ARCHITECTURE = TREE / "ARCHITECTURE.rst"
 PROCFILE = TREE / "docs" / "procfile.rst"
 CONFIGURATION = TREE / "docs" / "configuration.rst"
+GAFFERD = TREE / "docs" / "gafferd.rst"
 EVENTS = TREE / "docs" / "events.rst"
 REST = TREE / "docs" / "rest.rst"
 RUNNING = TREE / "docs" / "running.rst"
@@ -104,8 +106,9 @@ class RestTests(SynchronousTestCase):
         # Nothing is asked of them, so there is no agent behind them.
         nobody = cast(Agent, None)
         routes = make_routes(nobody, Clock(), lambda measure: succeed(measure()), families())
+        part = re.compile("<(?:path:)?([a-z]+)>")
         there = {
-            f"{method} {re.sub('<(?:path:)?([a-z]+)>', lambda name: name[1].upper(), route.path)}"
+            f"{method} {part.sub(lambda name: name[1].upper(), route.path)}"
             for route in routes
             for method in route.methods
         }
@@ -189,6 +192,36 @@ class ConfigurationTests(SynchronousTestCase):
         }.items():
             explained = list(first_cells(section(CONFIGURATION, title)))
             self.assertEqual(sorted(explained), sorted(keys), title)
+
+
+class GafferdTests(SynchronousTestCase):
+    """
+    docs/gafferd.rst.
+    """
+
+    def test_tests(self) -> None:
+        """
+        Every test that it names is there.
+        """
+        named = [each.astext() for each in read(GAFFERD).findall(nodes.literal)]
+        tests = [name for name in named if name.startswith("tests.")]
+        self.assertGreater(len(tests), 50)
+        for name in tests:
+            self.assertTrue(callable(namedAny(name)), name)
+
+    def test_keys(self) -> None:
+        """
+        It tells of each key of gafferd's own file, those in comments too, and of each option.
+        """
+        told = set(first_cells(read(GAFFERD)))
+        example = (TREE / "examples" / "gafferd" / "gaffer.ini").read_text(encoding="utf-8")
+        keys = set(re.findall(r"^; ?([a-z_]+) *=|^([a-z_]+) *=", example, re.MULTILINE))
+        known = {first or second for first, second in keys} - {"create"}
+        self.assertEqual(known - told, set())
+        short = {f"-{letter}" for letter in "hcpv"}
+        gafferd = "config plugins-dir daemon pidfile bind certfile keyfile backlog help"
+        said = short | {f"--{name}" for name in gafferd.split()} | {"CONFIG", "-vv"}
+        self.assertEqual(said - told, set())
 
 
 class EventsTests(SynchronousTestCase):
