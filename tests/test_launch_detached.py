@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface import implementer
 
+from smartmob.launch import wire
 from smartmob.launch.earlier import end_leftovers, found, opened
 from smartmob.launch.interfaces import Command, Detach, LauncherLost, NotExecuted
 from smartmob.launch.keeper_link import connect
@@ -798,6 +800,24 @@ class RecordTests(DetachedCase):
         await until(reactor, lambda: not marked(self.marker), PATIENCE)
         await until(reactor, lambda: not self.folder.names(), PATIENCE)
         self.assertEqual(recorder.order(), ["executed", 1])
+
+    async def test_lastWord(self) -> None:
+        """
+        What an agent asks for with its last word is done.
+        """
+        for _ in range(5):
+            program, recorder = await self.up(self.shell(TALK))
+            keeper = self.keeper()
+            with opened(self.folder.path) as folder:
+                record = found(folder, NAME)
+                assert record is not None
+                agent = connect(folder, record)
+                self.assertTrue(select.select([agent], [], [], PATIENCE)[0])
+                agent.send(wire.pack(wire.STOP, b"10"))
+                agent.close()  # with all that the keeper says unread
+            self.assertIsInstance(await recorder.ended, LauncherLost)  # it was not the last
+            await self.gone(keeper)
+            program.dismiss()
 
     async def test_noLeftovers(self) -> None:
         """

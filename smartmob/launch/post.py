@@ -45,6 +45,16 @@ class Post(Mailbox):
         """
         return self.connected and super().waiting()
 
+    def receive(self) -> tuple[bytes, list[int], bool]:
+        """
+        See L{Mailbox.receive}.  An agent may have asked for something, and ended: that it
+        did not read all we sent (ECONNRESET) is told once, before what it said.
+        """
+        packet, descriptors, complete = super().receive()
+        if not packet:
+            packet, descriptors, complete = super().receive()
+        return packet, descriptors, complete
+
     def hung_up(self) -> bool:
         """
         The agent has ended, whatever it said before.
