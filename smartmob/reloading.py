@@ -37,14 +37,9 @@ class NotReloaded(InvalidDocument):
     """
 
     def __init__(self, mistakes: Iterable[Mistake | str]) -> None:
-        fields = [_field(mistake) for mistake in mistakes]
-        super().__init__(tuple(fields))
-        self.mistakes = tuple(f"{where}: {why}" if where else why for where, why in fields)
+        said = tuple(mistakes)
+        super().__init__(
+            tuple(("", one) if isinstance(one, str) else (one.where, one.why) for one in said)
+        )
+        self.mistakes = tuple(map(str, said))
         self.args = (f"nothing was changed, since {self.mistakes[0]}",)
-
-
-def _field(mistake: Mistake | str) -> tuple[str, str]:
-    if isinstance(mistake, str):
-        return "", mistake
-    where, _, _ = str(mistake).rpartition(f": {mistake.why}")
-    return where, mistake.why

@@ -79,7 +79,8 @@ class ReloadTests(SynchronousTestCase):
         self.refused = NotReloaded(
             [
                 Mistake(file="g.ini", line=3, section="process:a", key="nice", why="is 99"),
-                Mistake(file="g.ini", why="has no end: x"),
+                Mistake(file="g.ini", line=5, section="process:b", why="needs cmd"),
+                Mistake(file="g\n.ini", why="has no end: x\n"),
                 "127.0.0.1:80: the port is taken",
             ]
         )
@@ -89,7 +90,8 @@ class ReloadTests(SynchronousTestCase):
             answer.json()["errors"],
             [
                 {"field": "g.ini:3: [process:a] nice", "message": "is 99"},
-                {"field": "g.ini", "message": "has no end: x"},
+                {"field": "g.ini:5: [process:b]", "message": "needs cmd"},
+                {"field": "g\N{REPLACEMENT CHARACTER}.ini", "message": "has no end: x\n"},
                 {"field": "", "message": "127.0.0.1:80: the port is taken"},
             ],
         )
@@ -97,6 +99,7 @@ class ReloadTests(SynchronousTestCase):
             answer.json()["detail"],
             "nothing was changed, since g.ini:3: [process:a] nice: is 99",
         )
+        self.assertEqual(self.refused.mistakes[1], "g.ini:5: [process:b] needs cmd")
 
     def test_left(self) -> None:
         """Where something could not be ended, that is the answer."""

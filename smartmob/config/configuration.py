@@ -144,17 +144,26 @@ class Mistake:
     key: str | None = None
     why: str
 
+    @property
+    def where(self) -> str:
+        """
+        C{FILE:LINE: [SECTION] KEY}, as much of that as there is, in one line.
+        """
+        line = self.file if self.line is None else f"{self.file}:{self.line}"
+        section = None if self.section is None else f"[{self.section}]"
+        place = " ".join(each for each in (section, self.key) if each is not None)
+        return _one_line(f"{line}: {place}" if place else line)
+
     def __str__(self) -> str:
         """
         C{FILE:LINE: [SECTION] KEY: WHY}, one line.
         """
-        where = self.file if self.line is None else f"{self.file}:{self.line}"
-        section = "" if self.section is None else f"[{self.section}] "
-        key = "" if self.key is None else f"{self.key}: "
-        said = f"{where}: {section}{key}{self.why}"
-        return "".join(
-            each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in said
-        )
+        colon = " " if self.key is None and self.section is not None else ": "
+        return f"{self.where}{colon}{_one_line(self.why)}"
+
+
+def _one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 class BadConfiguration(Exception):
