@@ -48,6 +48,7 @@ setup(
         "cattrs>=24.1",
         "cryptography>=42",
         "hyperlink>=21",
+        "idna>=2.4",
         "klein>=24.8",
         "psutil>=5.9",
         "pyopenssl>=24.3",

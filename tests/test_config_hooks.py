@@ -34,11 +34,17 @@ NEVER = {
     "**.zzz": "no event is called so; did you mean proc.zzz.*?",
 }
 
-#: What is no URL.
-BAD_URLS = """
-ftp://h/ http:// http:///p h/p //h/p http http:/h http://h:x/ http://h:0/ http://h:70000/ http://[::1/
-http://@ http://\x7f/
-""".split()  # noqa: SIM905 - they are easier to read so
+#: What is no URL that can be posted to, and what is said.
+BAD_URLS = {
+    "ftp://h/": "is of scheme ftp; only http and https are read",
+    **dict.fromkeys(("h/p", "//h/p", "http"), "has no scheme; only http and https are read"),
+    **dict.fromkeys(("http://", "http:///p", "http:/h", "http://@"), "has no valid host"),
+    **dict.fromkeys(("http://a,b/", "https://h!/"), "has no valid host"),
+    **dict.fromkeys(("http://h:x/", "http://h:70000/", "http://h:0/"), "has no valid port"),
+    "http://[::1/": "is not a valid URL",
+    "http://\x7f/": "has white space or control characters in it",
+    "https://my_host/": "has a host that no certificate can be for",
+}
 
 
 class TopicTests(SynchronousTestCase):
@@ -114,15 +120,14 @@ class HookTests(ConfigurationTestCase):
         """
         What is no URL of http or https is wrong, and not repeated.
         """
-        for url in BAD_URLS:
+        for url, why in BAD_URLS.items():
             with self.subTest(url=url):
                 self.assertEqual(
-                    self.wrong(f"create = {url}", "webhooks"),
-                    ["create: it must be http:// or https:// with a host behind it"],
+                    self.wrong(f"create = {url}", "webhooks"), [f"create: it {why}"]
                 )
         self.assertEqual(
-            self.wrong("create = http://a, http://u:p@\n", "webhooks"),
-            ["create: URL 2 of 2 must be http:// or https:// with a host behind it"],
+            self.wrong("create = http://a http://u:p@\n", "webhooks"),
+            ["create: URL 2 of 2 has no valid host"],
         )
         self.assertEqual(
             self.wrong(f"create = http://a/{'b' * 8192}\n", "webhooks"),

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from smartmob.webhooks.names import Names
 from smartmob.webhooks.outcome import Outcome, Result
 from smartmob.webhooks.posting import HttpPosting
-from smartmob.webhooks.target import Target
+from smartmob.target import Target
 from tests.support.certificates import own_certificate
 from tests.support.sink import Caller, Post, Script, Sink
 

@@ -19,7 +19,7 @@ from twisted.web.http_headers import Headers
 from smartmob.webhooks.connection import HEAD_BYTES, NEXT_SECONDS
 from smartmob.webhooks.outcome import Outcome, Result
 from smartmob.webhooks.posting import CLOSE_SECONDS, TRY_SECONDS, HttpPosting
-from smartmob.webhooks.target import Target
+from smartmob.target import Target
 from tests.support.httpwire import THERE, Transport
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -5,10 +5,8 @@ Who is told of what happens: the C{[webhooks]} section.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from smartmob.checks import SOURCE_URL_LENGTH
 from smartmob.config.configuration import Hook, Hooks
@@ -17,6 +15,8 @@ from smartmob.config.ini import Section
 from smartmob.config.keys import Keys, unreadable
 from smartmob.config.values import wrong
 from smartmob.events import Topic
+from smartmob.place import BadPlace
+from smartmob.target import Target
 from smartmob.topics import BadTopic, parse
 
 SECTION = "webhooks"
@@ -25,7 +25,6 @@ KEYS = ("secret", "secret_file")
 """Its keys that are no topics."""
 
 _MOST_SECRET = 64 << 10
-_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f]")
 _ANY = ("*", "**")
 
 
@@ -62,13 +61,9 @@ def urls(text: str) -> tuple[str, ...]:
     for number, url in enumerate(said, 1):
         which = "it" if len(said) == 1 else f"URL {number} of {len(said)}"
         try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-            usable = usable and parts.port != 0 and not _NOT_IN_URL.search(url)
-        except ValueError:  # of brackets, and ports
-            usable = False
-        if not usable:
-            raise wrong(f"{which} must be http:// or https:// with a host behind it")
+            Target.parse(url)
+        except BadPlace as error:
+            raise wrong(f"{which} {error}") from None
         if len(url) > SOURCE_URL_LENGTH:
             raise wrong(f"{which} must not have more than {SOURCE_URL_LENGTH} characters")
     return said

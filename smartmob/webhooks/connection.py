@@ -29,8 +29,8 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from smartmob.target import Target
 from smartmob.webhooks.names import LookUp
-from smartmob.webhooks.target import Target
 
 HEAD_BYTES = 64 << 10
 """Of an answer, as far as it has no body yet: its status, its headers, what comes before it."""

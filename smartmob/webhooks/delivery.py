@@ -12,7 +12,7 @@ from twisted.web.http_headers import Headers
 from smartmob import __version__
 from smartmob.events import Event
 from smartmob.lines.encodings import compact
-from smartmob.webhooks.target import Target
+from smartmob.target import Target
 
 _AGENT = f"smartmob/{__version__}".encode("ascii")
 

@@ -30,10 +30,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
+from smartmob.target import Target
 from smartmob.webhooks.connection import Connection
 from smartmob.webhooks.names import LookUp
 from smartmob.webhooks.outcome import Outcome, failed, judge, unreadable
-from smartmob.webhooks.target import Target
 
 TRY_SECONDS = 10.0
 """From the look-up of the name to the last byte of the answer."""

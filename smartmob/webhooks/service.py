@@ -18,6 +18,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from smartmob.config.configuration import Hooks
 from smartmob.events import Event, Events
 from smartmob.lines.encodings import timestamp
+from smartmob.target import Target
 from smartmob.topics import Topics, parse
 from smartmob.waiting import Waiters
 from smartmob.webhooks.delivering import Delivering, delivering
@@ -25,7 +26,6 @@ from smartmob.webhooks.delivery import Delivery, Encoded
 from smartmob.webhooks.names import LookUp, Names
 from smartmob.webhooks.posting import HttpPosting
 from smartmob.webhooks.queue import Counts, Queue
-from smartmob.webhooks.target import BadTarget, Target
 
 _log = Logger()
 
@@ -83,6 +83,7 @@ class Webhooks(Service):
         dropped.
 
         @raise smartmob.topics.BadTopic: A topic is none; nothing is changed.
+        @raise smartmob.place.BadPlace: So for a URL.
         """
         wanted: dict[str, list[str]] = {}
         for hook in hooks.hooks:
@@ -90,15 +91,14 @@ class Webhooks(Service):
             if hook.topic not in topics:
                 topics.append(hook.topic)
         chosen = {url: _any(topics) for url, topics in wanted.items()}
+        targets = {url: Target.parse(url) for url in wanted}
         self._secret = hooks.secret
         for url in self._hooks.keys() - wanted.keys():
             self._remove(url)
         kept, self._hooks = self._hooks, {}
         for url, topics in wanted.items():
-            here = kept.get(url) or self._new(url)
-            if here is not None:
-                here.names, here.topics = tuple(topics), chosen[url]
-                self._hooks[url] = here
+            here = self._hooks[url] = kept.get(url) or self._new(targets[url])
+            here.names, here.topics = tuple(topics), chosen[url]
 
     def startService(self) -> None:
         """
@@ -156,13 +156,7 @@ class Webhooks(Service):
                 encoded = encoded or Encoded.of(event)
                 hook.machine.add(encoded)
 
-    def _new(self, url: str) -> _Hook | None:
-        try:
-            target = Target.parse(url)
-        except BadTarget as error:
-            _log.warn("a URL of [webhooks] {error}: nothing is posted there", error=error)
-            return None
-
+    def _new(self, target: Target) -> _Hook:
         def post(delivery: Delivery) -> HttpPosting:
             moment = self.now()
             headers = delivery.headers(target, self._secret, moment)

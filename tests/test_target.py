@@ -1,5 +1,5 @@
 """
-Tests of L{smartmob.webhooks.target}, and of what L{smartmob.webhooks.outcome} reads.
+Tests of L{smartmob.target}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.webhooks.target import BadTarget, Target
+from smartmob.place import BadPlace
+from smartmob.target import Target
 
 
 class TargetTests(SynchronousTestCase):
@@ -72,22 +73,23 @@ class TargetTests(SynchronousTestCase):
         What nothing can be posted to is refused, without a word of what may be secret.
         """
         for text, why in (
-            ("", "http://"),
-            ("ftp://u:s3cret@a/", "http://"),
-            ("sink.example/s3cret", "http://"),
+            ("", "http and https"),
+            ("ftp://u:s3cret@a/", "http and https"),
+            ("sink.example/s3cret", "http and https"),
             ("http://", "host"),
             ("http://u:s3cret@/", "host"),
             ("http://u:s3cret@:80/", "host"),
             ("http://a:0/", "port"),
-            ("http://a:99999/s3cret", "valid URL"),
-            ("http://a:x/s3cret", "valid URL"),
+            ("http://a:99999/s3cret", "port"),
+            ("http://a:x/s3cret", "port"),
             ("http://[::1/s3cret", "valid URL"),
             ("http://[fe80::1%25eth0]/", "host"),
             ("http://a b/s3cret", "white space"),
             ("http://a/s3cret\r\nX: y", "white space"),
             ("http://a,b/", "host"),
+            *((f"https://u:s3cret@{host}/", "certificate") for host in ("a_b", "-a", "a-.b")),
         ):
-            with self.assertRaises(BadTarget) as raised:
+            with self.assertRaises(BadPlace) as raised:
                 Target.parse(text)
             self.assertIn(why, str(raised.exception), text)
             self.assertNotIn("s3cret", str(raised.exception))
@@ -100,6 +102,6 @@ class TargetTests(SynchronousTestCase):
         for each in (text, f"http://{text}", f"http://a/{text}", f"http://{text}@a"):
             try:
                 target = Target.parse(each)
-            except BadTarget:
+            except BadPlace:
                 continue
             self.assertRegex(target.url, rb"\Ahttps?://[!-~]+\Z")
