@@ -50,12 +50,17 @@ class Waiters:
 def all_of(waits: Iterable[Deferred[None]]) -> Deferred[None]:
     """
     Fires when each has fired or failed; fails as the first of those that did.
+
+    It may be cancelled, which is for who waits alone: none of them is.
     """
-    together = DeferredList(list(waits), consumeErrors=True)
+    all_are_over: Deferred[None] = Deferred()
 
-    def first_failure(results: list[tuple[bool, Any]]) -> None:
-        for succeeded, result in results:
-            if not succeeded:
-                result.raiseException()
+    def tell(results: list[tuple[bool, Any]]) -> None:
+        failures = [result for succeeded, result in results if not succeeded]
+        if failures:
+            all_are_over.errback(failures[0])
+        else:
+            all_are_over.callback(None)
 
-    return together.addCallback(first_failure)
+    DeferredList(list(waits), consumeErrors=True).addCallback(tell)
+    return all_are_over
