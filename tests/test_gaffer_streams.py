@@ -131,6 +131,7 @@ class StreamTests(GafferdTestCase):
             ("1/stdout?heartbeat=-1", (400, "bad_value")),
             ("1/stdout?heartbeat=1.5", (400, "bad_value")),
             ("1/stdout?heartbeat=99999999999999999999999", (400, "bad_value")),
+            (f"1/stdout?heartbeat={'0' * 20}99999", (400, "bad_value")),
         ):
             self.assertEqual(self.refused("GET", f"/streams/{path}"), error, path)
 

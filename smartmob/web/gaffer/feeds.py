@@ -14,6 +14,7 @@ from twisted.web.resource import IResource
 from smartmob.lines.encodings import compact
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.web.gaffer.errors import bad_value
+from smartmob.web.gaffer.registry import is_number
 from smartmob.web.logs import Beat, Follower
 from smartmob.web.site import Request
 from smartmob.web.under_way import UnderWay
@@ -89,7 +90,7 @@ def _heartbeat(text: str) -> float | None:
             return HEARTBEAT_SECONDS
         case "false":
             return None
-    if text.isascii() and text.isdigit() and int(text[:20]) <= LONGEST_HEARTBEAT:
+    if is_number(text) and int(text) <= LONGEST_HEARTBEAT:
         return float(text) or None
     raise bad_value(f"heartbeat must be true, false, or seconds up to {LONGEST_HEARTBEAT}")
 

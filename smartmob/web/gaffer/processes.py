@@ -170,7 +170,7 @@ class TemplateVerbs:
         """Send a signal, by its number or name."""
         found = self.registry.find(which)
         try:
-            number = signal_number(int(sign[:20]) if is_number(sign) else sign)
+            number = signal_number(int(sign) if is_number(sign) else sign)
         except Wrong as wrong:
             raise bad_value(f"{sign[:200]!r} {wrong.errors[0][1]}") from None
         if isinstance(found, Entry):
