@@ -70,8 +70,6 @@ class Declarations:
     def carry_out(self, intent: Intent) -> Changes:
         """
         Do what was planned, in the same turn.
-
-        @raise Refusal: Somebody else took a port meanwhile.
         """
         self._file, self._wishes = intent.file, intent.wishes
         return self.agent.carry_out(intent.plan)

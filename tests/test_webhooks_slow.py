@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.http_headers import Headers
 
+from smartmob.target import Target
 from smartmob.webhooks.connection import HEAD_BYTES, NEXT_SECONDS
 from smartmob.webhooks.outcome import Outcome, Result
 from smartmob.webhooks.posting import CLOSE_SECONDS, TRY_SECONDS, HttpPosting
-from smartmob.target import Target
 from tests.support.httpwire import THERE, Transport
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -63,7 +63,7 @@ class Connection:
     The way to one sink, for one request.
 
     @ivar reactor: Of TCP and time.
-    @ivar lost: Called when there was a connection, and it is gone, before its client is told.
+    @ivar lost: Called when there was a connection, and it is gone, and its client was told.
     @ivar overfull: The head of the answer was too large, so it was cut.
     """
 
