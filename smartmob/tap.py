@@ -13,7 +13,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.python.filepath import FilePath
 
 from smartmob.agent import Agent
-from smartmob.config.configuration import Api, Configuration, Settings
+from smartmob.config.configuration import Configuration, Settings
 from smartmob.declarations import Declarations
 from smartmob.echo import Echo
 from smartmob.endpoints import Endpoints
@@ -29,11 +29,11 @@ from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.statefolder import StateFolder
 from smartmob.web.connections import Census
-from smartmob.web.gaffer.gafferd import Gafferd
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.root import make_site
 from smartmob.web.routing import Family
+from smartmob.web.serving import Serving
 from smartmob.web.sites import Sites
 from smartmob.web.trust import Trust
 from smartmob.web.webhooks import WebhookReports
@@ -77,25 +77,19 @@ def makeService(options: Options) -> Lifecycle:
         pages,
     ]
     site = make_site(agent, reactor, families=families)
-    gafferd = Gafferd(declarations, reactor)
-    sites = {
-        Api.SMARTMOB: site,
-        Api.GAFFERD: gafferd.site(site, [pages]),
-        Api.BOTH: gafferd.both(site),
-    }
+    serving = Serving(site, declarations, reactor, [pages])
     connections = Census()
     endpoints = Endpoints(
         reactor,
         reactor,
-        lambda endpoint: sites[endpoint.api],
+        serving.on,
         connections.guard,
         bool(options["insecure"]),
     )
 
     def settle(settings: Settings) -> None:
         trust = Trust.of(settings, endpoints.hosts())
-        for each in sites.values():
-            each.gate.trust = trust
+        serving.settle(trust)
         connections.is_proxy = trust.has_proxy
         sources.rules = SourceRules.of(settings)
         agent.ports.use(*settings.port_range)
