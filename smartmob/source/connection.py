@@ -7,10 +7,6 @@ to stand for, bounds the head of the response, and ends when no byte comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol as Shape
-from typing import cast
-
 from attrs import define, field
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -23,30 +19,14 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Protocol
-from twisted.python.failure import Failure
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from smartmob.guarded import Guard, Guarded, Making
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
 from smartmob.source.location import Location
-
-
-class _Abortable(Shape):
-    """
-    A transport whose connection can be ended at once.
-
-    @ivar disconnecting: Its end was asked for.
-    """
-
-    disconnecting: bool
-
-    def abortConnection(self) -> None:
-        """
-        End it.
-        """
 
 
 @implementer(IAgentEndpointFactory)
@@ -65,7 +45,7 @@ class Connection:
     policy: IPolicyForHTTPS
     private: bool = True
     failed: SourceError | None = None
-    _guard: _Guard | None = field(default=None, init=False)
+    _guard: Guard | None = field(default=None, init=False)
     _head: int = field(default=0, init=False)
     _in_head: bool = field(default=True, init=False)
     _held: bool = field(default=False, init=False)
@@ -89,7 +69,7 @@ class Connection:
             host = location.host.encode("ascii")
             creator = self.policy.creatorForNetloc(host, location.port)
             endpoint = wrapClientTLS(creator, endpoint)
-        return _Guarded(self, endpoint)
+        return Guarded(self, endpoint)
 
     def body_begins(self) -> None:
         """
@@ -113,7 +93,7 @@ class Connection:
         if self._guard is not None:
             self._guard.abort()
 
-    def connected(self, guard: _Guard) -> None:
+    def made(self, guard: Guard) -> None:
         """
         There is a connection.
         """
@@ -146,7 +126,7 @@ class Connection:
         if self._in_head and self.failed is None:
             self.failed = SourceRefused(f"{self.location.shown} answered, but not as HTTP does")
 
-    def lost(self) -> None:
+    def gone(self) -> None:
         """
         There is no connection any more.
         """
@@ -163,100 +143,6 @@ class Connection:
     def _too_silent(self) -> None:
         seconds = f"{self.limits.idle_seconds:g}"
         self.cut(SourceUnavailable(f"{self.location.shown} sent nothing for {seconds} seconds"))
-
-
-class _Guard(Protocol):
-    """
-    Between the transport and the HTTP client.
-    """
-
-    def __init__(self, connection: Connection, client: IProtocol) -> None:
-        self._connection = connection
-        self.client = client
-
-    def connectionMade(self) -> None:
-        """
-        The client writes to the transport itself, it only reads by way of us.
-        """
-        assert self.transport is not None
-        self.client.makeConnection(self.transport)
-        self._connection.connected(self)
-
-    def abort(self) -> None:
-        """
-        End the connection, without waiting for anything.
-        """
-        # TCP's and TLS's transports have it, but no interface says so for both.
-        cast(_Abortable, self.transport).abortConnection()
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        See L{Connection.received}.
-        """
-        if self._connection.received(len(data)):
-            self.client.dataReceived(data)
-            if cast(_Abortable, self.transport).disconnecting:
-                self._connection.given_up()
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        """
-        See L{Connection.lost}.
-        """
-        self._connection.lost()
-        assert reason is not None
-        self.client.connectionLost(reason)
-
-
-@implementer(IProtocolFactory)
-class _Making:
-    """
-    A protocol factory that is no more than a function.
-    """
-
-    def __init__(self, make: Callable[[IAddress], IProtocol | None]) -> None:
-        self._make = make
-
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
-        """
-        Call the function.
-        """
-        return self._make(addr)
-
-    def doStart(self) -> None:
-        """
-        Nothing to be done.
-        """
-
-    def doStop(self) -> None:
-        """
-        Nothing to be done.
-        """
-
-
-@implementer(IStreamClientEndpoint)
-class _Guarded:
-    """
-    An endpoint whose connections are guarded, above TLS.
-    """
-
-    def __init__(self, connection: Connection, endpoint: IStreamClientEndpoint) -> None:
-        self._connection = connection
-        self._endpoint = endpoint
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Connect; what comes out is the protocol that C{protocolFactory} made.
-        """
-
-        def guard(addr: IAddress) -> IProtocol | None:
-            client = protocolFactory.buildProtocol(addr)
-            return None if client is None else _Guard(self._connection, client)
-
-        def client_of(protocol: IProtocol) -> IProtocol:
-            assert isinstance(protocol, _Guard)
-            return protocol.client
-
-        return self._endpoint.connect(_Making(guard)).addCallback(client_of)
 
 
 @implementer(IStreamClientEndpoint)
@@ -280,4 +166,4 @@ class _Checked:
             connection.location.check(addr.host, private=connection.private)
             return protocolFactory.buildProtocol(addr)
 
-        return self._endpoint.connect(_Making(check))
+        return self._endpoint.connect(Making(check))

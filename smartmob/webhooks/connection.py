@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
-from typing import Protocol as Shape
-from typing import cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -18,17 +16,15 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
-    IAddress,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, Protocol
-from twisted.python.failure import Failure
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from smartmob.guarded import Guard, Guarded
 from smartmob.target import Target
 from smartmob.webhooks.names import LookUp
 
@@ -43,17 +39,6 @@ NEXT_SECONDS = 3.0
 
 LAST_SECONDS = 30.0
 """The same for the last one: more than a whole try has."""
-
-
-class _Abortable(Shape):
-    """
-    A transport whose connection can be ended at once: those of TCP and of TLS.
-    """
-
-    def abortConnection(self) -> None:
-        """
-        End it.
-        """
 
 
 @implementer(IAgentEndpointFactory)
@@ -73,7 +58,7 @@ class Connection:
     look_up: LookUp
     lost: Callable[[], None]
     overfull: bool = field(default=False, init=False)
-    _guard: _Guard | None = field(default=None, init=False)
+    _guard: Guard | None = field(default=None, init=False)
     _head: int = field(default=0, init=False)
     _in_head: bool = field(default=True, init=False)
 
@@ -93,7 +78,7 @@ class Connection:
         if target.scheme == "https":
             creator = self.policy.creatorForNetloc(target.host.encode("ascii"), target.port)
             endpoint = wrapClientTLS(creator, endpoint)
-        return _Guarded(self, endpoint)
+        return Guarded(self, endpoint)
 
     def body_begins(self) -> None:
         """
@@ -108,7 +93,7 @@ class Connection:
         if self._guard is not None:
             self._guard.abort()
 
-    def made(self, guard: _Guard) -> None:
+    def made(self, guard: Guard) -> None:
         """
         There is a connection.
         """
@@ -127,95 +112,17 @@ class Connection:
                 self.cut()
         return not self.overfull
 
+    def given_up(self) -> None:
+        """
+        The client ends the connection, and says why by itself.
+        """
+
     def gone(self) -> None:
         """
         There is no connection any more.
         """
         self._guard = None
         self.lost()
-
-
-class _Guard(Protocol):
-    """
-    Between the transport and the HTTP client, above TLS.
-    """
-
-    def __init__(self, connection: Connection, client: IProtocol) -> None:
-        self._connection = connection
-        self.client = client
-
-    def connectionMade(self) -> None:
-        """
-        The client writes to the transport itself, it only reads by way of us.
-        """
-        assert self.transport is not None
-        self._connection.made(self)
-        self.client.makeConnection(self.transport)
-
-    def abort(self) -> None:
-        """
-        End the connection, without waiting for anything.
-        """
-        # TCP's and TLS's transports have it, but no interface says so for both.
-        cast(_Abortable, self.transport).abortConnection()
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        See L{Connection.received}.
-        """
-        if self._connection.received(len(data)):
-            self.client.dataReceived(data)
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        """
-        See L{Connection.gone}.
-        """
-        assert reason is not None
-        self.client.connectionLost(reason)
-        self._connection.gone()
-
-
-class _Guards(Factory):
-    """
-    Makes guards of what another factory makes.
-    """
-
-    noisy = False
-
-    def __init__(self, connection: Connection, clients: IProtocolFactory) -> None:
-        self._connection = connection
-        self._clients = clients
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        """
-        A client, guarded.
-        """
-        assert addr is not None
-        client = self._clients.buildProtocol(addr)
-        return None if client is None else _Guard(self._connection, client)
-
-
-@implementer(IStreamClientEndpoint)
-class _Guarded:
-    """
-    An endpoint whose connections are guarded.
-    """
-
-    def __init__(self, connection: Connection, endpoint: IStreamClientEndpoint) -> None:
-        self._connection = connection
-        self._endpoint = endpoint
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Connect; what comes out is the protocol that C{protocolFactory} made.
-        """
-
-        def client_of(protocol: IProtocol) -> IProtocol:
-            assert isinstance(protocol, _Guard)
-            return protocol.client
-
-        guards = _Guards(self._connection, protocolFactory)
-        return self._endpoint.connect(guards).addCallback(client_of)
 
 
 @implementer(IStreamClientEndpoint)
