@@ -40,7 +40,7 @@ VALUES = {
     ),
     "webhooks": (
         ("proc..x", "http://a", "proc..x"),
-        ("start", "gopher://a", "it must be http:// or https://"),
+        ("start", "gopher://a", "https"),
         ("secret_file", "missing", "missing can't be read"),
     ),
     "process:dummy": (
