@@ -293,6 +293,13 @@ class BrokenTests(PluggingCase):
         """A message is not of any length."""
         self.assertLess(len(self.broken("raise ValueError('x' * 10**4)", ValueError)), 1000)
 
+    def test_untold(self) -> None:
+        """It raises what can't even say what it is."""
+        said = self.broken(
+            "class It(Exception):\n    def __str__(self):\n        1 / 0\nraise It", Exception
+        )
+        self.assertEqual(said, "It: it can't be told")
+
     def test_folderPackage(self) -> None:
         """A folder that is a package, and fails, is no harm to its modules."""
         self.put("it/__init__.py", "from . import inner; 1 / 0")

@@ -82,8 +82,11 @@ def why(error: BaseException) -> str:
     """
     C{TYPE: MESSAGE}, on one line and not of any length.
     """
-    message = " ".join(str(error).split())
     name = type(error).__name__
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # it is a plugin's own, and may fail at that, too
+        message = "it can't be told"
     return f"{name}: {message[:500]}" if message else name
 
 
