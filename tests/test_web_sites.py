@@ -630,6 +630,12 @@ class ReportTests(SitesCase):
         self.assertEqual(reports[0]["version"], "2")
         self.stop()
 
+    def test_noName(self) -> None:
+        """A folder whose name no URL can say is no plugin."""
+        self.put(os.fsdecode(b"\xff/_site/index.html"))
+        self.assertEqual(self.ask("/plugins").json(), {"plugins": []})
+        self.assertMissing("/_plugin/%FF/")
+
     def test_none(self) -> None:
         """No plugins are no trouble."""
         self.assertEqual(self.ask("/plugins").json(), {"plugins": []})

@@ -122,6 +122,10 @@ def plugin_folders(folders: Iterable[str]) -> Iterator[PluginFolder]:
 
 
 def _is_name(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False  # a folder's name can be any bytes, but no URL says it then
     return (
         bool(name) and not name.startswith((".", "__")) and "/" not in name and "\0" not in name
     )
