@@ -5,7 +5,7 @@ One supervised process, as the agent and its interfaces see it.
 from __future__ import annotations
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
 from twisted.python.failure import Failure
 
@@ -83,10 +83,14 @@ class Process(Supervised):
         """
         self._refuse_when_closing()
         self._machine.restart()
+        return self.when_settled()
+
+    def when_settled(self) -> Deferred[None]:
+        """
+        Fires when its program was executed, or will not be at once.
+        """
         if self.state in (State.RUNNING, State.STOPPED, State.FAILED, State.BACKOFF):
-            settled: Deferred[None] = Deferred()
-            settled.callback(None)
-            return settled
+            return succeed(None)
         return self.settled.wait()
 
     def delete(self) -> Deferred[None]:
@@ -169,9 +173,7 @@ class Process(Supervised):
         Fires when the program has taken what was written, or is gone.
         """
         if self.program is None or self.state is not State.RUNNING:
-            done: Deferred[None] = Deferred()
-            done.callback(None)
-            return done
+            return succeed(None)
         return self.program.whenWritable()
 
     def _bind_readers(self) -> None:

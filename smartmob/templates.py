@@ -11,6 +11,9 @@ from smartmob.documents import Definition, Restart
 STREAMS = ("stdout", "stderr")
 """What the descriptors 1 and 2 are called, unless somebody says otherwise."""
 
+GRACE = 30.0
+"""Seconds that a program has to end, unless somebody says otherwise."""
+
 
 @frozen(kw_only=True)
 class Identity:
@@ -55,7 +58,7 @@ class Configured(Definition):
     os_env: bool = True
     streams: tuple[str, str | None] = STREAMS
     priority: int | None = None
-    graceful_timeout: float = 30.0
+    graceful_timeout: float = GRACE
 
     @property
     def restart_rule(self) -> Restart:

@@ -19,7 +19,7 @@ from smartmob.config.settings import LIMIT, LIMITS
 from smartmob.config.values import boolean, numeric, words, wrong
 from smartmob.documents import Definition, Output
 from smartmob.events import DEFAULT_APP
-from smartmob.templates import STREAMS, Configured, Template
+from smartmob.templates import GRACE, STREAMS, Configured, Template
 
 PREFIX = "process:"
 """What the name of such a section begins with."""
@@ -29,9 +29,6 @@ ENV_PREFIX = "env:"
 
 MOST = 10_000
 """Instances of one section."""
-
-GRACE = 30.0
-"""C{graceful_timeout} where none is said, in seconds."""
 
 _BY_NAME = ("app", "node", "process_type")
 

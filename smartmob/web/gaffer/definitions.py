@@ -18,7 +18,7 @@ from smartmob.config import values
 from smartmob.config.identity import Accounts
 from smartmob.converter import InvalidDocument, structure
 from smartmob.documents import Definition, Flapping, Limits, Output, Restart
-from smartmob.templates import STREAMS, Configured, Identity, Template
+from smartmob.templates import GRACE, STREAMS, Configured, Identity, Template
 from smartmob.web.gaffer.names import Name, parse
 from smartmob.web.gaffer.registry import Entry
 
@@ -136,7 +136,7 @@ class _Sent:
     start: Annotated[bool, checks.boolean] = True
     redirect_output: Annotated[tuple[str, ...], _labels_of_output] = ()
     redirect_input: Annotated[bool, checks.boolean] = False
-    graceful_timeout: Annotated[float, checks.seconds(3600)] = 30.0
+    graceful_timeout: Annotated[float, checks.seconds(3600)] = GRACE
     flapping: Annotated[Flapping, _flapping] | None = None
     priority: Annotated[int, checks.integer(-(2**31), 2**31 - 1)] | None = None
     stop_signal: Annotated[int, checks.signal_number] = 15

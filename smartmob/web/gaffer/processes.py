@@ -19,7 +19,7 @@ from smartmob.web.gaffer.errors import bad_value
 from smartmob.web.gaffer.names import name_of, parse_path
 from smartmob.web.gaffer.registry import Entry, Registry, is_number
 from smartmob.web.gaffer.replies import done, patiently
-from smartmob.web.gaffer.verbs import VERBS, Doing, restart, settled, signal, start
+from smartmob.web.gaffer.verbs import VERBS, Doing, restart, signal, start
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
@@ -58,7 +58,7 @@ class Templates:
             raise SlugInUse(f"there is a process {name}")
         changes = self.registry.declarations.add(template)
         process = self.registry.agent.process
-        up = [settled(process(slug)) for slug in changes.started]
+        up = [process(slug).when_settled() for slug in changes.started]
         await patiently(self.doing.reactor, all_of([changes.done, *up]))
         return done(request)
 
@@ -86,7 +86,7 @@ class Templates:
         changes = self.registry.declarations.change(template)
         waits = [changes.done]
         process = self.registry.agent.process
-        waits += [settled(process(slug)) for slug in changes.started]
+        waits += [process(slug).when_settled() for slug in changes.started]
         if document.get("start") is True:
             waits += [start(process) for process in self.registry.processes(entry.name)]
         await patiently(self.doing.reactor, all_of(waits))

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from smartmob.documents import State
 from smartmob.refusals import NotRunning
 from smartmob.scaling import Step
 from smartmob.waiting import all_of
@@ -21,24 +20,15 @@ from smartmob.web.gaffer.replies import patiently
 if TYPE_CHECKING:
     from smartmob.process import Process
 
-_SETTLED = (State.RUNNING, State.STOPPED, State.FAILED, State.BACKOFF)
-
 Verb = Callable[["Process"], Deferred[None]]
-
-
-def settled(process: Process) -> Deferred[None]:
-    """
-    Fires when the program was executed, or will not be at once.
-    """
-    return succeed(None) if process.state in _SETTLED else process.settled.wait()
 
 
 def start(process: Process) -> Deferred[None]:
     """
-    See that it runs.  Fires as L{settled}.
+    See that it runs, or will not at once.
     """
     process.start()
-    return settled(process)
+    return process.when_settled()
 
 
 def stop(process: Process) -> Deferred[None]:
@@ -97,7 +87,9 @@ class Doing:
         step = Step(more, relative=True)
         less = self.registry.agent.scale(name.app, {name.process_type: step}, request_id)
         new = (one for one in self.registry.processes(name) if one.slug not in before)
-        return patiently(self.reactor, all_of([less, *(settled(process) for process in new)]))
+        return patiently(
+            self.reactor, all_of([less, *(process.when_settled() for process in new)])
+        )
 
 
 def signal(number: int, processes: Iterable[Process]) -> None:
