@@ -74,50 +74,44 @@ class Standing:
 
     def _loaded(self, life: Life) -> dict[str, Any]:
         return {
-            "name": life.name,
+            **self._document(life.name, life.folder, life.source, life.state, life.error),
             "version": life.version,
             "description": life.description,
             "mandatory": list(life.mandatory),
-            "folder": life.folder,
-            "module": None,
-            "state": life.state.value,
-            "error": life.error,
-            "site": self._site(life.folder, life.source),
         }
 
     def _unusable(self, each: Unusable) -> dict[str, Any]:
-        return {
-            "name": each.name,
-            "version": "",
-            "description": "",
-            "mandatory": [],
-            "folder": each.folder,
-            "module": each.module,
-            "state": each.state.value,
-            "error": each.error,
-            "site": self._site(each.folder, each.source),
-        }
+        document = self._document(each.name, each.folder, each.source, each.state, each.error)
+        return {**document, "module": each.module}
 
     def _lying(self, folder: PluginFolder) -> dict[str, Any]:
         """
         Of a folder that nothing was loaded from.
         """
-        site = self._site(folder.name, folder.path)
         error = None
         if folder.modules():
             error = "NotLoaded: it was added later; a reload loads it"
-        elif site is None:
+        elif site_of(folder) is None:
             error = "NoPlugin: there is neither Python nor a site in it"
+        state = State.SITE if error is None else State.FAILED
+        return self._document(folder.name, folder.name, folder.path, state, error)
+
+    def _document(
+        self, name: str, folder: str | None, source: str, state: State, error: str | None
+    ) -> dict[str, Any]:
+        """
+        What there is to say of anything.
+        """
         return {
-            "name": folder.name,
+            "name": name,
             "version": "",
             "description": "",
             "mandatory": [],
-            "folder": folder.name,
+            "folder": folder,
             "module": None,
-            "state": (State.SITE if error is None else State.FAILED).value,
+            "state": state.value,
             "error": error,
-            "site": site,
+            "site": self._site(folder, source),
         }
 
     def _site(self, name: str | None, source: str) -> str | None:
