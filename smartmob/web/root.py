@@ -64,7 +64,6 @@ def make_site(
     reactor: IReactorTime,
     *,
     hosts: Iterable[str] = (),
-    settings: Settings | None = None,
     in_thread: InThread | None = None,
     archive_bytes: int = ARCHIVE_BYTES,
     families: Iterable[Family] = (),
@@ -73,14 +72,13 @@ def make_site(
     What is served on an endpoint.
 
     @param hosts: The names that the agent is bound to.
-    @param settings: Whose word counts.
     @param in_thread: Calls what blocks; in a thread of the reactor's, unless given.
     @param archive_bytes: The size that an archive may have.
     @param families: Routes of what is there beside the agent.
     """
     blocking = in_thread or partial(_in_thread, reactor)
     routes = make_routes(agent, reactor, blocking, families)
-    trust = Trust.of(settings or Settings(), hosts)
+    trust = Trust.of(Settings(), hosts)
     gate = Gate(routes, trust, partial(_find, agent), archive_bytes)
     return Site(gate, reactor, agent.receive)
 
