@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 
+from smartmob.launch.record import started
 from tests.support.agent_process import AgentProcess
 from tests.support.configured_agent import ConfiguredTestCase, section
 from tests.support.living import running, until
@@ -36,19 +37,20 @@ class DetachTests(ConfiguredTestCase):
 
     def setUp(self) -> None:
         """
-        Whatever a test leaves is ended, by its pid.
+        Whatever a test leaves is ended, by its pid and when it began.
         """
         super().setUp()
         (self.folder / "counter.py").write_text(PROGRAM)
-        self.pids: set[int] = set()
+        self.begun: dict[int, int | None] = {}
         self.addCleanup(self.end_all)
 
     def end_all(self) -> None:
         """
         End what is detached, and what it started.
         """
-        for pid in running(sorted(self.pids)):
-            os.kill(pid, signal.SIGKILL)
+        for pid, start in self.begun.items():
+            if start is not None and started(pid) == start:  # and not another of that pid
+                os.kill(pid, signal.SIGKILL)
 
     def tree(self, leader: int) -> list[int]:
         """
@@ -58,7 +60,7 @@ class DetachTests(ConfiguredTestCase):
         parents = {str(leader), str(keeper)}
         pids = map(int, filter(str.isdigit, os.listdir("/proc")))
         found = {pid for pid in pids if self.status(pid, "PPid") in parents}
-        self.pids |= found | {keeper}
+        self.begun |= {pid: started(pid) for pid in (*found, keeper)}
         return sorted(found)
 
     @staticmethod
