@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from smartmob.agent import Agent
 from smartmob.configured import Changes, Plan
-from smartmob.refusals import SlugInUse, UnknownProcess
+from smartmob.refusals import SlugInUse, TooManyProcesses, UnknownProcess
 from smartmob.templates import Template
 
 
@@ -84,10 +84,13 @@ class Declarations:
         """
         One more.
 
-        @raise Refusal: L{SlugInUse}, or as for L{plan}.
+        @raise Refusal: L{SlugInUse}, L{TooManyProcesses}, or as for L{plan}.
         """
         if self._has(template.name):
             raise SlugInUse(f"there is a template {template.name}")
+        most = self.agent.most_processes
+        if len(self.all()) >= most:  # a template need not have any process
+            raise TooManyProcesses(f"the agent takes {most} templates, and has as many")
         return self._wish(template.name, template)
 
     def change(self, template: Template) -> Changes:

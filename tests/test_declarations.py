@@ -102,6 +102,20 @@ class DeclarationsTests(GafferdTestCase):
         self.assertEqual([each.name for each in self.declarations.all()], ["default.dummy"])
         self.declarations.add(ECHO)
 
+    def test_bound(self) -> None:
+        """
+        There are no more templates than processes might be, also where they have none.
+        """
+        self.agent.most_processes = 2
+        self.load(DUMMY)
+        none = evolve(ECHO, numprocesses=0)
+        self.declarations.add(none)
+        more = evolve(none, model=evolve(ECHO.model, process_type="more", node="more.0"))
+        self.assertRaises(TooManyProcesses, self.declarations.add, more)
+        self.declarations.change(ECHO)
+        self.declarations.remove(ECHO.name)
+        self.declarations.add(more)
+
     def test_planned(self) -> None:
         """
         What is only planned is not done.
