@@ -85,7 +85,10 @@ class Ports:
         for port in range(self.first, self.last + 1):
             if self._take(port):
                 return port
-        raise NoPort(f"every port from {self.first} to {self.last} is taken")
+        raise NoPort(
+            f"every port from {self.first} to {self.last} (port_range) is taken: a process "
+            "has one each"
+        )
 
     def check(self, number: int) -> None:
         """
@@ -96,7 +99,10 @@ class Ports:
         taken = sum(self.first <= port <= self.last for port in self._taken)
         free = self.last + 1 - self.first - taken
         if number > free:
-            raise NoPort(f"of the ports from {self.first} to {self.last}, {free} are free")
+            raise NoPort(
+                f"of the ports from {self.first} to {self.last} (port_range) {free} are free, "
+                f"and {number} are needed: a process has one each"
+            )
 
     def give_back(self, port: int) -> None:
         """
