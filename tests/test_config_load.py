@@ -12,42 +12,7 @@ from attrs import evolve
 from smartmob.config.configuration import Endpoint, Hooks, Settings
 from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
-from tests.support.configuring import NOTHING, ConfigurationTestCase
-
-DOCUMENTED = """\
-[gaffer]
-http_endpoints = public
-
-[endpoint:public]
-bind = 127.0.0.1:5000
-;certfile=
-;keyfile=
-
-[webhooks]
-;create = http://some/url
-;proc.dummy.spawn = http://some/otherurl
-
-[process:dummy]
-cmd = ./dummy.py
-;cwd = .
-;uid =
-;gid =
-;detach = false
-;shell = false
-; flapping format: attempts=2, window=1., retry_in=7., max_retry=5
-;flapping = 2, 1., 7., 5
-numprocesses = 1
-redirect_output = stdout, stderr
-; redirect_input  = true
-; graceful_timeout = 30
-
-[process:echo]
-cmd = ./echo.py
-numprocesses = 1
-redirect_output = stdout, stderr
-redirect_input  = true
-"""
-"""The file that gafferd's documentation shows."""
+from tests.support.configuring import DOCUMENTED, NOTHING, ConfigurationTestCase
 
 
 class DocumentedTests(ConfigurationTestCase):

@@ -13,6 +13,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.support.agent_process import AgentProcess, AgentTestCase, program
+from tests.support.configuring import DOCUMENTED
 from tests.support.living import running, until
 from tests.support.papers import TREE
 from tests.support.remote import Remote
@@ -22,40 +23,6 @@ ON_TWISTD = ("twistd", "-n", "--pidfile=", "smartmob")
 ON_TWIST = ("twist", "smartmob")
 ALONE = ("smartmob-agent",)
 ALL = (ALONE, ON_TWISTD, ON_TWIST)
-
-DOCUMENTED = """\
-[gaffer]
-http_endpoints = public
-
-[endpoint:public]
-bind = 127.0.0.1:5000
-;certfile=
-;keyfile=
-
-[webhooks]
-;create = http://some/url
-;proc.dummy.spawn = http://some/otherurl
-
-[process:dummy]
-cmd = ./dummy.py
-;cwd = .
-;uid =
-;gid =
-;detach = false
-;shell = false
-; flapping format: attempts=2, window=1., retry_in=7., max_retry=5
-;flapping = 2, 1., 7., 5
-numprocesses = 1
-redirect_output = stdout, stderr
-; redirect_input  = true
-; graceful_timeout = 30
-
-[process:echo]
-cmd = ./echo.py
-numprocesses = 1
-redirect_output = stdout, stderr
-redirect_input  = true
-"""
 
 
 def listens(log: Path) -> bool:
