@@ -91,6 +91,8 @@ class DescriptorsTests(SynchronousTestCase):
         """What connections have taken counts, too."""
         self.limit(256)
         descriptors.check(1)
-        for _ in range(236):
-            self.addCleanup(os.close, os.open(os.devnull, os.O_RDONLY))
+        lowest = 0
+        while lowest < 250:  # however many this test runner has open itself
+            lowest = os.open(os.devnull, os.O_RDONLY)
+            self.addCleanup(os.close, lowest)
         self.assertRaises(OutOfDescriptors, descriptors.check, 1)
