@@ -83,6 +83,7 @@ class Lifecycle(Service):
         is, which it may lie in.
     @ivar told_by_twistd: It fails with L{CantStart}.
     @ivar failed: It ends by itself, for it could not come up.
+    @ivar leave: Called once nothing of it is left, with the exit code.
     @ivar ready: Called once all ports listen and processes can be launched.
     """
 
@@ -103,6 +104,7 @@ class Lifecycle(Service):
     log_file: LogFile | None = None
     told_by_twistd: bool = False
     ready: Callable[[], None] = lambda: None
+    leave: Callable[[int], None] = lambda code: None
     failed: bool = False
     _hurried: IDelayedCall | None = None
     _asked: bool = False
@@ -125,6 +127,8 @@ class Lifecycle(Service):
             and nothing is left running.
         """
         super().startService()
+        # Until it can read the file again it is not to be ended by being asked to.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
         self.open_folder()
         configuration = self.reload.current
         try:
@@ -210,6 +214,7 @@ class Lifecycle(Service):
         await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
         self.folder.close()
         _log.info("stopped")
+        self.leave(1 if self.failed else os.EX_OK)
 
     def _exposure(self, configuration: Configuration) -> Iterator[str]:
         who = [template.model.identity for template in configuration.templates]

@@ -14,6 +14,7 @@ from pathlib import Path
 from twisted.logger import globalLogBeginner
 
 from smartmob import daemon
+from smartmob.leaving import leave_soon
 from smartmob.logs import LogFile, complain
 from smartmob.options import Options
 from smartmob.pidlock import PidLock, Taken
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         start, 0 once all that was asked for has been shown.
     """
     _fill_standard_descriptors()
+    # Who asks it to read its file again before it can do so, is heard once it can.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until it is up, Ctrl-C ends it as it ends any program: without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -88,13 +91,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
+
+    def leave(code: int) -> None:
+        _remove(pidfile)
+        leave_soon(code)
+
+    lifecycle.leave = leave
     try:
         lifecycle.startService()
         reactor.addSystemEventTrigger("before", "shutdown", lifecycle.stopService)
         reactor.run()
     finally:
-        if pidfile is not None:
-            _remove(pidfile)
+        _remove(pidfile)
     sys.stdout.flush()
     return 1 if lifecycle.failed else os.EX_OK
 
@@ -114,7 +122,9 @@ def _fill_standard_descriptors() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
-def _remove(pidfile: PidLock) -> None:
+def _remove(pidfile: PidLock | None) -> None:
+    if pidfile is None:
+        return
     try:
         pidfile.release(remove=True)
     except OSError as error:

@@ -19,6 +19,7 @@ from smartmob.echo import Echo
 from smartmob.endpoints import Endpoints
 from smartmob.environment import inheritable
 from smartmob.launch.launcher import Launcher
+from smartmob.leaving import leave_soon
 from smartmob.lifecycle import Lifecycle
 from smartmob.lines.consoles import Consoles
 from smartmob.options import Options
@@ -116,5 +117,6 @@ def makeService(options: Options) -> Lifecycle:
         observer=options["observer"],
         log_file=options["log"],
         told_by_twistd=options["daemonised"],
+        leave=leave_soon,
     )
     return lifecycle

@@ -17,7 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from tests.support.warnings import beside_local_users
+from tests.support.told_to_root import beside_local_users
 from tests.support.watched import MARK, Watched, marked
 
 

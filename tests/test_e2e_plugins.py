@@ -90,6 +90,31 @@ class PluginTests(ConfiguredTestCase):
         [url] = await agent.listens()
         return agent, self.remote(url)
 
+    async def test_threads(self) -> None:
+        """
+        Threads of a plugin are nothing that an agent's end waits for.
+        """
+        waiting = "import threading, time\n" + app(
+            """
+            def start(self, loop, manager):
+                loop.callInThread(time.sleep, 1000)
+                threading.Thread(target=time.sleep, args=(1000,)).start()
+                print("waiting", flush=True)
+            """
+        )
+        self.put("waiting/waiting.py", waiting)
+        pidfile = self.folder / "pid"
+        self.write(section("a"))
+        agent = self.spawn_agent(
+            *("-c", str(self.file), "-p", str(self.plugins), "--pidfile", str(pidfile)), bind=()
+        )
+        await agent.listens()
+        await agent.hears(lambda: b"waiting" in agent.out, "its start")
+        os.kill(agent.pid, signal.SIGTERM)
+        self.assertEqual(await agent.exit(), 0)
+        self.assertFalse(pidfile.exists())
+        await agent.nothing_left()
+
     async def test_documented(self) -> None:
         """The documented plugin runs word for word, and its site beside it."""
         agent, remote = await self.start("-v", "-p", str(EXAMPLES))

@@ -140,6 +140,15 @@ class ReloadTests(ConfiguredTestCase):
         document = await remote.post("/reload")
         self.assertEqual(document["started"] + document["stopped"] + document["restarted"], [])
 
+    async def test_whileStarting(self) -> None:
+        """Who asks before the agent is up is heard once it is."""
+        self.write(section("a"))
+        agent = self.spawn_agent("-v", "-c", str(self.file), bind=())
+        await until((self.state / "lock").exists, "its folder")
+        os.kill(agent.pid, signal.SIGHUP)
+        await agent.listens()
+        await agent.hears(lambda: b"reloaded: 0 started" in agent.err, "reloaded")
+
     async def test_needsAStart(self) -> None:
         """What can't be changed now is said."""
         _, remote = await self.configured(section("a"))

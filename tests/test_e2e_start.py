@@ -13,7 +13,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.support.agent_process import AgentProcess, AgentTestCase, program
 from tests.support.applications import application
-from tests.support.warnings import beside_local_users
+from tests.support.told_to_root import beside_local_users
 
 ON_TWISTD = ("twistd", "-n", "--pidfile=", "smartmob")
 ON_TWIST = ("twist", "smartmob")

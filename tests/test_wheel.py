@@ -24,7 +24,7 @@ from smartmob.client.console import attach
 from smartmob.client.own import OwnAgent
 from smartmob.client.shelf import shelf
 from tests.support.papers import TREE
-from tests.support.warnings import beside_local_users
+from tests.support.told_to_root import beside_local_users
 from tests.support.wheels import installed, run
 
 
