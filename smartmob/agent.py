@@ -40,7 +40,7 @@ from smartmob.refusals import (
     UnknownApp,
     UnknownProcess,
 )
-from smartmob.restart import Backoff, FlappingGuard, Policy
+from smartmob.restart import policy_of
 from smartmob.scaling import Step
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
@@ -156,7 +156,7 @@ class Agent(Service):
             recipe=self._recipe(definition, port, request_id),
             launcher=self.launcher,
             console=self.consoles.open(slug, State.PENDING),
-            policy=self._policy(definition),
+            policy=policy_of(definition.flapping, self.random),
             clock=self.clock,
             wall=self.wall,
             monotonic=self.monotonic,
@@ -173,6 +173,10 @@ class Agent(Service):
         self.events.publish(definition, Topic.CREATE)
         self.watch(process)
         return process
+
+    def _lives(self, what: Configured) -> bool:
+        # What was started by hand before is adopted, and not started by its section.
+        return what.detach and self.launcher.lives(self.detached, what.slug)
 
     def _recipe(self, definition: Definition, port: int, request_id: str) -> Recipe:
         match definition:
@@ -269,13 +273,14 @@ class Agent(Service):
         for process in started:
             process.start()
         created = []
+        left_out: list[str] = []
         for each in plan.create:
             try:
-                created.append((self._add(each.definition, ""), each.start))
+                start = each.start or self._lives(each.definition)
+                created.append((self._add(each.definition, ""), start))
             except Refusal as refused:
-                _log.error(
-                    "{slug} is left out: {why}", slug=each.definition.slug, why=str(refused)
-                )
+                left_out.append(f"{each.definition.slug} is left out: {refused}")
+                _log.error("{why}", why=left_out[-1])
         for process, start in created:
             if start:
                 process.start()
@@ -286,12 +291,13 @@ class Agent(Service):
             started=tuple(process.slug for process in started),
             restarted=tuple(restarted),
             stopped=tuple(process.slug for process in plan.delete),
+            left_out=tuple(left_out),
             done=all_of(waits),
         )
 
     def _redefine(self, process: Process, definition: Configured) -> None:
         other = definition.flapping != process.definition.flapping
-        policy = self._policy(definition) if other else None
+        policy = policy_of(definition.flapping, self.random) if other else None
         assert isinstance(process.recipe, ConfiguredRecipe)
         recipe = self._recipe(definition, process.recipe.port, "")
         process.redefine(definition, recipe, policy)
@@ -306,7 +312,7 @@ class Agent(Service):
         super().stopService()
         self._stopping = True
         ended = DeferredList(
-            [process.close() for process in self.processes() if not _outlives(process)],
+            [process.close() for process in self.processes() if not process.outlives],
             consumeErrors=True,
         )
 
@@ -324,7 +330,7 @@ class Agent(Service):
         """
         The slugs of those that go on without the agent.
         """
-        return {process.slug for process in self.processes() if _outlives(process)}
+        return {process.slug for process in self.processes() if process.outlives}
 
     def longest_grace(self) -> float:
         """
@@ -334,7 +340,7 @@ class Agent(Service):
             (
                 process.definition.graceful_timeout
                 for process in self.processes()
-                if process.pid is not None and not _outlives(process)
+                if process.pid is not None and not process.outlives
             ),
             default=0.0,
         )
@@ -379,21 +385,9 @@ class Agent(Service):
     def _archives_in_use(self) -> set[str]:
         return archives_named(process.definition for process in self.processes())
 
-    def _policy(self, definition: Definition) -> Policy:
-        rule = definition.flapping
-        return Backoff(self.random) if rule is None else FlappingGuard(rule)
-
 
 def _too_late(failure: Failure) -> None:
     """
     Some reader was too slow to hear that the agent ends.
     """
     failure.trap(defer.TimeoutError)
-
-
-def _outlives(process: Process) -> bool:
-    """
-    Whether a process goes on without the agent: not where somebody has it end.
-    """
-    detached = isinstance(process.definition, Configured) and process.definition.detach
-    return detached and process.state is not State.STOPPING

@@ -17,6 +17,7 @@ from smartmob.refusals import NoInput, NotRunning, StdinFull, Stopping, TreeLeft
 from smartmob.restart import Policy
 from smartmob.supervised import Supervised
 from smartmob.supervision import supervise
+from smartmob.templates import Configured
 
 STDIN_BOUND = 1 << 20
 """Bytes of input that are held for a program that does not read."""
@@ -39,6 +40,13 @@ class Process(Supervised):
     def __attrs_post_init__(self) -> None:
         self._machine = supervise(self)
         self._bind_readers()
+
+    @property
+    def outlives(self) -> bool:
+        """
+        Whether its program goes on without the agent.
+        """
+        return isinstance(self.definition, Configured) and self.definition.detach
 
     @property
     def blocked(self) -> bool:

@@ -144,6 +144,15 @@ class FlappingGuard:
         self._pauses = 0
 
 
+def policy_of(flapping: Flapping | None, random: Callable[[], float]) -> Policy:
+    """
+    What decides on the restarts of a process, by what is said of it.
+
+    @param random: A number between 0 and 1.
+    """
+    return Backoff(random) if flapping is None else FlappingGuard(flapping)
+
+
 def spread(delay: float, random: Callable[[], float]) -> float:
     """
     C{delay} times 0.8 to 1.2, so that what failed together does not retry together.

@@ -413,6 +413,7 @@ class ConfiguredTests(SynchronousTestCase):
         self.assertEqual(changes.started, ("default.dummy.0", "default.dummy.1"))
         [error] = [event for event in logs if event["log_level"] is LogLevel.error]
         self.assertIn("default.dummy.2", str(formatEvent(error)))
+        self.assertEqual(changes.left_out, (formatEvent(error),))
 
     def test_outlives(self) -> None:
         """A detached program is not stopped with the agent."""
@@ -451,6 +452,12 @@ class ConfiguredTests(SynchronousTestCase):
         program.end()
         assert process.last_exit is not None
         self.assertEqual(process.last_exit.ran_seconds, 60)
+
+    def test_adoptedThoughNotStarted(self) -> None:
+        """One that lives is adopted, also where its section does not start it."""
+        self.launcher.living.add("default.dummy.1")
+        section = evolve(like(detach=True), start=False, numprocesses=2)
+        self.assertEqual(self.configure(section).started, ("default.dummy.1",))
 
     def test_detach(self) -> None:
         """By what it is found again: its name, and what it runs with that is its own."""

@@ -169,7 +169,7 @@ class DetachTests(ConfiguredTestCase):
         agent, _, _ = await self.first()
         os.kill(agent.pid, signal.SIGTERM)
         await agent.exit()
-        self.write(section("counter", f"{COUNTER} otherwise", detach="true"))
+        self.write(section("counter", f"{COUNTER} otherwise", detach="true", start="no"))
         _, remote = await self.next_agent()
         document = await remote.state(SLUG, "running")
         self.tree(document["pid"])

@@ -212,6 +212,20 @@ def kill(pid: int, start: int) -> None:
         os.close(descriptor)
 
 
+def lives(folder: str, name: str) -> bool:
+    """
+    Whether a program that an earlier agent began runs still.
+
+    @param folder: That of the records; need not be there.
+    """
+    try:
+        with opened(folder) as descriptor:
+            record = found(descriptor, name)
+    except OSError:
+        return False
+    return record is not None and record.leader_lives
+
+
 def end_leftovers(reactor: Reactor, folder: str, known: Container[str]) -> Deferred[None]:
     """
     End what earlier agents began, and nobody wants any more, each with its grace.

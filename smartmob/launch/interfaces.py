@@ -242,3 +242,9 @@ class ILauncher(Interface):
         """
         A program, not yet running.  Costs no descriptor before L{IProgram.run}.
         """
+
+    def lives(folder: str, name: str) -> bool:
+        """
+        Whether a detached program of that name, whose L{Detach} has that folder, runs
+        since the time of an earlier agent.
+        """

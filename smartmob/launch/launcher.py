@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from smartmob.launch import wire
 from smartmob.launch.detached import DetachedProgram
-from smartmob.launch.earlier import end_leftovers
+from smartmob.launch.earlier import end_leftovers, lives
 from smartmob.launch.helper import Helper, start_guardian, start_keeper
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
 from smartmob.launch.packets import Packets
@@ -134,6 +134,12 @@ class Launcher(Service):
         waiting: Deferred[None] = Deferred(self._waiting_for_ready.remove)
         self._waiting_for_ready.append(waiting)
         return waiting
+
+    def lives(self, folder: str, name: str) -> bool:
+        """
+        See L{smartmob.launch.earlier.lives}.
+        """
+        return lives(folder, name)
 
     def end_leftovers(self, folder: str, known: Container[str]) -> Deferred[None]:
         """

@@ -367,6 +367,7 @@ class FakeLauncher:
     @ivar programs: All it made, in order.
     @ivar obedient: Given to those it makes from now on.
     @ivar script: Given to those it makes from now on.
+    @ivar living: Names of detached programs that run since an earlier agent.
     """
 
     def __init__(
@@ -377,10 +378,17 @@ class FakeLauncher:
         script: Callable[[FakeProgram], None] | None = None,
     ) -> None:
         self.programs: list[FakeProgram] = []
+        self.living: set[str] = set()
         self.obedient = obedient
         self.script = script
         self._clock = clock
         self._pids = count(1001)
+
+    def lives(self, folder: str, name: str) -> bool:
+        """
+        Whether the test says so.
+        """
+        return name in self.living
 
     def program(self, command: Command) -> FakeProgram:
         """
