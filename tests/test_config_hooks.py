@@ -184,10 +184,12 @@ class HookTests(ConfigurationTestCase):
         self.write("empty", " \n", 0o600)
         self.write("large", "x" * 70_000, 0o600)
         (self.folder / "folder").mkdir()
+        os.mkfifo(self.folder / "pipe")
         for name, why in {
             "empty": "is empty",
             "large": "has more than 64 KiB",
             "folder": "is no plain file",
+            "pipe": "is no plain file",
             "missing": "can't be read: No such file or directory",
         }.items():
             self.assertEqual(

@@ -173,6 +173,22 @@ class IncludeTests(ConfigurationTestCase):
             ["agent.ini:2: [gaffer] include: b.ini has more than 16 MiB"],
         )
 
+    def test_pipe(self) -> None:
+        """
+        A pipe that nobody writes to holds nobody up, wherever a file is wanted.
+        """
+        os.mkfifo(self.folder / "b.ini")
+        for text in ("include = b.ini", "include_dir = ."):
+            wrong = self.mistakes(f"[gaffer]\n{text}\n")
+            key = text.partition(" ")[0]
+            why = "b.ini is no plain file"
+            self.assertEqual(wrong, [f"agent.ini:2: [gaffer] {key}: {why}"])
+        self.file.unlink()
+        os.mkfifo(self.file)
+        with self.assertRaises(BadConfiguration) as caught:
+            load(os.fspath(self.file), NOTHING)
+        self.assertEqual(str(caught.exception), f"{self.file}: is no plain file")
+
     def test_unreadable(self) -> None:
         """
         A file that can't be read is said.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.plain_files import read
+from smartmob.plain_files import opened, read
 
 
 class ReadTests(SynchronousTestCase):
@@ -48,6 +48,25 @@ class ReadTests(SynchronousTestCase):
     def test_missing(self) -> None:
         """What can't be opened is said by the system."""
         self.assertRaises(FileNotFoundError, read, self.path, 4096)
+
+    def test_relative(self) -> None:
+        """A name may be one in an open folder, and links in its place may be refused."""
+        folder = self.path
+        os.mkdir(folder)
+        Path(folder, "file").write_bytes(b"0123")
+        os.symlink("file", os.path.join(folder, "link"))
+        number = os.open(folder, os.O_RDONLY)
+        self.addCleanup(os.close, number)
+        self.assertEqual(read("link", 4, dir_fd=number), b"0123")
+        error = self.assertRaises(ValueError, read, "link", 4, os.O_NOFOLLOW, number)
+        self.assertEqual(str(error), "is no plain file")
+
+    def test_inherited(self) -> None:
+        """Programs get none of them."""
+        Path(self.path).write_bytes(b"0123")
+        number = opened(self.path)
+        self.addCleanup(os.close, number)
+        self.assertFalse(os.get_inheritable(number))
 
     def test_closed(self) -> None:
         """No descriptor is left open."""

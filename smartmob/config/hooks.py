@@ -8,11 +8,12 @@ import os
 import stat
 from collections.abc import Mapping
 
+from smartmob import plain_files
 from smartmob.checks import SOURCE_URL_LENGTH
 from smartmob.config.configuration import Hook, Hooks
 from smartmob.config.findings import Findings, hint, near
 from smartmob.config.ini import Section
-from smartmob.config.keys import Keys, unreadable
+from smartmob.config.keys import Keys
 from smartmob.config.values import wrong
 from smartmob.events import Topic
 from smartmob.place import BadPlace
@@ -107,19 +108,21 @@ def _secret(keys: Keys, environ: Mapping[str, str]) -> bytes | None:
         keys.wrong("secret_file", "can't be beside secret")
     if path is None:
         return None if entry is None else entry.value.encode()
-    why = unreadable(path)
-    if why is not None:
-        keys.wrong("secret_file", f"{path} {why}")
+    try:
+        # Its mode is that of what is read, whatever has its name now.
+        number = plain_files.opened(path)
+        try:
+            mode = os.fstat(number).st_mode
+            secret = plain_files.content(number, _MOST_SECRET).strip()
+        finally:
+            os.close(number)
+    except (OSError, ValueError) as error:
+        keys.wrong("secret_file", f"{path} {plain_files.why(error)}")
         return None
-    with open(path, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        secret = file.read(_MOST_SECRET + 1).strip()
     if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_credential(path, environ):
         keys.wrong("secret_file", f"{path} can be read by others: chmod 600 would do")
     if not secret:
         keys.wrong("secret_file", f"{path} is empty")
-    if len(secret) > _MOST_SECRET:
-        keys.wrong("secret_file", f"{path} has more than {_MOST_SECRET >> 10} KiB")
     return secret
 
 

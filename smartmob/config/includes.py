@@ -13,6 +13,7 @@ import re
 
 from attrs import define, evolve, field
 
+from smartmob import plain_files
 from smartmob.config.configuration import Mistake
 from smartmob.config.findings import Findings
 from smartmob.config.ini import MOST_BYTES, Entry, Section, parse
@@ -61,9 +62,10 @@ class _Reading:
             self._wrong(path, by, f"includes are nested more than {_DEEPEST} deep")
             return
         try:
-            data = _content(path)
+            data = plain_files.read(path, MOST_BYTES)
         except (OSError, ValueError) as error:
-            self._wrong(path, by, f"{'' if by is None else f'{path} '}{_why(error)}")
+            name = "" if by is None else f"{path} "
+            self._wrong(path, by, f"{name}{plain_files.why(error)}")
             return
         self.done.add(real)
         self.findings.files.append(path)
@@ -92,7 +94,8 @@ class _Reading:
 
     def _follow_folder(self, path: str, folder: str, entry: Entry) -> None:
         def cannot(error: OSError) -> None:
-            self.findings.mistakes.append(entry.wrong(f"{error.filename} {_why(error)}"))
+            why = f"{error.filename} {plain_files.why(error)}"
+            self.findings.mistakes.append(entry.wrong(why))
 
         found = []
         for inside, folders, files in os.walk(folder, onerror=cannot):
@@ -116,17 +119,3 @@ def paths(entry: Entry) -> list[str]:
     The paths that an entry lists, with commas or spaces between them, absolute.
     """
     return [entry.path(each) for each in re.split(r"[\s,]+", entry.value) if each]
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"has more than {MOST_BYTES >> 20} MiB")
-    return data
-
-
-def _why(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError):
-        return f"can't be read: {error.strerror}"
-    return str(error)

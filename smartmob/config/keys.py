@@ -5,12 +5,12 @@ The keys of a section, asked for one by one.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from attrs import define
 
+from smartmob import plain_files
 from smartmob.checks import Wrong
 from smartmob.config.findings import Findings, hint, near, shown
 from smartmob.config.ini import Entry, Section
@@ -120,11 +120,7 @@ def unreadable(path: str) -> str | None:
     Why a file can't be read, the end of a sentence; C{None}: it can.
     """
     try:
-        # Not for ever, where it is a pipe that nobody writes to.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        return f"can't be read: {error.strerror}"
-    try:
-        return None if stat.S_ISREG(os.fstat(number).st_mode) else "is no plain file"
-    finally:
-        os.close(number)
+        os.close(plain_files.opened(path))
+    except (OSError, ValueError) as error:
+        return plain_files.why(error)
+    return None
