@@ -35,8 +35,8 @@ from smartmob.web.site import Site
 @define(eq=False)
 class Gafferd:
     """
-    gafferd's interface to an agent.  There is one, from the agent's beginning on, however
-    many endpoints offer it: it gives programs their numbers.
+    gafferd's interface to an agent.  There is one, however many endpoints offer it, since
+    it gives programs their numbers; those that ran before get theirs when somebody asks.
 
     @ivar folder: Where relative folders of new templates are, and programs without one.
     @ivar accounts: Who there is to run as.
