@@ -23,6 +23,7 @@ class Changes:
     """
     What came of a configuration, by slugs.
 
+    @ivar left_out: Why others could not be created, a sentence each.
     @ivar done: Fires when what was stopped is gone and what was restarted is up, or
         can't be; fails with L{TreeLeft<smartmob.refusals.TreeLeft>}.
     """
@@ -30,6 +31,7 @@ class Changes:
     started: tuple[str, ...]
     restarted: tuple[str, ...]
     stopped: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     done: Deferred[None]
 
 

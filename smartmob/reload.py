@@ -73,20 +73,21 @@ class Reload:
         changes = self.declarations.carry_out(plan)
         done = all_of([changes.done, loading.commit()])
         self.current = new
+        said = (
+            *new.warnings,
+            *loading.warnings,
+            *told,
+            *_needs_a_start(old.settings, new.settings),
+        )
         outcome = Outcome(
             started=changes.started,
             restarted=changes.restarted,
             stopped=changes.stopped,
-            warnings=(
-                *new.warnings,
-                *loading.warnings,
-                *told,
-                *_needs_a_start(old.settings, new.settings),
-            ),
+            warnings=(*said, *changes.left_out),  # these are in the log already
             done=done,
         )
-        for warning in outcome.warnings:
-            _log.warn("{warning}", warning=warning)
+        for warning in said:
+            _log.warn("{text}", text=warning)
         _log.info(
             "reloaded: {started} started, {restarted} restarted, {stopped} stopped",
             started=len(outcome.started),
