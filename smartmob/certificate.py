@@ -20,10 +20,15 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from smartmob.plain_files import read
+
 _log = Logger()
 
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 """With forward secrecy and authenticated, for TLS 1.2; those of 1.3 all are."""
+
+_MOST_BYTES = 4 << 20
+"""A file may have so many: more than all that a system trusts."""
 
 
 class BadCertificate(Exception):
@@ -138,10 +143,11 @@ def _stamp(path: str) -> tuple[int, ...] | None:
 
 def _read(name: str, path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read(path, _MOST_BYTES)
     except OSError as error:
         raise BadCertificate(f"{name} {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise BadCertificate(f"{name} {path}: {error}") from None
 
 
 def _certificates(name: str, path: str) -> list[x509.Certificate]:

@@ -4,6 +4,7 @@ Tests of L{smartmob.certificate} and L{smartmob.tls}: files, and handshakes.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -188,6 +189,22 @@ class RefreshTests(FilesCase):
         self.assertIn("no certificate in PEM form", self.said[1][1])
         self.first.write(self.certfile, self.keyfile)
         self.assertEqual(self.shown(), "first")
+
+    def test_otherThings(self) -> None:
+        """What became something that can be read for ever is not waited for."""
+        for path in (self.certfile, self.keyfile):
+            path.unlink()
+            os.mkfifo(path)
+            self.assertEqual(self.shown(), "first")
+            path.unlink()
+            path.symlink_to("/dev/zero")
+            self.assertEqual(self.shown(), "first")
+            self.first.write(self.certfile, self.keyfile)
+            self.assertEqual(self.shown(), "first")
+        warned = [text for level, text in self.said if level is LogLevel.warn]
+        self.assertTrue(warned)
+        for text in warned:
+            self.assertIn(": is no plain file; the certificate before is still used", text)
 
     def test_link(self) -> None:
         """A link that leads elsewhere is a change, too."""
