@@ -44,9 +44,10 @@ class Process(Supervised):
     @property
     def outlives(self) -> bool:
         """
-        Whether its program goes on without the agent.
+        Whether its program goes on without the agent: not where somebody has it end.
         """
-        return isinstance(self.definition, Configured) and self.definition.detach
+        detached = isinstance(self.definition, Configured) and self.definition.detach
+        return detached and self.state is not State.STOPPING
 
     @property
     def blocked(self) -> bool:
