@@ -19,7 +19,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface import implementer
 
@@ -696,6 +696,65 @@ class RecordTests(DetachedCase):
             self.assertFalse(program.adopted)
             await self.ended_by(program, recorder)
 
+    def odd(self) -> list[Callable[[str], None]]:
+        """
+        What may be where a record should: each makes something there.
+        """
+        return [
+            os.mkdir,
+            os.mkfifo,
+            lambda path: os.symlink("/dev/zero", path),
+            lambda path: socket.socket(socket.AF_UNIX).bind(path),
+        ]
+
+    async def test_noFile(self) -> None:
+        """
+        What is no plain file is named, whatever it is, and nobody waits for it; nothing is
+        executed, since it is not known whether one runs.
+        """
+        os.makedirs(self.folder.path)
+        path = os.path.join(self.folder.path, f"{NAME}.json")
+        for make in self.odd():
+            make(path)
+            recorder = Recorder()
+            self.launcher.program(self.shell(TALK)).run(recorder)
+            reason = await recorder.ended
+            remove_any(path)
+            assert isinstance(reason, NotExecuted)
+            self.assertTrue(reason.why.startswith(f"{path} can't be used: "), reason.why)
+
+    async def test_noFileOfLeftovers(self) -> None:
+        """
+        So it is told of what nobody wants any more, and the others are ended.
+        """
+        told: list[LogEvent] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            told.append(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        os.makedirs(self.folder.path)
+        path = os.path.join(self.folder.path, f"{NAME}.json")
+        for make in self.odd():
+            make(path)
+            await end_leftovers(reactor, self.folder.path, ())
+            remove_any(path)
+        warnings = [formatEvent(event) for event in told if event.get("path") == path]
+        self.assertEqual(len(warnings), len(self.odd()))
+        self.assertIn(f"{path} can't be used: is no plain file", warnings[0])
+
+    async def test_keeperReadsNoPipe(self) -> None:
+        """
+        A pipe in the place of its record holds no keeper up.
+        """
+        program, recorder = await self.up(self.shell(TALK))
+        path = os.path.join(self.folder.path, f"{NAME}.json")
+        os.unlink(path)
+        os.mkfifo(path)
+        await self.ended_by(program, recorder)
+
     async def test_twoOfAName(self) -> None:
         """
         One whose record was lost, so that there is another now, leaves that one's files
@@ -1070,6 +1129,16 @@ class GivenTests(DetachedCase):
         await self.ended_by(program, recorder)
         program.dismiss()
         await until(reactor, lambda: not running([keeper, watching]), PATIENCE)
+
+
+def remove_any(path: str) -> None:
+    """
+    Remove it, a folder or not.
+    """
+    if os.path.isdir(path):
+        os.rmdir(path)
+    else:
+        os.unlink(path)
 
 
 class FingerprintTests(SynchronousTestCase):

@@ -63,7 +63,9 @@ class DetachedProgram(Program):
                 self._undelivered(e)
                 return
             self._launcher.finished(self)
-            self.refuse(f"its folder {self._detach.folder} can't be used: {e.strerror}")
+            # What is in the folder is named relative to it.
+            path = os.path.join(self._detach.folder, e.filename or "")
+            self.refuse(f"{path} can't be used: {e.strerror}")
 
     def letGo(self) -> None:
         """

@@ -18,7 +18,7 @@ from smartmob.launch import wire
 from smartmob.launch.keeper_link import connect
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
-from smartmob.launch.record import Record, boot_id, remove, started, stat
+from smartmob.launch.record import Record, boot_id, read, remove, started, stat
 
 _log = Logger()
 
@@ -60,16 +60,12 @@ def found(folder: int, name: str) -> Record | None:
     removed, with all that belongs to it.
 
     @param folder: A descriptor.
-    @raise OSError: It can't be read.
+    @raise OSError: It can't be read; the error has the name of the file.
     """
     try:
-        file = os.open(f"{name}{_RECORD}", os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+        record = Record.from_document(json.loads(read(folder, name)))
     except FileNotFoundError:
         return None
-    with open(file, "rb") as reading:
-        text = reading.read(10_000)
-    try:
-        record = Record.from_document(json.loads(text))
     except (ValueError, AttributeError, RecursionError) as e:
         _log.warn(
             "the record of {name}, which is detached, is damaged, so it is not known"
@@ -245,11 +241,19 @@ def end_leftovers(reactor: Reactor, folder: str, known: Container[str]) -> Defer
         if name not in known:
             _log.info("{name} is detached, and not configured any more: it ends", name=name)
             end = Earlier(reactor, folder, name).end()
-            ends.append(end.addErrback(_failed, name))
+            ends.append(end.addErrback(_failed, folder, name))
     return DeferredList(ends).addCallback(lambda _: None)
 
 
-def _failed(failure: Failure, name: str) -> None:
+def _failed(failure: Failure, folder: str, name: str) -> None:
     if failure.check(CancelledError):
+        return
+    if isinstance(failure.value, OSError):
+        _log.warn(
+            "whether {name}, which is detached, runs is not known: {path} can't be used: {why}",
+            name=name,
+            path=os.path.join(folder, failure.value.filename or ""),
+            why=failure.value.strerror,
+        )
         return
     _log.failure("ending {name}", failure, name=name)

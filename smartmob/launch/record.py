@@ -6,11 +6,18 @@ Read by agents, and written by keepers, which run without site-packages.
 
 from __future__ import annotations
 
+import errno
 import os
+
+from smartmob import plain_files
 
 TYPE_CHECKING = False  # importing typing costs each keeper memory
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_MOST = 16 << 10
+"""Bytes of a record."""
 
 
 def started(pid: int) -> int | None:
@@ -78,6 +85,25 @@ def remove(folder: int, name: str, keeper: int) -> None:
             continue  # it is not there, or the folder isn't
 
 
+def read(folder: int, name: str) -> bytes:
+    """
+    The record of a program, as it is there.
+
+    @param folder: A descriptor.
+    @raise OSError: It can't be read: the error has its name.
+    @raise ValueError: It is too large to be one.
+    """
+    file = f"{name}.json"
+    try:
+        number = plain_files.opened(file, os.O_NOFOLLOW, folder)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error), file) from None
+    try:
+        return plain_files.content(number, _MOST)
+    finally:
+        os.close(number)
+
+
 def recorded_keeper(folder: int, name: str) -> int | None:
     """
     The pid of the keeper that wrote the record of a program; C{None} where there is none.
@@ -86,11 +112,10 @@ def recorded_keeper(folder: int, name: str) -> int | None:
     @param folder: A descriptor.
     """
     try:
-        file = os.open(f"{name}.json", os.O_RDONLY, dir_fd=folder)
-    except OSError:
+        record = read(folder, name)
+    except (OSError, ValueError):
         return None
-    with open(file, "rb", 0) as reading:
-        pid = reading.read(4096).partition(b'"keeper": ')[2].partition(b",")[0]
+    pid = record.partition(b'"keeper": ')[2].partition(b",")[0]
     return int(pid) if pid.isdigit() else None
 
 
