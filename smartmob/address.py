@@ -45,7 +45,9 @@ _BARE = frozenset(["systemd", "tcp", "tcp6"])
 
 _SECURE = frozenset(["ssl", "tls"])
 
-_INHERITED = re.compile(r"fd:([0-9]+)")
+_INHERITED = re.compile(r"fd:([0-9]{1,9})")
+"""Any descriptor fits, and whatever this is fits where the system takes a number."""
+
 _KIND = re.compile(r"[a-z0-9]+")
 _V4 = re.compile(r"[0-9.]+")
 _UNIX = re.compile(r"unix:(?P<path>/[^:]*|[^:/][^:]*)(?::mode=(?P<mode>[0-7]{3,4}))?")
