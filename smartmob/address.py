@@ -11,7 +11,7 @@ import socket
 import stat
 from collections.abc import Collection
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.endpoints import (
@@ -32,6 +32,7 @@ from twisted.internet.interfaces import (
 from twisted.plugin import getPlugins
 from zope.interface import implementer
 
+from smartmob.bound import bound
 from smartmob.inherited import InheritedEndpoint
 
 FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
@@ -44,6 +45,9 @@ _BARE = frozenset(["systemd", "tcp", "tcp6"])
 """Those that are sockets and nothing else."""
 
 _SECURE = frozenset(["ssl", "tls"])
+
+_LONGEST_UNIX = 107
+"""Bytes of a path: sun_path of unix(7), without the NUL at its end."""
 
 _INHERITED = re.compile(r"fd:([0-9]{1,9})")
 """Any descriptor fits, and whatever this is fits where the system takes a number."""
@@ -68,6 +72,9 @@ class Address:
     @ivar host: What the operator calls the host, where there is one.
     @ivar endpoint: What listens there.
     @ivar identity: Equal where an address is the same, however it was written.
+    @ivar backlog: Connections that may wait to be accepted; C{None}: it is for others
+        to say.
+    @ivar ip: What it is going to be bound to, where it is known before.
     @ivar mode: Of a unix socket that the agent makes.
     @ivar wraps: The endpoint puts something between its socket and what is served.
     @ivar secure: Which is TLS, with a certificate of its own.
@@ -77,6 +84,8 @@ class Address:
     host: str | None
     endpoint: IStreamServerEndpoint
     identity: tuple[object, ...]
+    backlog: int | None = None
+    ip: str | None = None
     mode: int | None = None
     wraps: bool = False
     secure: bool = False
@@ -103,8 +112,15 @@ def is_local(port: IListeningPort) -> bool:
     """
     bound: IAddress = port.getHost()
     if isinstance(bound, (IPv4Address, IPv6Address)):
-        return ipaddress.ip_address(bound.host.partition("%")[0]).is_loopback
+        return is_loopback(bound.host)
     return isinstance(bound, UNIXAddress)
+
+
+def is_loopback(ip: str) -> bool:
+    """
+    Whether only programs of this machine can reach what is bound to this.
+    """
+    return ipaddress.ip_address(ip.partition("%")[0]).is_loopback
 
 
 def parse(
@@ -124,7 +140,7 @@ def parse(
         path = os.path.abspath(match["path"])
         mode = int(match["mode"] or "600", 8)
         unix = UnixEndpoint(reactor, path, backlog, mode)
-        return Address(text, None, unix, ("unix", path), mode)
+        return Address(text, None, unix, ("unix", path), backlog, mode=mode)
     if match := _INHERITED.fullmatch(text):
         return _inherited(reactor, text, int(match[1]), taken)
     if match := _host_port(text):
@@ -135,14 +151,7 @@ def parse(
         raise BadAddress(f"{text!r} is no address ({error}); use {FORMS}") from None
     if isinstance(endpoint, AdoptedStreamServerEndpoint):
         return _inherited(reactor, text, endpoint.fileno, taken)
-    return Address(
-        text,
-        None,
-        endpoint,
-        ("string", text),
-        wraps=kind not in _BARE,
-        secure=kind in _SECURE,
-    )
+    return _string(text, kind, endpoint)
 
 
 def check_form(text: str) -> None:
@@ -151,11 +160,18 @@ def check_form(text: str) -> None:
 
     @raise BadAddress: It is none.
     """
-    if _UNIX.fullmatch(text) or _INHERITED.fullmatch(text):
+    if match := _UNIX.fullmatch(text):
+        length = len(os.fsencode(os.path.abspath(match["path"])))
+        if length > _LONGEST_UNIX:
+            raise BadAddress(
+                f"{text!r}: the path of a unix socket has at most {_LONGEST_UNIX} bytes, "
+                f"and this one has {length}"
+            )
+        return
+    if _INHERITED.fullmatch(text):
         return
     if match := _host_port(text):
-        if int(match["port"]) > 65535:
-            raise BadAddress(f"{text!r}: a port is at most 65535; use {FORMS}")
+        _check_port(text, int(match["port"]))
         if _V4.fullmatch(match["v6"] or ""):
             raise BadAddress(f"{text!r}: brackets are for IPv6; use {FORMS}")
         return
@@ -166,6 +182,11 @@ def check_form(text: str) -> None:
         plugins = getPlugins(IStreamServerEndpointStringParser)
         if kind not in {plugin.prefix.lower() for plugin in plugins}:
             raise BadAddress(f"{text!r} is no address; use {FORMS}")
+
+
+def _check_port(text: str, port: int) -> None:
+    if not 0 <= port <= 65535:
+        raise BadAddress(f"{text!r}: a port is at most 65535; use {FORMS}")
 
 
 def _host_port(text: str) -> re.Match[str] | None:
@@ -183,7 +204,34 @@ def _tcp(reactor: IReactorUNIX, text: str, match: re.Match[str], backlog: int) -
         raise BadAddress(f"{text!r}: brackets are for IPv6; use {FORMS}")
     port = int(match["port"])
     kind = TCP6ServerEndpoint if ip.version == 6 else TCP4ServerEndpoint
-    return Address(text, name, kind(reactor, port, backlog, str(ip)), ("tcp", str(ip), port))
+    endpoint = kind(reactor, port, backlog, str(ip))
+    return Address(text, name, endpoint, ("tcp", str(ip), port), backlog, str(ip))
+
+
+def _string(text: str, kind: str, endpoint: IStreamServerEndpoint) -> Address:
+    """
+    A string of Twisted's, or of a plugin of it.
+    """
+    asked = bound(text) if kind in _ENDPOINTS else None
+    made = Address(
+        text,
+        None,
+        endpoint,
+        ("string", text),
+        wraps=kind not in _BARE,
+        secure=kind in _SECURE,
+    )
+    if asked is None:
+        return made
+    _check_port(text, asked.port)
+    ip = asked.interface or "0.0.0.0"  # noqa: S104 # what it is without an interface
+    try:
+        ip = str(ipaddress.ip_address(ip))
+    except ValueError:
+        ip = str(_look_up(text, ip))
+    if made.wraps:
+        return evolve(made, ip=ip)
+    return evolve(made, ip=ip, identity=("tcp", ip, asked.port), backlog=asked.backlog)
 
 
 def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -209,7 +257,7 @@ def _inherited(
         raise BadAddress(f"{text!r} is no socket that was handed down: {error}") from None
     except ValueError as error:
         raise BadAddress(f"{text!r}: {error}") from None
-    return Address(text, None, endpoint, ("fd", number))
+    return Address(text, None, endpoint, ("fd", number), ip=endpoint.ip)
 
 
 @implementer(IStreamServerEndpoint)
@@ -245,13 +293,27 @@ class UnixEndpoint:
         finally:
             os.umask(before)
 
-    def _remove_dead(self) -> None:
+    def check(self) -> None:
+        """
+        See whether something is there already that is in its way for good.  A socket is
+        not, nor is a folder that has yet to be made.
+
+        @raise OSError: So it is.
+        """
+        self._is_there()
+
+    def _is_there(self) -> bool:
         try:
             found = os.lstat(self.path)
         except FileNotFoundError:
-            return
+            return False
         if not stat.S_ISSOCK(found.st_mode):
             raise OSError(f"{self.path} is there and is no socket")
+        return True
+
+    def _remove_dead(self) -> None:
+        if not self._is_there():
+            return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.setblocking(False)
             try:

@@ -12,7 +12,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IReactorUNIX
 
-from smartmob.address import Address, BadAddress, is_local, parse
+from smartmob.address import Address, BadAddress, UnixEndpoint, is_local, is_loopback, parse
 from smartmob.certificate import BadCertificate, Certificate, Files
 from smartmob.config.configuration import Endpoint
 from smartmob.inherited import InheritedEndpoint
@@ -63,7 +63,13 @@ class Endpoints:
 
         @raise CantListen: They do not.
         """
-        self._read(wanted)
+        for endpoint, address in self._read(wanted).values():
+            if isinstance(address.endpoint, UnixEndpoint):
+                try:
+                    address.endpoint.check()
+                except OSError as error:
+                    raise _cannot(endpoint, address, error.strerror or f"{error}") from None
+            self._check_reach(endpoint, address, address.ip is None or is_loopback(address.ip))
         for endpoint in wanted:
             self._certificate(endpoint)
 
@@ -86,7 +92,7 @@ class Endpoints:
                     fresh.append(listener)
                 else:
                     listener = old.instead(endpoint, address, behind[endpoint])
-                self._check_reach(listener)
+                self._check_reach(endpoint, address, is_local(listener.port))
                 listeners[identity] = listener
         except CantListen:
             for listener in fresh:
@@ -240,12 +246,11 @@ class Endpoints:
             inner = secured(served, certificate, self.clock)
         return Behind(served, certificate, self.guard(inner))
 
-    def _check_reach(self, listener: Listener) -> None:
-        endpoint = listener.endpoint
-        if self.insecure or endpoint.cafile is not None or is_local(listener.port):
+    def _check_reach(self, endpoint: Endpoint, address: Address, local: bool) -> None:
+        if self.insecure or endpoint.cafile is not None or local:
             return
         raise CantListen(
-            f"{_section(endpoint)}{listener.address.text} can be reached from other "
+            f"{_section(endpoint)}{address.text} can be reached from other "
             "machines, and whoever reaches it can run programs here: use 127.0.0.1 or a "
             "unix socket, or say --insecure",
             2,
@@ -289,9 +294,11 @@ def _open(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
     try:
         return listen(endpoint, address, behind)
     except NotListening as error:
-        raise CantListen(
-            f"{_section(endpoint)}can't listen on {address.text}: {error}", 1
-        ) from None
+        raise _cannot(endpoint, address, f"{error}") from None
+
+
+def _cannot(endpoint: Endpoint, address: Address, why: str) -> CantListen:
+    return CantListen(f"{_section(endpoint)}can't listen on {address.text}: {why}", 1)
 
 
 def _last(identity: Identity) -> bool:

@@ -27,11 +27,13 @@ class InheritedEndpoint:
 
     @ivar number: The descriptor it came as.  It stays open until L{keep}, so that
         it can be listened on again where that is undone.
+    @ivar ip: The address that it is bound to, where that is one.
     """
 
     reactor: IReactorSocket
     number: int
     family: socket.AddressFamily
+    ip: str | None = None
 
     @classmethod
     def of(cls, reactor: IReactorSocket, number: int) -> InheritedEndpoint:
@@ -42,7 +44,9 @@ class InheritedEndpoint:
         with socket.socket(fileno=os.dup(number)) as inherited:
             if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 raise ValueError("it is a socket that does not listen")
-            return cls(reactor, number, inherited.family)
+            internet = inherited.family in (socket.AF_INET, socket.AF_INET6)
+            ip = inherited.getsockname()[0] if internet else None
+            return cls(reactor, number, inherited.family, ip)
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """

@@ -142,10 +142,10 @@ class Listener:
             self.entrance.exchange(self.behind.factory)
         if self.address.mode != before.address.mode and self.address.mode is not None:
             _set_mode(self.address.identity[1], self.address.mode)
-        own = self.address.identity[0] in ("tcp", "unix")
-        if own and self.endpoint.backlog != before.endpoint.backlog:
+        backlog = self.address.backlog
+        if backlog is not None and backlog != before.address.backlog:
             assert isinstance(self.port, Port), "it is one of ours"
-            self.port.socket.listen(self.endpoint.backlog)
+            self.port.socket.listen(backlog)
 
     def begin(self) -> None:
         """

@@ -7,14 +7,12 @@ that it keeps an agent from starting, but not one that runs from going on.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import cast
 
 from twisted.internet.interfaces import IReactorTime, IReactorUNIX
 from twisted.internet.protocol import Factory
 
-from smartmob.address import parse
 from smartmob.certificate import BadCertificate, Files
 from smartmob.config.configuration import Configuration, Endpoint, Mistake
 from smartmob.config.endpoints import COMMAND_LINE, PREFIX, sections_of
@@ -48,6 +46,7 @@ def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, .
         clock=cast(IReactorTime, reactor),
         factory_for=lambda endpoint: Factory(),
         guard=lambda factory: factory,
+        insecure=insecure,
     )
 
     def refused(some: tuple[Endpoint, ...]) -> Iterator[Mistake]:
@@ -63,9 +62,6 @@ def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, .
         found += of_it or refused((endpoint,))
     # What is right by itself may be wrong beside another.
     found = found or list(refused(configuration.endpoints))
-    if not found and not insecure:
-        for endpoint in configuration.endpoints:
-            found += _reachable(configuration, endpoint, cast(IReactorUNIX, reactor))
     return tuple(found)
 
 
@@ -77,21 +73,6 @@ def _bad_certificate(configuration: Configuration, endpoint: Endpoint) -> Iterat
     except BadCertificate as error:
         key, _, why = str(error).partition(" ")
         yield _mistake(configuration, endpoint, key, why)
-
-
-def _reachable(
-    configuration: Configuration, endpoint: Endpoint, reactor: IReactorUNIX
-) -> Iterator[Mistake]:
-    """
-    Addresses that other machines can reach, where nobody is asked who they are.
-    """
-    if endpoint.cafile is not None:
-        return
-    for text in endpoint.bind:
-        match parse(reactor, text, endpoint.backlog).identity:
-            case ("tcp", str(host), _) if not ipaddress.ip_address(host).is_loopback:
-                why = f"{text} can be reached from other machines: that needs --insecure"
-                yield _mistake(configuration, endpoint, "bind", why)
 
 
 def _mistake(configuration: Configuration, endpoint: Endpoint, key: str, why: str) -> Mistake:

@@ -98,6 +98,9 @@ class AddressTests(TestCase):
         for text, same, other in (
             ("localhost:80", "127.0.0.1:80", "127.0.0.1:81"),
             ("[0:0::1]:80", "[::1]:80", "[::2]:80"),
+            ("tcp:80:interface=127.0.0.1", "localhost:80", "tcp:81:interface=127.0.0.1"),
+            ("tcp:80", "0.0.0.0:80", "127.0.0.1:80"),
+            (r"tcp6:80:interface=\:\:1", "[::1]:80", "tcp6:80"),
             ("unix:/a/../b", "unix:/b:mode=660", "unix:/a"),
         ):
             identity = parse(reactor, text, 10).identity

@@ -5,6 +5,7 @@ Tests of L{smartmob.options}.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from io import StringIO
@@ -382,6 +383,35 @@ class CheckTests(CommandLine):
         self.assertIn("--insecure", err)
         self.assertEqual(self.said("--check", "gaffer.ini", "--insecure")[0], 0)
         self.assertEqual(self.said("--check", "--bind", "[::]:0")[0], 2)
+
+    def test_reachableOtherwise(self) -> None:
+        """So it does where that is said by an endpoint string, or of a socket handed down."""
+        with socket.socket() as handed:
+            handed.bind(("0.0.0.0", 0))
+            handed.listen()
+            for address in ("tcp:0", "tcp6:0", "haproxy:tcp:0", f"fd:{handed.fileno()}"):
+                code, _, err = self.said("--check", "--bind", address)
+                self.assertEqual(code, 2, address)
+                self.assertIn(f"command line: --bind: {address} can be reached ", err)
+                self.assertEqual(self.said("--check", "--bind", address, "--insecure")[0], 0)
+        for address in ("tcp:0:interface=127.0.0.1", "tcp:0:interface=localhost"):
+            self.assertEqual(self.said("--check", "--bind", address)[0], 0, address)
+
+    def test_nowhere(self) -> None:
+        """What no machine can listen on is found as well: ports, paths, files in the way."""
+        (self.folder / "file").write_text("")
+        for address, why in (
+            ("tcp:99999", "a port is at most 65535"),
+            ("tcp:-1:interface=127.0.0.1", "a port is at most 65535"),
+            (f"unix:/{'x' * 107}", "has at most 107 bytes, and this one has 108"),
+            (f"unix:{self.folder}/file", "is there and is no socket"),
+            (f"unix:{self.folder}/file/socket", "Not a directory"),
+        ):
+            code, _, err = self.said("--check", "--bind", address)
+            self.assertEqual(code, 2, address)
+            self.assertIn("command line: --bind: ", err)
+            self.assertIn(why, err)
+        self.assertEqual(self.said("--check", "--bind", f"unix:/{'x' * 106}")[0], 0)
 
     def test_twice(self) -> None:
         """What is wrong only beside another endpoint is found, too."""
