@@ -5,20 +5,26 @@ The very end of an agent.
 from __future__ import annotations
 
 import os
-from threading import Timer
+import threading
+
+from twisted.internet.interfaces import IReactorThreads
 
 MOMENT = 0.2
-"""Seconds that this process has for its end, once nothing of the agent is left."""
+"""Seconds that threads have for their end, once nothing of the agent is left."""
 
 
-def leave_soon(code: int) -> None:
+def leave_soon(reactor: IReactorThreads, code: int) -> None:
     """
-    End this process in a moment, whatever still runs in it.  The reactor and the
-    interpreter wait for threads, such as those of plugins and of look-ups that got no
-    answer, for as long as they take; nobody else does.
+    Where threads of others, such as plugins, are at work still, end this process in a
+    moment: the reactor and the interpreter would wait for them for as long as they take.
 
     @param code: The exit code.
     """
-    timer = Timer(MOMENT, os._exit, (code,))
+    pool = reactor.getThreadPool()
+    ours = {threading.main_thread(), *pool.threads}
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    if not pool.working and ours.issuperset(others):
+        return  # the process ends by itself
+    timer = threading.Timer(MOMENT, os._exit, (code,))
     timer.daemon = True
     timer.start()

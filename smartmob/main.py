@@ -14,7 +14,6 @@ from pathlib import Path
 from twisted.logger import globalLogBeginner
 
 from smartmob import daemon
-from smartmob.leaving import leave_soon
 from smartmob.logs import LogFile, complain
 from smartmob.options import Options
 from smartmob.pidlock import PidLock, Taken
@@ -92,11 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
 
-    def leave(code: int) -> None:
-        _remove(pidfile)
-        leave_soon(code)
+    leave = lifecycle.leave
 
-    lifecycle.leave = leave
+    def remove_and_leave(code: int) -> None:
+        _remove(pidfile)
+        leave(code)
+
+    lifecycle.leave = remove_and_leave
     try:
         lifecycle.startService()
         reactor.addSystemEventTrigger("before", "shutdown", lifecycle.stopService)

@@ -164,8 +164,11 @@ class Supervised:
         program = self.program
         assert program is not None
         self.pid = self.run_pid = program.pid
-        self.started_at = program.started_at or self.wall()
-        self.executed_at = self.monotonic() - max(0.0, self.wall() - self.started_at)
+        self.started_at = self.wall()
+        self.executed_at = self.monotonic()
+        if program.started_at is not None:
+            self.executed_at -= max(0.0, self.started_at - program.started_at)
+            self.started_at = program.started_at
         self.version += 1
         self.console.started(self.pid or 0)
         if program.adopted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor as installed_reactor
@@ -117,6 +118,6 @@ def makeService(options: Options) -> Lifecycle:
         observer=options["observer"],
         log_file=options["log"],
         told_by_twistd=options["daemonised"],
-        leave=leave_soon,
+        leave=partial(leave_soon, reactor),
     )
     return lifecycle

@@ -80,9 +80,8 @@ class Templates:
         document = _document(request)
         template = self.definitions.template(entry.name, document, before)
         if document.get("start") is not True:
-            # gafferctl always says false; what runs goes on.
-            going = any(process.going for process in entry.processes)
-            template = evolve(template, start=going)
+            # gafferctl always says false; what runs goes on, and so does what is to come.
+            template = evolve(template, start=before.start)
         changes = self.registry.declarations.change(template)
         waits = [changes.done]
         process = self.registry.agent.process
