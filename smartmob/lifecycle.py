@@ -38,12 +38,16 @@ from smartmob.plugins.plugins import MissingPlugin, Plugins
 from smartmob.refusals import Refusal, Stopping, TreeLeft
 from smartmob.reload import Reload, plugins_folders
 from smartmob.reloading import NotReloaded, Outcome
+from smartmob.soundness import located
 from smartmob.source.sources import Sources
 from smartmob.statefolder import FolderTaken, StateFolder
 from smartmob.web.connections import Census
 from smartmob.webhooks.service import Webhooks
 
 _log = Logger()
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+"""What asks the agent to end."""
 
 FAREWELL = 2.0
 """Seconds that plugins and webhooks have from the agent's being asked to end ..."""
@@ -140,7 +144,7 @@ class Lifecycle(Service):
         except MissingPlugin as error:
             self.fail(f"{error}", code=2)
         except CantListen as error:
-            self.fail(f"{error}", code=error.code)
+            self.fail(f"{located(configuration, error)}", code=error.code)
         except (OSError, Refusal) as error:
             self.fail(f"can't start: {error}")
         for warning in (*configuration.warnings, *self._exposure(configuration)):
@@ -244,13 +248,11 @@ class Lifecycle(Service):
     def _take_signals(self) -> None:
         # The reactor puts its own handlers in place when it starts running: they
         # would make the exit status that of a killed process, and know no second.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             signal.signal(number, self._asked_to_end)
         signal.signal(signal.SIGHUP, self._asked_to_reload)
         # Whoever started the agent may have blocked them for itself.
-        signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*ENDING, signal.SIGHUP))
 
     def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
         self.threads.callFromThread(self._end)

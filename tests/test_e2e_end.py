@@ -30,7 +30,7 @@ ALONE = ("smartmob-agent",)
 
 class EndingTests(AgentTestCase):
     """
-    SIGTERM and SIGINT end the agent with all it started.
+    SIGTERM, SIGINT and SIGQUIT end the agent with all it started.
     """
 
     async def deaf(
@@ -51,9 +51,9 @@ class EndingTests(AgentTestCase):
 
     async def test_signals(self) -> None:
         """
-        Either signal ends the agent with exit code 0, and its programs before it.
+        Any of the signals ends the agent with exit code 0, and its programs before it.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             for command in (ALONE, ON_TWISTD, ON_TWIST):
                 state = self.folder / f"{command[0]}{number}"
                 agent = self.spawn(
