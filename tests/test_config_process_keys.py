@@ -161,6 +161,19 @@ WRONG: dict[str, list[str]] = {
     "flapping = attempts=2, 1., 7., 5": [
         "flapping: must be attempts=2, window=1., retry_in=7., max_retry=5, or the numbers"
     ],
+    f"flapping = {'a' * 1000}=": ["flapping: must not have more than 1000 characters"],
+    f"args = {'x' * 131_073}": [
+        "args: must not have more than 131072 bytes, it has 131073",
+    ],
+    f"args = {'x' * 131_073}\nshell = true": [
+        "args: must not have more than 131072 bytes, it has 131073",
+    ],
+    f"labels = {'x' * 131_071}=é": [
+        "labels: must not have more than 131072 bytes, it has 131074",
+    ],
+    f"env = {'x' * 131_072}=": [
+        "env: must not have more than 131072 bytes, it has 131073",
+    ],
     "app = a": ["app: is said by the name of the section, [process:APP:TYPE]"],
     "node = a.0": ["node: is said by the name of the section, [process:APP:TYPE]"],
     "process_type = a": [

@@ -230,8 +230,8 @@ class EnvironmentTests(ConfigurationTestCase):
             self.mistakes(f"[process:a]\ncmd = x\nenv = A={value}\n"),
             [
                 (
-                    "agent.ini:3: [process:a] env: must not have more than 131072 bytes "
-                    "in all, it has 200003"
+                    "agent.ini:3: [process:a] env: must not have more than 131072 bytes, "
+                    "it has 200002"
                 )
             ],
         )

@@ -227,8 +227,10 @@ class _Reader:
         keys = self.keys
         if keys.entry("cmd") is None:
             keys.wrong(None, "needs cmd, the program to run")
-        if shell:
-            return  # what a shell makes of it, it says
+        if shell:  # what that makes of it, it says
+            for key in ("cmd", "args"):
+                keys.get(key, values.argument, None)
+            return
         program = keys.get("cmd", words, None)
         if program is not None and not program[0]:
             keys.wrong("cmd", "must begin with the name of a program")

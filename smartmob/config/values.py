@@ -28,6 +28,11 @@ _SEPARATORS = re.compile(r"[\s,]+")
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 _PAIR = re.compile(r"([A-Za-z_]+)\s*=\s*([^\s,=]+)", re.ASCII)
 
+_MOST_FLAPPING = 1000
+"""Characters of it: what it may look like is tried at each of them."""
+
+_MOST_BYTES = 128 << 10
+
 _FLAPPING = ("attempts", "window", "retry_in", "max_retry")
 
 
@@ -104,10 +109,23 @@ def with_commas(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
+def argument(text: str) -> str:
+    """
+    Any text that may be one argument of a program: execve(2) takes no longer one
+    (MAX_ARG_STRLEN).  What is to be split is held to that before, for that takes time that
+    grows with its square.
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > _MOST_BYTES:
+        raise wrong(f"must not have more than {_MOST_BYTES} bytes, it has {size}")
+    return text
+
+
 def words(text: str) -> tuple[str, ...]:
     """
     What a shell makes words of, by its rules for quotes and backslashes.
     """
+    argument(text)
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
@@ -119,6 +137,7 @@ def pairs(text: str) -> Mapping[str, str]:
     Words C{NAME=VALUE} with commas or white space in between; a value may be quoted as
     in a shell.
     """
+    argument(text)
     lexer = shlex.shlex(text, posix=True, punctuation_chars="")
     lexer.whitespace = " \t\r\n,"
     lexer.whitespace_split = True
@@ -149,6 +168,8 @@ def flapping(text: str) -> Mapping[str, object]:
     C{2, 1., 7., 5}, or C{attempts=2, window=1., retry_in=7., max_retry=5}, as a document
     has it; commas may be left out.
     """
+    if len(text) > _MOST_FLAPPING:
+        raise wrong(f"must not have more than {_MOST_FLAPPING} characters")
     if "=" not in text:
         values = listed(text)
         if len(values) != len(_FLAPPING):

@@ -57,15 +57,15 @@ def _command(value: object) -> str:
     text = checks.text(value)
     if not text.strip():
         raise values.wrong("must not be empty")
-    return text
+    return values.argument(text)
 
 
 def _arguments(value: object) -> str:
     if isinstance(value, str):
-        return checks.text(value)
+        return values.argument(checks.text(value))
     if not isinstance(value, list):
         raise values.wrong("must be a list of strings, or a string")
-    return shlex.join(checks.text(each) for each in value)
+    return values.argument(shlex.join(checks.text(each) for each in value))
 
 
 def _env(value: object) -> Mapping[str, str | None]:
