@@ -74,6 +74,9 @@ class SectionTests(ConfigurationTestCase):
             "localhost:http": f"'localhost:http' is no address; {FORMS}",
             "fd:x": f"'fd:x' is no address; {FORMS}",
             "unix:": f"'unix:' is no address; {FORMS}",
+            "unix:~nobody-here/x": (
+                "~nobody-here is nobody's home; a folder of that name is ./~nobody-here"
+            ),
             "[127.0.0.1]:80": f"'[127.0.0.1]:80': brackets are for IPv6; {FORMS}",
             "127.0.0.1:65536": f"'127.0.0.1:65536': a port is at most 65535; {FORMS}",
         }.items():

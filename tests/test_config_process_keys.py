@@ -161,6 +161,9 @@ WRONG: dict[str, list[str]] = {
     "flapping = attempts=2, 1., 7., 5": [
         "flapping: must be attempts=2, window=1., retry_in=7., max_retry=5, or the numbers"
     ],
+    "cwd = ~nobody-here/x": [
+        "cwd: ~nobody-here is nobody's home; a folder of that name is ./~nobody-here"
+    ],
     f"flapping = {'a' * 1000}=": ["flapping: must not have more than 1000 characters"],
     f"args = {'x' * 131_073}": [
         "args: must not have more than 131072 bytes, it has 131073",

@@ -135,6 +135,12 @@ WRONG: dict[str, list[str]] = {
     ],
     "http_endpoints = a": ["http_endpoints: there is no section [endpoint:a]"],
     "include = a": ["include: a can't be read: No such file or directory"],
+    **{
+        f"{key} = ~nobody-here/x": [
+            f"{key}: ~nobody-here is nobody's home; a folder of that name is ./~nobody-here"
+        ]
+        for key in ("include", "include_dir", "plugins_dir", "pidfile", "state_dir")
+    },
     "include_dir = a": ["include_dir: a can't be read: No such file or directory"],
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from smartmob import checks
 from smartmob.address import BadAddress, check_form
+from smartmob.checks import Wrong
 from smartmob.config.configuration import Api, Endpoint, Mistake
 from smartmob.config.findings import Findings, hint, near, shown
 from smartmob.config.ini import Entry, Section
@@ -157,15 +158,17 @@ def _address(entry: Entry, address: str, findings: Findings) -> str:
     """
     An address with absolute paths in it.
     """
-    if _UNIX.match(address):
-        # What begins with ~ is absolute after this, as everything else is.
-        address = f"unix:{entry.path(address.removeprefix('unix:'))}"
-    else:
-        address = _IN_ENDPOINT.sub(
-            lambda found: f"{found[1]}={_escaped(entry.path('') + '/')}", address
-        )
     try:
+        if _UNIX.match(address):
+            # What begins with ~ is absolute after this, as everything else is.
+            address = f"unix:{entry.path(address.removeprefix('unix:'))}"
+        else:
+            address = _IN_ENDPOINT.sub(
+                lambda found: f"{found[1]}={_escaped(entry.path('') + '/')}", address
+            )
         check_form(address)
+    except Wrong as error:
+        findings.mistakes += [entry.wrong(why) for _, why in error.errors]
     except BadAddress as error:
         findings.mistakes.append(entry.wrong(str(error)))
     return address

@@ -9,14 +9,15 @@ the later wins.
 from __future__ import annotations
 
 import os
-import re
 
 from attrs import define, evolve, field
 
 from smartmob import plain_files
+from smartmob.checks import Wrong
 from smartmob.config.configuration import Mistake
 from smartmob.config.findings import Findings
 from smartmob.config.ini import MOST_BYTES, Entry, Section, parse
+from smartmob.config.values import listed
 
 MAIN = ("gaffer", "smartmob")
 """What the section about the agent itself may be called."""
@@ -85,11 +86,11 @@ class _Reading:
     def _follow(self, path: str, section: Section) -> None:
         entry = section.entries.get("include")
         if entry is not None:
-            for name in paths(entry):
+            for name in self._paths(entry):
                 self.read(name, entry)
         entry = section.entries.get("include_dir")
         if entry is not None:
-            for folder in paths(entry):
+            for folder in self._paths(entry):
                 self._follow_folder(path, folder, entry)
 
     def _follow_folder(self, path: str, folder: str, entry: Entry) -> None:
@@ -109,13 +110,18 @@ class _Reading:
             if os.path.realpath(name) != os.path.realpath(path):
                 self.read(name, entry)
 
+    def _paths(self, entry: Entry) -> list[str]:
+        """
+        The paths that an entry lists, with commas or spaces between them, absolute.
+        """
+        found = []
+        for each in listed(entry.value):
+            try:
+                found.append(entry.path(each))
+            except Wrong as error:
+                self.findings.mistakes += [entry.wrong(why) for _, why in error.errors]
+        return found
+
     def _wrong(self, path: str, by: Entry | None, why: str) -> None:
         mistake = Mistake(file=path, why=why) if by is None else by.wrong(why)
         self.findings.mistakes.append(mistake)
-
-
-def paths(entry: Entry) -> list[str]:
-    """
-    The paths that an entry lists, with commas or spaces between them, absolute.
-    """
-    return [entry.path(each) for each in re.split(r"[\s,]+", entry.value) if each]

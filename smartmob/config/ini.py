@@ -15,6 +15,7 @@ import re
 
 from attrs import define, evolve, field, frozen
 
+from smartmob.checks import Wrong
 from smartmob.config.configuration import Mistake
 from smartmob.config.findings import Findings, shown
 
@@ -59,10 +60,14 @@ class Entry:
         """
         A path that stands in it, absolute: one that is relative starts at the folder of
         the file, C{~} is a home.
+
+        @raise Wrong: Nobody has that home.
         """
-        return os.path.normpath(
-            os.path.join(os.path.dirname(self.file), os.path.expanduser(path))
-        )
+        found = os.path.expanduser(path)
+        if found.startswith("~"):
+            user = shown(found.partition("/")[0])
+            raise Wrong(("", f"{user} is nobody's home; a folder of that name is ./{user}"))
+        return os.path.normpath(os.path.join(os.path.dirname(self.file), found))
 
 
 @define

@@ -71,7 +71,7 @@ class Keys:
         The value of a key that is a path, absolute.
         """
         entry = self.entry(key)
-        return None if entry is None else entry.path(entry.value)
+        return None if entry is None else self.get(key, entry.path, None)
 
     def file(self, key: str) -> str | None:
         """

@@ -172,6 +172,7 @@ class _Reader:
         os_env = keys.get("os_env", boolean, True)
         number = keys.get("numprocesses", _count, 1)
         start = keys.get("start", boolean, True)
+        cwd = keys.path("cwd")
         command = keys.entry("cmd")
         if definition is not None and detach:
             self._check_detached(definition)
@@ -182,7 +183,7 @@ class _Reader:
             **{name: getattr(definition, name) for name in fields_dict(Definition)},
             cmd=command.value,
             args="" if arguments is None else arguments.value,
-            cwd=keys.path("cwd") or command.path("."),
+            cwd=cwd or command.path("."),
             identity=who,
             detach=detach,
             shell=shell,
