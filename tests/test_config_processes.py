@@ -132,6 +132,7 @@ class ProcessTests(ConfigurationTestCase):
             )
         for line, why in {
             "cmd = ''": "must begin with the name of a program",
+            "cmd = ' ' x": "must begin with the name of a program",
             "cmd = it's": "a quote is not closed",
         }.items():
             self.assertEqual(

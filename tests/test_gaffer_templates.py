@@ -75,6 +75,7 @@ class AddTests(GafferdTestCase):
             ({**NEW, "cmd": ["x"]}, "invalid_process_info"),
             ({**NEW, "cmd": "'"}, "invalid_process_info"),
             ({**NEW, "cmd": " "}, "invalid_process_info"),
+            ({**NEW, "cmd": "'' x"}, "invalid_process_info"),
             ({**NEW, "cmd": "x" * 131_073}, "invalid_process_info"),
             ({**NEW, "cmd": "x" * 131_073, "shell": True}, "invalid_process_info"),
             ({**NEW, "args": "x" * 131_073}, "invalid_process_info"),

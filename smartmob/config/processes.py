@@ -16,7 +16,7 @@ from smartmob.config.identity import Accounts, identity
 from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
 from smartmob.config.settings import LIMIT, LIMITS
-from smartmob.config.values import boolean, numeric, words, wrong
+from smartmob.config.values import boolean, numeric, wrong
 from smartmob.documents import Definition, Output
 from smartmob.events import DEFAULT_APP
 from smartmob.templates import GRACE, STREAMS, Configured, Template
@@ -232,10 +232,8 @@ class _Reader:
             for key in ("cmd", "args"):
                 keys.get(key, values.argument, None)
             return
-        program = keys.get("cmd", words, None)
-        if program is not None and not program[0]:
-            keys.wrong("cmd", "must begin with the name of a program")
-        keys.get("args", words, None)
+        keys.get("cmd", values.command, None)
+        keys.get("args", values.words, None)
 
     def _check_detached(self, definition: Definition) -> None:
         keys = self.keys

@@ -132,6 +132,16 @@ def words(text: str) -> tuple[str, ...]:
         raise wrong(_unclosed(error)) from None
 
 
+def command(text: str) -> tuple[str, ...]:
+    """
+    The words of a program and its arguments.
+    """
+    found = words(text)
+    if not found or not found[0].strip():
+        raise wrong("must begin with the name of a program")
+    return found
+
+
 def pairs(text: str) -> Mapping[str, str]:
     """
     Words C{NAME=VALUE} with commas or white space in between; a value may be quoted as

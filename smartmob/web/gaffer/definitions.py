@@ -199,7 +199,7 @@ class Definitions:
         streams = _checked(errors, "redirect_output", partial(_streams, sent.redirect_output))
         identity = self._identity(sent, errors)
         if not sent.shell:
-            _checked(errors, "cmd", partial(values.words, sent.cmd))
+            _checked(errors, "cmd", partial(values.command, sent.cmd))
             _checked(errors, "args", partial(values.words, sent.args))
         if errors:
             raise InvalidDocument(tuple(errors))
