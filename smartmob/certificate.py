@@ -34,7 +34,15 @@ _MOST_BYTES = 4 << 20
 class BadCertificate(Exception):
     """
     Files can't be used; the message names which, and why.
+
+    @ivar key: The name of the field of L{Files} that it is about ...
+    @ivar why: ... and the message without it.
     """
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key} {why}")
+        self.key = key
+        self.why = why
 
 
 @frozen
@@ -72,8 +80,8 @@ class Files:
         key = _key(key_name, key_path)
         if key.public_key() != certificate.public_key():
             raise BadCertificate(
-                f"{key_name} {key_path}: the key is not that of the certificate in "
-                f"{self.certfile}"
+                key_name,
+                f"{key_path}: the key is not that of the certificate in {self.certfile}",
             )
         context = _context()
         try:
@@ -82,7 +90,9 @@ class Files:
                 context.add_extra_chain_cert(each)
             context.use_privatekey(key)  # type: ignore[arg-type] # others it refuses
         except (SSL.Error, TypeError) as error:
-            raise BadCertificate(f"certfile {self.certfile}: {openssl_says(error)}") from None
+            raise BadCertificate(
+                "certfile", f"{self.certfile}: {openssl_says(error)}"
+            ) from None
         if self.cafile is not None:
             _ask_for(context, _certificates("cafile", self.cafile))
         return context
@@ -145,9 +155,9 @@ def _read(name: str, path: str) -> bytes:
     try:
         return read(path, _MOST_BYTES)
     except OSError as error:
-        raise BadCertificate(f"{name} {path}: {error.strerror}") from None
+        raise BadCertificate(name, f"{path}: {error.strerror}") from None
     except ValueError as error:
-        raise BadCertificate(f"{name} {path}: {error}") from None
+        raise BadCertificate(name, f"{path}: {error}") from None
 
 
 def _certificates(name: str, path: str) -> list[x509.Certificate]:
@@ -157,7 +167,7 @@ def _certificates(name: str, path: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_read(name, path))
     except ValueError:
-        raise BadCertificate(f"{name} {path}: has no certificate in PEM form") from None
+        raise BadCertificate(name, f"{path}: has no certificate in PEM form") from None
 
 
 def _key(name: str, path: str) -> PrivateKeyTypes:
@@ -166,12 +176,13 @@ def _key(name: str, path: str) -> PrivateKeyTypes:
         return load_pem_private_key(data, None)
     except TypeError:
         raise BadCertificate(
-            f"{name} {path}: the key is encrypted, and there is nobody to ask for its "
-            "passphrase; openssl pkey -in FILE -out FILE2 writes it without one"
+            name,
+            f"{path}: the key is encrypted, and there is nobody to ask for its "
+            "passphrase; openssl pkey -in FILE -out FILE2 writes it without one",
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         hint = ", and no keyfile is named" if name == "certfile" else ""
-        raise BadCertificate(f"{name} {path}: has no private key in PEM form{hint}") from None
+        raise BadCertificate(name, f"{path}: has no private key in PEM form{hint}") from None
 
 
 def _context() -> SSL.Context:

@@ -27,13 +27,19 @@ class CantListen(Exception):
     """
     Nothing was changed, since not all of it could be.
 
+    @ivar why: The reason, without its place.
     @ivar code: The exit code that it is at a start: 2 where what is wanted makes no
         sense, 1 where it does, but not on this machine now.
+    @ivar endpoint: Whose C{key} is wrong.
     """
 
-    def __init__(self, why: str, code: int) -> None:
-        super().__init__(why)
+    def __init__(self, why: str, code: int, endpoint: Endpoint, key: str = "bind") -> None:
+        section = "" if endpoint.name is None else f"[endpoint:{endpoint.name}] "
+        super().__init__(f"{section}{'' if key == 'bind' else f'{key} '}{why}")
+        self.why = why
         self.code = code
+        self.endpoint = endpoint
+        self.key = key
 
 
 @define(eq=False)
@@ -183,7 +189,7 @@ class Endpoints:
                 try:
                     address = parse(self.reactor, text, endpoint.backlog, self._inherited)
                 except BadAddress as error:
-                    raise CantListen(f"{_section(endpoint)}{error}", 2) from None
+                    raise CantListen(f"{error}", 2, endpoint) from None
                 self._check_form(endpoint, address)
                 identity = address.identity
                 if identity[-1] == 0 and identity[0] == "tcp":  # each gets a port of its own
@@ -192,9 +198,10 @@ class Endpoints:
                 if identity in found:
                     other, same = found[identity]
                     raise CantListen(
-                        f"{_section(endpoint)}{text} is listened on already, as "
+                        f"{text} is listened on already, as "
                         f"{same.text}{'' if other is endpoint else f' of {other.name}'}",
                         2,
+                        endpoint,
                     )
                 found[identity] = endpoint, address
         return found
@@ -207,22 +214,23 @@ class Endpoints:
             and address.identity not in self._listeners
         ):
             raise CantListen(
-                f"{_section(endpoint)}{address.text} was given up when it was taken out, "
-                "and can't be had again without a start",
+                f"{address.text} was given up when it was taken out, and can't be had "
+                "again without a start",
                 1,
+                endpoint,
             )
         if address.secure and endpoint.certfile is not None:
             raise CantListen(
-                f"{_section(endpoint)}{address.text} has a certificate of its own; use "
-                "HOST:PORT with certfile",
+                f"{address.text} has a certificate of its own; use HOST:PORT with certfile",
                 2,
+                endpoint,
             )
 
     def _certificate(self, endpoint: Endpoint) -> Certificate | None:
         if endpoint.certfile is None:
             for name in ("keyfile", "cafile"):
                 if getattr(endpoint, name) is not None:
-                    raise CantListen(f"{_section(endpoint)}{name} needs a certfile", 2)
+                    raise CantListen("needs a certfile", 2, endpoint, name)
             return None
         files = Files(endpoint.certfile, endpoint.keyfile, endpoint.cafile)
         for listener in self._listeners.values():
@@ -232,7 +240,7 @@ class Endpoints:
         try:
             return Certificate(files)
         except BadCertificate as error:
-            raise CantListen(f"{_section(endpoint)}{error}", 2) from None
+            raise CantListen(error.why, 2, endpoint, error.key) from None
 
     def _behind(self, endpoint: Endpoint) -> Behind:
         certificate = self._certificate(endpoint)
@@ -250,10 +258,10 @@ class Endpoints:
         if self.insecure or endpoint.cafile is not None or local:
             return
         raise CantListen(
-            f"{_section(endpoint)}{address.text} can be reached from other "
-            "machines, and whoever reaches it can run programs here: use 127.0.0.1 or a "
-            "unix socket, or say --insecure",
+            f"{address.text} can be reached from other machines, and whoever reaches it can "
+            "run programs here: use 127.0.0.1 or a unix socket, or say --insecure",
             2,
+            endpoint,
         )
 
     def _close(self, listener: Listener) -> None:
@@ -298,7 +306,7 @@ def _open(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
 
 
 def _cannot(endpoint: Endpoint, address: Address, why: str) -> CantListen:
-    return CantListen(f"{_section(endpoint)}can't listen on {address.text}: {why}", 1)
+    return CantListen(f"can't listen on {address.text}: {why}", 1, endpoint)
 
 
 def _last(identity: Identity) -> bool:
@@ -307,7 +315,3 @@ def _last(identity: Identity) -> bool:
     behind where a start fails.
     """
     return identity[0] in ("unix", "fd")
-
-
-def _section(endpoint: Endpoint) -> str:
-    return "" if endpoint.name is None else f"[endpoint:{endpoint.name}] "

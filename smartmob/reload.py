@@ -18,6 +18,7 @@ from smartmob.plugins.folders import default_folders
 from smartmob.plugins.plugins import MissingPlugin, Plugins
 from smartmob.refusals import Refusal
 from smartmob.reloading import NotReloaded, Outcome
+from smartmob.soundness import located
 from smartmob.waiting import all_of
 from smartmob.webhooks.service import Webhooks
 
@@ -62,7 +63,7 @@ class Reload:
             opening = self.endpoints.prepare(new.endpoints)
         except CantListen as error:
             loading.abandon()
-            raise NotReloaded([str(error)]) from None
+            raise NotReloaded([located(new, error)]) from None
         before = self.endpoints.urls()
         told = opening.commit()
         for url in self.endpoints.urls():

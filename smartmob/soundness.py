@@ -1,5 +1,6 @@
 """
-Whether what a configuration says of its endpoints can be, before anything is listened on.
+Whether what a configuration says of its endpoints can be, before anything is listened on,
+and where it is said.
 
 What a file says is checked as it is read.  This is what depends on the machine as well, so
 that it keeps an agent from starting, but not one that runs from going on.
@@ -53,8 +54,7 @@ def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, .
         try:
             endpoints.check(some)
         except CantListen as error:
-            why = str(error).removeprefix(f"[{PREFIX}{some[0].name}] ")
-            yield _mistake(configuration, some[0], "bind", why)
+            yield _mistake(configuration, error.endpoint, error.key, error.why)
 
     found: list[Mistake] = []
     for endpoint in configuration.endpoints:
@@ -65,14 +65,23 @@ def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, .
     return tuple(found)
 
 
+def located(configuration: Configuration, error: CantListen) -> Mistake | str:
+    """
+    Why something can't be listened on, with the place in the file; where it is not said
+    there, nobody has to be told where that is.
+    """
+    if error.endpoint.name is None:
+        return str(error)
+    return _mistake(configuration, error.endpoint, error.key, error.why)
+
+
 def _bad_certificate(configuration: Configuration, endpoint: Endpoint) -> Iterator[Mistake]:
     if endpoint.certfile is None:
         return
     try:
         Files(endpoint.certfile, endpoint.keyfile, endpoint.cafile).load()
     except BadCertificate as error:
-        key, _, why = str(error).partition(" ")
-        yield _mistake(configuration, endpoint, key, why)
+        yield _mistake(configuration, endpoint, error.key, error.why)
 
 
 def _mistake(configuration: Configuration, endpoint: Endpoint, key: str, why: str) -> Mistake:
@@ -86,6 +95,7 @@ def _mistake(configuration: Configuration, endpoint: Endpoint, key: str, why: st
     sections = sections_of(read(configuration.path, Findings()), PREFIX)
     section = sections.get(endpoint.name)
     if section is None:
-        return Mistake(file=configuration.path, section=endpoint.name, key=key, why=why)
+        name = f"{PREFIX}{endpoint.name}"  # somebody has just taken it away
+        return Mistake(file=configuration.path, section=name, key=key, why=why)
     entry = section.entries.get(key)
     return section.wrong(why) if entry is None else entry.wrong(why)

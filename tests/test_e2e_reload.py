@@ -79,7 +79,9 @@ class ReloadTests(ConfiguredTestCase):
             self.file.write_text(f"{text}\n[endpoint:b]\nbind = 127.0.0.1:{port}\n")
             answer = await remote.ask("POST", "/reload", b"{}")
             self.assertEqual(answer.status, 400)
-            self.assertIn(str(port), answer.body.decode())
+            [error] = answer.document["errors"]
+            self.assertRegex(error["field"], rf"\A{self.file}:\d+: \[endpoint:b\] bind\Z")
+            self.assertIn(f"127.0.0.1:{port}: Address already in use", error["message"])
         self.assertEqual(list(await self.pids(remote)), ["default.a.0"])
         document = await remote.post("/reload")
         self.assertEqual(document["started"], ["default.b.0"])

@@ -30,10 +30,12 @@ class StartTests(SynchronousTestCase):
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
 
-    def _start(self, *options: str, before: str = "") -> tuple[int, str]:
+    def _start(
+        self, *options: str, before: str = "", bind: tuple[str, ...] = ("127.0.0.1:0",)
+    ) -> tuple[int, str]:
         program = f"{before}\nimport sys; from smartmob.main import main; sys.exit(main())"
         done = subprocess.run(
-            (sys.executable, "-c", program, *options, "--bind", "127.0.0.1:0"),
+            (sys.executable, "-c", program, *options, *(f"--bind={each}" for each in bind)),
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             stdin=subprocess.DEVNULL,
@@ -62,6 +64,16 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(
             (code, said), (1, f"smartmob: can't listen on {address}: Address already in use\n")
         )
+
+    def test_portOfFile(self) -> None:
+        """So it is where a file asks for it, and the place in the file is, too."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            file = self.folder / "agent.ini"
+            file.write_text(f"[smartmob]\nhttp_endpoints = a\n[endpoint:a]\nbind = {address}\n")
+            code, said = self._start(str(file), bind=())
+        why = f"can't listen on {address}: Address already in use"
+        self.assertEqual((code, said), (1, f"smartmob: {file}:4: [endpoint:a] bind: {why}\n"))
 
     def test_blocked(self) -> None:
         """SIGTERM ends an agent also where whoever started it had blocked all signals."""

@@ -144,7 +144,7 @@ class ReloadTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """Where one part can't, none does anything, and what was begun is abandoned."""
         self.parts["endpoints"] = evolve(
-            self.parts["endpoints"], refusal=CantListen("taken", 1)
+            self.parts["endpoints"], refusal=CantListen("taken", 1, self.new.endpoints[0])
         )
         reload = self.reload()
         before = reload.current
