@@ -82,6 +82,9 @@ WHOLE = {
     "[process:a]\ncmd = x\n[process:a]": r":3: \[process:a\] is there a second time",
     "[process:a]\ncmd = x\n[process:default.a]\ncmd = x": r":3: \[.*\] means the same as \[",
     "[process:a]\ncmd = x\nflapping = 0, 1, 1, 1": r":3: \[.*\] flapping: attempts must be",
+    "[process:a]\nnumprocesses = 10000\ncmd = x\n[process:b]\ncmd = x": (
+        r":4: \[process:b\] makes 10001 processes in all"
+    ),
     "[gaffer]\n[smartmob]": r":2: \[smartmob\] can't be beside \[gaffer\]",
     "[endpoint:a]\nbacklog = 5": r":1: \[endpoint:a\] needs bind",
     "[gaffer]\ninclude = gaffer.ini": r":2: \[gaffer\] include: .* includes itself in the end",
