@@ -152,6 +152,52 @@ class RefusedTests(PluggingCase):
         self.load()
         self.assertIn("belongs to the user 4711", self.reports()["it"]["error"])
 
+    def above(self, mode: int) -> str | None:
+        """The error of a plugin where the folder above the plugins folder has a mode."""
+        self.put("it/it.py", plugin())
+        self.folder.parent.chmod(mode)
+        self.load()
+        error: str | None = self.reports()["it"]["error"]
+        return error
+
+    def test_above(self) -> None:
+        """Who may write to a folder above can put another plugins folder in its place."""
+        path, above = self.folder / "it", self.folder.parent
+        said = f"Refused: {above}, which {path} lies in, may be written to by everybody"
+        self.assertEqual(self.above(0o777), said)
+
+    def test_aboveSticky(self) -> None:
+        """But not where only its owner may rename it."""
+        self.assertIsNone(self.above(0o1777))
+
+    def test_aboveStickyOwner(self) -> None:
+        """The owner of the folder above may, sticky or not."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root gives files away")
+        os.chown(self.folder.parent, 4711, 0)
+        self.assertIn(f"{self.folder.parent}, which", self.above(0o1777) or "")
+
+    def test_aboveTarget(self) -> None:
+        """What a plugin's folder is a link to has such a place, too."""
+        elsewhere = self.folder.parent / "elsewhere"
+        elsewhere.mkdir()
+        self.put("../elsewhere/it/it.py", plugin())
+        os.symlink(elsewhere / "it", self.folder / "linked")
+        self.opens(elsewhere)
+        self.load()
+        self.assertIn(f"{elsewhere}, which", self.reports()["linked"]["error"])
+
+    def test_aboveModule(self) -> None:
+        """And what a module is a link to."""
+        elsewhere = self.folder.parent / "elsewhere"
+        elsewhere.mkdir()
+        self.put("../elsewhere/it.py", plugin())
+        (self.folder / "it").mkdir()
+        os.symlink(elsewhere / "it.py", self.folder / "it" / "it.py")
+        self.opens(elsewhere)
+        self.load()
+        self.assertIn(f"{elsewhere}, which", self.reports()["it"]["error"])
+
     def test_links(self) -> None:
         """In a plugins folder that others may write to a link is no plugin's folder."""
         elsewhere = Path(self.mktemp()).absolute()

@@ -76,6 +76,7 @@ class PluginFolder:
         """
         trust.check(os.stat(self.parent), self.parent)
         trust.check(os.stat(self.path), self.path)
+        trust.check_place(self.path)
         for name in self.modules():
             file = os.path.join(self.path, f"{name}.py")
             if os.path.isfile(file):

@@ -73,7 +73,7 @@ class _Finder(MetaPathFinder):
         Where a module is.
 
         @raise ModuleNotFoundError: There is none of that name in the plugin.
-        @raise Refused: Others may write to it.
+        @raise Refused: Others may write to it, or put another in its place.
         """
         if not fullname.startswith(f"{PACKAGE}."):
             return None
@@ -84,6 +84,7 @@ class _Finder(MetaPathFinder):
                 for found in (spec.origin, *(spec.submodule_search_locations or ())):
                     if found is not None:
                         trust.check(os.stat(found), found)
+                        trust.check_place(found)
                 return spec
         raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 
 class Refused(Exception):
@@ -44,3 +45,20 @@ def check(status: os.stat_result, path: str) -> None:
     why = stranger(status)
     if why is not None:
         raise Refused(f"{path} {why}")
+
+
+def check_place(path: str) -> None:
+    """
+    See that nobody else can put something other in its place: of the folders that it
+    lies in, as it is named and where links lead to, none is a L{stranger}'s.  This is what
+    OpenSSH asks of the home of who logs in (C{StrictModes}, sshd_config(5)), except that
+    a folder like F{/tmp} is fine, in which nobody can rename what is another's.
+
+    @raise Refused: Somebody can.
+    """
+    named, real = Path(os.path.abspath(path)), Path(os.path.realpath(path))
+    for folder in dict.fromkeys((*named.parents, *real.parents)):
+        status = folder.stat()
+        sticky = status.st_mode & stat.S_ISVTX and status.st_uid in (0, os.geteuid())
+        if not sticky and (why := stranger(status)) is not None:
+            raise Refused(f"{folder}, which {path} lies in, {why}")

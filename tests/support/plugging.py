@@ -5,7 +5,9 @@ Plugins as operators write them, on disk.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from configparser import RawConfigParser
 from pathlib import Path
@@ -57,7 +59,10 @@ class PluggingCase(SynchronousTestCase):
         TOLD.clear()
         self.clock = Clock()
         self.agent = FakeAgent()
-        self.folder = Path(self.mktemp()).absolute()
+        # Not where tests are run: that may be a folder which others may write to.
+        place = Path(tempfile.mkdtemp(prefix="smartmob-"))
+        self.addCleanup(shutil.rmtree, place)
+        self.folder = place / "plugins"
         self.folder.mkdir()
         self.parser = RawConfigParser()
         self.plugins = Plugins(self.agent.real, self.clock, lambda: ())
