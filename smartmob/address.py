@@ -8,12 +8,10 @@ import ipaddress
 import os
 import re
 import socket
-import stat
 from collections.abc import Collection
 
 from attrs import evolve, frozen
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred, execute
 from twisted.internet.endpoints import (
     AdoptedStreamServerEndpoint,
     TCP4ServerEndpoint,
@@ -23,17 +21,16 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
-    IProtocolFactory,
     IReactorSocket,
     IReactorUNIX,
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
 from twisted.plugin import getPlugins
-from zope.interface import implementer
 
 from smartmob.bound import bound
 from smartmob.inherited import InheritedEndpoint
+from smartmob.unix_socket import UnixEndpoint
 
 FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
 
@@ -140,7 +137,9 @@ def parse(
         path = os.path.abspath(match["path"])
         mode = int(match["mode"] or "600", 8)
         unix = UnixEndpoint(reactor, path, backlog, mode)
-        return Address(text, None, unix, ("unix", path), backlog, mode=mode)
+        folder, name = os.path.split(path)
+        real = os.path.join(os.path.realpath(folder), name)
+        return Address(text, None, unix, ("unix", real), backlog, mode=mode)
     if match := _INHERITED.fullmatch(text):
         return _inherited(reactor, text, int(match[1]), taken)
     if match := _host_port(text):
@@ -258,69 +257,3 @@ def _inherited(
     except ValueError as error:
         raise BadAddress(f"{text!r}: {error}") from None
     return Address(text, None, endpoint, ("fd", number), ip=endpoint.ip)
-
-
-@implementer(IStreamServerEndpoint)
-@frozen
-class UnixEndpoint:
-    """
-    A unix socket that nobody may connect to before its mode is right, and that
-    takes the place of a dead one only.
-    """
-
-    reactor: IReactorUNIX
-    path: str
-    backlog: int
-    mode: int
-
-    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        See L{IStreamServerEndpoint.listen}.
-        """
-        return execute(self._listen, factory)
-
-    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        self._remove_dead()
-        before = os.umask(0o777 & ~self.mode)
-        try:
-            listening: IListeningPort = self.reactor.listenUNIX(
-                self.path,
-                factory,  # type: ignore[arg-type]  # any factory, its documentation says
-                self.backlog,
-                mode=self.mode,
-            )
-            return listening
-        finally:
-            os.umask(before)
-
-    def check(self) -> None:
-        """
-        See whether something is there already that is in its way for good.  A socket is
-        not, nor is a folder that has yet to be made.
-
-        @raise OSError: So it is.
-        """
-        self._is_there()
-
-    def _is_there(self) -> bool:
-        try:
-            found = os.lstat(self.path)
-        except FileNotFoundError:
-            return False
-        if not stat.S_ISSOCK(found.st_mode):
-            raise OSError(f"{self.path} is there and is no socket")
-        return True
-
-    def _remove_dead(self) -> None:
-        if not self._is_there():
-            return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.setblocking(False)
-            try:
-                probe.connect(self.path)
-            except ConnectionRefusedError:
-                os.unlink(self.path)
-                return
-            except BlockingIOError:
-                pass  # its backlog is full: somebody listens
-        raise OSError(f"somebody listens on {self.path}")

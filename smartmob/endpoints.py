@@ -12,12 +12,13 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IReactorUNIX
 
-from smartmob.address import Address, BadAddress, UnixEndpoint, is_local, is_loopback, parse
+from smartmob.address import Address, BadAddress, is_local, is_loopback, parse
 from smartmob.certificate import BadCertificate, Certificate, Files
 from smartmob.config.configuration import Endpoint
 from smartmob.inherited import InheritedEndpoint
 from smartmob.listener import Behind, Listener, NotListening, listen
 from smartmob.tls import secured
+from smartmob.unix_socket import UnixEndpoint
 
 Identity = tuple[object, ...]
 """Which address of all that are listened on one is."""
@@ -93,7 +94,7 @@ class Endpoints:
             for identity in sorted(addresses, key=_last):
                 endpoint, address = addresses[identity]
                 old = self._listeners.get(identity)
-                if old is None:
+                if old is None or not old.is_there():
                     listener = _open(endpoint, address, behind[endpoint])
                     fresh.append(listener)
                 else:
@@ -157,24 +158,25 @@ class Endpoints:
         """
         Listen on these only.
         """
-        before, self._listeners = self._listeners, listeners
-        for identity, listener in listeners.items():
-            if identity in before:
-                listener.follow(before[identity])
+        before = {listener.port: listener for listener in self._listeners.values()}
+        self._listeners = listeners
+        for listener in listeners.values():
+            if listener.port in before:
+                listener.follow(before.pop(listener.port))
             else:
                 listener.begin()
                 if isinstance(listener.address.endpoint, InheritedEndpoint):
                     self._inherited.add(listener.address.endpoint.number)
-        for identity, listener in before.items():
-            if identity not in listeners:
-                self._close(listener)
+        for listener in before.values():
+            self._close(listener)
 
     def undo(self, listeners: Mapping[Identity, Listener]) -> None:
         """
         Close those of these that are not listened on for good.
         """
-        for identity, listener in listeners.items():
-            if identity not in self._listeners:
+        open_ = {listener.port for listener in self._listeners.values()}
+        for listener in listeners.values():
+            if listener.port not in open_:
                 self._close(listener)
 
     # Inside.

@@ -27,6 +27,7 @@ from smartmob.address import Address
 from smartmob.certificate import Certificate
 from smartmob.config.configuration import Endpoint
 from smartmob.inherited import InheritedEndpoint
+from smartmob.unix_socket import UnixPort
 
 _log = Logger()
 
@@ -127,6 +128,12 @@ class Listener:
         Where clients reach it.
         """
         return self.address.url(self.port, secure=self.behind.certificate is not None)
+
+    def is_there(self) -> bool:
+        """
+        Whether clients find it: somebody may have removed the file of a unix socket.
+        """
+        return not isinstance(self.port, UnixPort) or self.port.is_there()
 
     def instead(self, endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
         """

@@ -107,6 +107,18 @@ class AddressTests(TestCase):
             self.assertEqual(identity, parse(reactor, same, 20).identity)
             self.assertNotEqual(identity, parse(reactor, other, 10).identity)
 
+    def test_sameFolder(self) -> None:
+        """A unix socket is the same in a folder that a link leads to."""
+        folder = Path(self.mktemp())
+        (folder / "one").mkdir(parents=True)
+        (folder / "two").symlink_to("one")
+        one, two, other = (
+            parse(reactor, f"unix:{folder}/{name}", 10).identity
+            for name in ("one/s", "two/s", "s")
+        )
+        self.assertEqual(one, two)
+        self.assertNotEqual(one, other)
+
     def test_wrong(self) -> None:
         """What is no address is an error that shows the forms."""
         Path("key.pem").write_text("a file that is no key")

@@ -4,6 +4,7 @@ Tests of L{smartmob.endpoints}: what is open, and how it is exchanged.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -20,6 +21,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -334,14 +336,67 @@ class ExchangeTests(ListeningCase):
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o660)
         self.assertEqual(os.stat(path).st_ino, inode)
 
-    def test_modeOfNothing(self) -> None:
-        """Where somebody has removed it that is said, and the rest goes on."""
+    async def test_madeAgain(self) -> None:
+        """
+        Where somebody has removed its file, a reload makes it again; who is there stays,
+        and the end removes that one only.
+        """
+        path, other = self.path("a.sock"), self.path("b.sock")
+        self.open(tcp(bind=f"unix:{path}"))
+        before = await self.connect(self.plain())
+        self.assertEqual((await before.get()).status, 200)
+        os.rename(path, other)
+        self.open(tcp(bind=f"unix:{path}:mode=660"), tcp("more"))
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o660)
+        after = await self.connect(self.plain())
+        for client in (before, after):
+            self.assertEqual((await client.get()).status, 200)
+        await self.endpoints.close()
+        self.assertEqual(sorted(os.listdir(self.folder)), ["b.sock"])
+
+    async def test_othersFile(self) -> None:
+        """What others have put in the place of a unix socket stays there."""
+        path = self.path("a.sock")
+        endpoint = tcp(bind=f"unix:{path}")
+        self.open(endpoint)
+        os.unlink(path)
+        Path(path).write_text("theirs")
+        with self.assertRaises(CantListen) as raised:
+            self.endpoints.prepare([endpoint])
+        self.assertIn("is there and is no socket", str(raised.exception))
+        await self.endpoints.close()
+        self.assertEqual(Path(path).read_text(), "theirs")
+
+    async def test_otherAgent(self) -> None:
+        """So does the socket of another agent, which goes on."""
         path = self.path("a.sock")
         self.open(tcp(bind=f"unix:{path}"))
-        os.rename(path, self.path("b.sock"))
-        self.open(tcp(bind=f"unix:{path}:mode=660"), tcp("more"))
-        self.assertEqual(len(self.endpoints.urls()), 2)
-        os.rename(self.path("b.sock"), path)
+        os.unlink(path)
+        first, self.endpoints = self.endpoints, self.made()
+        self.open(tcp(bind=f"unix:{path}"))
+        await first.close()
+        client = await self.connect(self.plain())
+        self.assertEqual((await client.get()).status, 200)
+
+    async def test_stuck(self) -> None:
+        """A file that can't be removed is said, and its port is closed all the same."""
+        path = self.path("a.sock")
+        self.open(tcp(bind=f"unix:{path}"))
+
+        def unlink(path: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        patched = self.patch(os, "unlink", unlink)
+        with capturedLogs() as logs:
+            await self.endpoints.close()
+        patched.restore()
+        warned = [log for log in logs if log["log_namespace"] == "smartmob.unix_socket"]
+        self.assertEqual(
+            [formatEvent(log) for log in warned],
+            [f"can't remove {path}: Operation not permitted"],
+        )
+        with socket.socket(socket.AF_UNIX) as probe:
+            self.assertRaises(ConnectionRefusedError, probe.connect, path)
 
     async def test_backlog(self) -> None:
         """So does how many connections may wait."""
