@@ -114,7 +114,7 @@ class FailingTests(PluggingCase):
         self.put("other/it.py", app(ALL, name="other"))
 
     def test_start(self) -> None:
-        """One that raises in start is failed, and is not called again; others go on."""
+        """One that raises in start is failed, and is not stopped; others go on."""
         self.put(
             "it/it.py", app("def start(self, *_):\n    1 / 0\n" + ALL[ALL.index("def stop") :])
         )
@@ -123,9 +123,8 @@ class FailingTests(PluggingCase):
         self.assertEqual(self.states(), {"it": "failed", "other": "running"})
         self.assertEqual(self.reports()["it"]["error"], "ZeroDivisionError: division by zero")
         TOLD.clear()
-        self.reload()
         self.stop()
-        self.assertEqual(TOLD, ["restart", "stop"])
+        self.assertEqual(TOLD, ["stop"])
 
     def test_exits(self) -> None:
         """Nor does one end the agent that wants to."""
@@ -227,6 +226,40 @@ class ReloadTests(PluggingCase):
         self.reload()
         self.assertEqual(TOLD, ["restart", ("start", self.clock, "Supervisor")])
         self.assertEqual(self.states(), {"a": "running", "b": "running"})
+
+    def test_startFailed(self) -> None:
+        """What could not be started is loaded anew, and called nothing else before."""
+        failing = ALL.replace("TOLD.append((", "1 / 0, ((", 1)
+        self.put("a/it.py", app(failing, name="a"))
+        self.start()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.put("a/it.py", app(ALL, name="a"))
+        self.reload()
+        self.assertEqual(TOLD, [("start", self.clock, "Supervisor")])
+        self.assertEqual(self.states(), {"a": "running"})
+        self.reload()
+        self.stop()
+        self.assertEqual(TOLD[1:], ["restart", "stop"])
+
+    def test_startFailedForOne(self) -> None:
+        """Not where another plugin of its folder was started: that stays."""
+        self.put("a/bad.py", app("def start(self, *_):\n    1 / 0", name="bad"))
+        self.put("a/good.py", app(ALL, name="good"))
+        self.start()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        TOLD.clear()
+        self.reload()
+        self.assertEqual(TOLD, ["restart"])
+        self.assertEqual(self.states(), {"bad": "failed", "good": "running"})
+
+    def test_startFailedRefused(self) -> None:
+        """A reload that is refused leaves its error as it was."""
+        self.put("a/it.py", app("def start(self, *_):\n    1 / 0", name="a"))
+        self.start()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.put("a/it.py", app(ALL, name="a", mandatory=["none"]))
+        self.assertRaises(MissingPlugin, self.plugins.prepare, [str(self.folder)], self.parser)
+        self.assertEqual(self.reports()["a"]["error"], "ZeroDivisionError: division by zero")
 
     def test_gone(self) -> None:
         """A folder that is gone has its plugin stopped and forgotten, and may come back."""

@@ -70,6 +70,13 @@ class Life:
     _begun: bool = False
     _over: bool = False
 
+    @property
+    def never_was(self) -> bool:
+        """
+        Whether its application could not be started, so that there is nothing to stop.
+        """
+        return self.state is State.FAILED and not self._begun
+
     def start(self, reactor: IReactorTime, supervisor: Supervisor) -> Deferred[None]:
         """
         Start its application.  Fires when that is done, or has failed; never fails.

@@ -66,6 +66,14 @@ class Loaded:
     unusable: list[Unusable] = field(factory=list)
     imports: Imports | None = None
 
+    @property
+    def stays(self) -> bool:
+        """
+        Whether a reload leaves it as it is: what could not be loaded, or none of which
+        could be started, is tried anew.
+        """
+        return not all(life.never_was for life in self.lives)
+
     def forget(self) -> None:
         """
         It is gone, or never was.

@@ -113,7 +113,8 @@ class Plugins(Service):
         """
         Find out what a configuration makes of the plugins.  The code of new ones is
         run, but nothing that is there knows of it.  What was loaded stays as it is,
-        whatever its files are now; what could not be is tried again.
+        whatever its files are now; what could not be, or could not be started, is tried
+        again.
 
         @raise MissingPlugin: One can't do without another.
         """
@@ -127,7 +128,7 @@ class Plugins(Service):
         before = {
             source: loaded
             for source, loaded in self._standing.sources.items()
-            if source in found and loaded.lives
+            if source in found and loaded.stays
         }
         names = {life.name for loaded in before.values() for life in loaded.lives}
         sources: dict[str, Loaded] = {}
