@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
 from smartmob.app import App
+from smartmob.checks import MOST_PROCESSES
 from smartmob.configured import Changes, Plan, Sections
 from smartmob.configured_recipe import ConfiguredRecipe
 from smartmob.documents import CreateRequest, Definition, Limits, State
@@ -49,9 +50,6 @@ from smartmob.templates import Configured, Identity, Template
 from smartmob.waiting import all_of
 
 _log = Logger()
-
-MOST_PROCESSES = 10_000
-"""How many processes an agent takes."""
 
 FAREWELL = 0.5
 """Seconds that readers have to take what is queued for them when the agent ends."""

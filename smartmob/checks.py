@@ -24,6 +24,9 @@ ENV_NAMES = 1_000
 ENV_BYTES = 128 * 1024
 """Bytes of all its names and values, each with the byte execve(2) adds to it."""
 
+MOST_PROCESSES = 10_000
+"""How many processes an agent takes."""
+
 LABELS = 64
 LABEL_LENGTH = 256
 

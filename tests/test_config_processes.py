@@ -166,6 +166,21 @@ class ProcessTests(ConfigurationTestCase):
             ],
         )
 
+    def test_tooMany(self) -> None:
+        """
+        More processes than an agent takes are a mistake of the section with the first that
+        is too many.
+        """
+        text = "[process:a]\ncmd = x\nnumprocesses = 9999\n[process:b]\ncmd = x\n"
+        self.assertEqual(len(self.load(text).templates), 2)
+        why = "makes 10001 processes in all, and the agent takes 10000"
+        more = "[process:c]\ncmd = x\n"
+        self.assertEqual(self.mistakes(text + more), [f"agent.ini:6: [process:c] {why}"])
+        self.assertEqual(
+            self.mistakes(f"{text}numprocesses = 2\n{more}"),
+            [f"agent.ini:6: [process:b] numprocesses: {why}"],
+        )
+
     def test_priority(self) -> None:
         """
         Lower ones come first, those without one last, equal ones as in the file.

@@ -90,6 +90,7 @@ class AddTests(GafferdTestCase):
             ({**NEW, "flapping": [1, 2]}, "invalid_process_info"),
             ({**NEW, "env": {"A": 1}}, "invalid_process_info"),
             ({**NEW, "numprocesses": -1}, "invalid_process_info"),
+            ({**NEW, "numprocesses": 10_001}, "invalid_process_info"),
             ({**NEW, "numprocesses": "1"}, "invalid_process_info"),
             ({**NEW, "uid": "nobody-of-that-name"}, "invalid_process_info"),
             ({**NEW, "gid": True}, "invalid_process_info"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from attrs import fields_dict, frozen
 
 from smartmob import checks
-from smartmob.checks import Wrong
+from smartmob.checks import MOST_PROCESSES, Wrong
 from smartmob.config import values
 from smartmob.config.findings import Findings, hint, near
 from smartmob.config.identity import Accounts, identity
@@ -26,9 +26,6 @@ PREFIX = "process:"
 
 ENV_PREFIX = "env:"
 """What the name of the section with its environment begins with."""
-
-MOST = 10_000
-"""Instances of one section."""
 
 _BY_NAME = ("app", "node", "process_type")
 
@@ -65,7 +62,7 @@ KEYS = (
     *(f"{LIMIT}{name}" for name in LIMITS),
 )
 
-_count = numeric(checks.integer(0, MOST))
+_count = numeric(checks.integer(0, MOST_PROCESSES))
 _priority = numeric(checks.integer(-(2**31), 2**31 - 1))
 
 
@@ -84,7 +81,7 @@ def named(text: str) -> tuple[str, str]:
         except Wrong as error:
             raise wrong(f"its {what} {error.errors[0][1]}") from None
     try:
-        checks.node(f"{kind}.{MOST - 1}")
+        checks.node(f"{kind}.{MOST_PROCESSES - 1}")
     except Wrong:
         raise wrong("its name is too long: with a dot and a number 100 characters") from None
     return app, kind
@@ -109,15 +106,21 @@ def templates(
             meant = near(".".join(name), [".".join(each) for each in found])
             why = f"there is no process of that name{hint(meant)}"
             findings.warnings.append(section.wrong(why))
-    made = [
-        _Reader(Keys(section, findings), envs.get(name), findings).template(*name, accounts)
-        for name, section in found.items()
-    ]
+    made = []
+    number = 0
+    for name, section in found.items():
+        keys = Keys(section, findings)
+        template = _Reader(keys, envs.get(name), findings).template(*name, accounts)
+        if template is not None:
+            made.append(template)
+            before, number = number, number + template.numprocesses
+            if before <= MOST_PROCESSES < number:
+                keys.wrong(
+                    "numprocesses",
+                    f"makes {number} processes in all, and the agent takes {MOST_PROCESSES}",
+                )
     return tuple(
-        sorted(
-            (template for template in made if template is not None),
-            key=lambda one: (one.model.priority is None, one.model.priority or 0),
-        )
+        sorted(made, key=lambda one: (one.model.priority is None, one.model.priority or 0))
     )
 
 

@@ -132,7 +132,7 @@ class _Sent:
     detach: Annotated[bool, checks.boolean] = False
     shell: Annotated[bool, checks.boolean] = False
     os_env: Annotated[bool, checks.boolean] = True
-    numprocesses: Annotated[int, checks.integer(0, 99_999)] = 1
+    numprocesses: Annotated[int, checks.integer(0, checks.MOST_PROCESSES)] = 1
     start: Annotated[bool, checks.boolean] = True
     redirect_output: Annotated[tuple[str, ...], _labels_of_output] = ()
     redirect_input: Annotated[bool, checks.boolean] = False
