@@ -71,7 +71,8 @@ class Address:
     @ivar identity: Equal where an address is the same, however it was written.
     @ivar backlog: Connections that may wait to be accepted; C{None}: it is for others
         to say.
-    @ivar ip: What it is going to be bound to, where it is known before.
+    @ivar where: The IP address and the port that it is going to be bound to, where
+        those are known before.
     @ivar mode: Of a unix socket that the agent makes.
     @ivar wraps: The endpoint puts something between its socket and what is served.
     @ivar secure: Which is TLS, with a certificate of its own.
@@ -82,7 +83,7 @@ class Address:
     endpoint: IStreamServerEndpoint
     identity: tuple[object, ...]
     backlog: int | None = None
-    ip: str | None = None
+    where: tuple[str, int] | None = None
     mode: int | None = None
     wraps: bool = False
     secure: bool = False
@@ -204,7 +205,7 @@ def _tcp(reactor: IReactorUNIX, text: str, match: re.Match[str], backlog: int) -
     port = int(match["port"])
     kind = TCP6ServerEndpoint if ip.version == 6 else TCP4ServerEndpoint
     endpoint = kind(reactor, port, backlog, str(ip))
-    return Address(text, name, endpoint, ("tcp", str(ip), port), backlog, str(ip))
+    return Address(text, name, endpoint, ("tcp", str(ip), port), backlog, (str(ip), port))
 
 
 def _string(text: str, kind: str, endpoint: IStreamServerEndpoint) -> Address:
@@ -228,9 +229,10 @@ def _string(text: str, kind: str, endpoint: IStreamServerEndpoint) -> Address:
         ip = str(ipaddress.ip_address(ip))
     except ValueError:
         ip = str(_look_up(text, ip))
+    where = ip, asked.port
     if made.wraps:
-        return evolve(made, ip=ip)
-    return evolve(made, ip=ip, identity=("tcp", ip, asked.port), backlog=asked.backlog)
+        return evolve(made, where=where)
+    return evolve(made, where=where, identity=("tcp", *where), backlog=asked.backlog)
 
 
 def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -256,4 +258,4 @@ def _inherited(
         raise BadAddress(f"{text!r} is no socket that was handed down: {error}") from None
     except ValueError as error:
         raise BadAddress(f"{text!r}: {error}") from None
-    return Address(text, None, endpoint, ("fd", number), ip=endpoint.ip)
+    return Address(text, None, endpoint, ("fd", number), where=endpoint.where)

@@ -76,7 +76,8 @@ class Endpoints:
                     address.endpoint.check()
                 except OSError as error:
                     raise _cannot(endpoint, address, error.strerror or f"{error}") from None
-            self._check_reach(endpoint, address, address.ip is None or is_loopback(address.ip))
+            local = address.where is None or is_loopback(address.where[0])
+            self._check_reach(endpoint, address, local)
         for endpoint in wanted:
             self._certificate(endpoint)
 
@@ -88,19 +89,19 @@ class Endpoints:
         """
         addresses = self._read(wanted)
         behind = {endpoint: self._behind(endpoint) for endpoint in wanted}
-        listeners: dict[Identity, Listener] = {}
+        listeners = self._staying(addresses)
         fresh: list[Listener] = []
         try:
             for identity in sorted(addresses, key=_last):
                 endpoint, address = addresses[identity]
-                old = self._listeners.get(identity)
-                if old is None or not old.is_there():
-                    listener = _open(endpoint, address, behind[endpoint])
-                    fresh.append(listener)
-                else:
+                if identity in listeners:
+                    old = listeners[identity]
                     listener = old.instead(endpoint, address, behind[endpoint])
-                self._check_reach(endpoint, address, is_local(listener.port))
+                else:
+                    listener = self._open(endpoint, address, behind[endpoint], listeners)
+                    fresh.append(listener)
                 listeners[identity] = listener
+                self._check_reach(endpoint, address, is_local(listener.port))
         except CantListen:
             for listener in fresh:
                 self._close(listener)
@@ -208,6 +209,50 @@ class Endpoints:
                 found[identity] = endpoint, address
         return found
 
+    def _staying(
+        self, addresses: Mapping[Identity, tuple[Endpoint, Address]]
+    ) -> dict[Identity, Listener]:
+        """
+        The ports that are open and are to stay.  One that is named by its number now, or
+        in other words, is known by what it is bound to.
+        """
+        bound = {
+            listener.where: listener
+            for listener in self._listeners.values()
+            if listener.address.identity[0] == "tcp"
+        }
+        found = {
+            identity: bound[address.where]
+            for identity, (_, address) in addresses.items()
+            if identity[0] == "tcp" and address.where in bound
+        }
+        known = {listener.port for listener in found.values()}
+        for identity in addresses:
+            old = self._listeners.get(identity)
+            if old is not None and old.is_there() and old.port not in known:
+                found[identity] = old
+        return found
+
+    def _open(
+        self,
+        endpoint: Endpoint,
+        address: Address,
+        behind: Behind,
+        beside: Mapping[Identity, Listener],
+    ) -> Listener:
+        try:
+            return listen(endpoint, address, behind)
+        except NotListening as error:
+            why = f"{error}"
+            staying = {listener.port for listener in beside.values()}
+            for other in (*beside.values(), *self._listeners.values()):
+                if error.taken and _overlap(address.where, other.where):
+                    why += f": this agent itself listens on {other.url()}"
+                    if other.port not in staying:
+                        why += ", and to go from the one to the other takes a start"
+                    break
+            raise _cannot(endpoint, address, why) from None
+
     def _check_form(self, endpoint: Endpoint, address: Address) -> None:
         inherited = address.endpoint
         if (
@@ -300,11 +345,13 @@ class Opening:
         self._endpoints.undo(self._listeners)
 
 
-def _open(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
-    try:
-        return listen(endpoint, address, behind)
-    except NotListening as error:
-        raise _cannot(endpoint, address, f"{error}") from None
+def _overlap(one: tuple[str, int] | None, other: tuple[str, int] | None) -> bool:
+    """
+    Whether only one of these can be listened on.
+    """
+    if one is None or other is None or one[1] != other[1]:
+        return False
+    return one[0] == other[0] or bool({"0.0.0.0", "::"} & {one[0], other[0]})  # noqa: S104 # compared
 
 
 def _cannot(endpoint: Endpoint, address: Address, why: str) -> CantListen:

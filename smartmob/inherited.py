@@ -27,13 +27,13 @@ class InheritedEndpoint:
 
     @ivar number: The descriptor it came as.  It stays open until L{keep}, so that
         it can be listened on again where that is undone.
-    @ivar ip: The address that it is bound to, where that is one.
+    @ivar where: The IP address and the port that it is bound to, where it is to such.
     """
 
     reactor: IReactorSocket
     number: int
     family: socket.AddressFamily
-    ip: str | None = None
+    where: tuple[str, int] | None = None
 
     @classmethod
     def of(cls, reactor: IReactorSocket, number: int) -> InheritedEndpoint:
@@ -45,8 +45,8 @@ class InheritedEndpoint:
             if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 raise ValueError("it is a socket that does not listen")
             internet = inherited.family in (socket.AF_INET, socket.AF_INET6)
-            ip = inherited.getsockname()[0] if internet else None
-            return cls(reactor, number, inherited.family, ip)
+            where = inherited.getsockname()[:2] if internet else None
+            return cls(reactor, number, inherited.family, where)
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """

@@ -4,10 +4,12 @@ One open port, and what is behind it, which can be exchanged while it is open.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from attrs import evolve, frozen
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -35,7 +37,13 @@ _log = Logger()
 class NotListening(Exception):
     """
     A port can't be opened; the message says why, without the address.
+
+    @ivar taken: Somebody else listens there.
     """
+
+    def __init__(self, why: str, *, taken: bool = False) -> None:
+        super().__init__(why)
+        self.taken = taken
 
 
 @frozen(eq=False)
@@ -129,6 +137,16 @@ class Listener:
         """
         return self.address.url(self.port, secure=self.behind.certificate is not None)
 
+    @property
+    def where(self) -> tuple[str, int] | None:
+        """
+        The IP address and the port that it is bound to, where it is to such.
+        """
+        bound: IAddress = self.port.getHost()
+        if isinstance(bound, (IPv4Address, IPv6Address)):
+            return bound.host, bound.port
+        return None
+
     def is_there(self) -> bool:
         """
         Whether clients find it: somebody may have removed the file of a unix socket.
@@ -188,7 +206,9 @@ def listen(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
     listening = address.endpoint.listen(entrance)
     listening.addCallbacks(heard.append, failed.append)
     if failed:
-        raise NotListening(_why(failed[0]))
+        cause = _cause(failed[0])
+        why = getattr(cause, "strerror", None) or str(cause)
+        raise NotListening(why, taken=getattr(cause, "errno", None) == errno.EADDRINUSE)
     if not heard:
         listening.cancel()
         raise NotListening("it does not listen at once")
@@ -212,7 +232,6 @@ def _set_mode(path: object, mode: int) -> None:
         )
 
 
-def _why(failure: Failure) -> str:
+def _cause(failure: Failure) -> BaseException | None:
     error = failure.value
-    cause = error.socketError if isinstance(error, CannotListenError) else error
-    return getattr(cause, "strerror", None) or str(cause)
+    return error.socketError if isinstance(error, CannotListenError) else error

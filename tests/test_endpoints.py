@@ -249,6 +249,57 @@ class ExchangeTests(ListeningCase):
         self.open(tcp("b"), tcp("a"))
         self.assertEqual(self.endpoints.urls(), urls[::-1])
 
+    async def test_respelt(self) -> None:
+        """An address in other words is the same port, also one that the system picked."""
+        self.open(tcp(bind="127.0.0.1:0"))
+        port = self.listeners[0].port
+        number = self.host().port
+        client = await self.connect(self.plain())
+        for bind in (
+            f"127.0.0.1:{number}",
+            f"localhost:{number}",
+            f"tcp:{number}:interface=127.0.0.1",
+            f"tcp:{number}:interface=127.0.0.1:backlog=7",
+            f"127.0.0.1:{number}",
+        ):
+            self.open(tcp(bind=bind), tcp("more"))
+            self.assertIs(self.listeners[0].port, port, bind)
+            self.assertEqual((await client.get()).status, 200)
+        later = await self.connect(self.plain())
+        self.assertEqual((await later.get()).status, 200)
+
+    async def test_respeltBeside(self) -> None:
+        """Who named it by its number gets it, and who wants any gets another."""
+        self.open(tcp(bind="127.0.0.1:0"))
+        port = self.listeners[0].port
+        number = self.host().port
+        self.open(tcp(bind="127.0.0.1:0"), tcp("other", f"127.0.0.1:{number}"))
+        self.assertIs(self.listeners[1].port, port)
+        self.assertNotEqual(self.host(0).port, number)
+        for way in (self.plain(0), self.plain(1)):
+            client = await self.connect(way)
+            self.assertEqual((await client.get()).status, 200)
+
+    def test_wider(self) -> None:
+        """Where the agent itself has what is wanted that is said, and what it needs."""
+        self.endpoints = self.made(insecure=True)
+        self.open(tcp())
+        number = self.host().port
+        wide = tcp("wide", f"0.0.0.0:{number}")
+        held = (
+            f"[endpoint:wide] can't listen on 0.0.0.0:{number}: Address already in use: "
+            f"this agent itself listens on http://127.0.0.1:{number}"
+        )
+        for wanted, why in (
+            ([wide], ", and to go from the one to the other takes a start"),
+            ([tcp(), wide], ""),
+        ):
+            with self.assertRaises(CantListen) as raised:
+                self.endpoints.prepare(wanted)
+            self.assertEqual(str(raised.exception), held + why)
+            self.assertEqual(raised.exception.code, 1)
+        self.assertEqual(self.endpoints.urls(), [f"http://127.0.0.1:{number}"])
+
     async def test_prepared(self) -> None:
         """Nobody is let in before all is decided: who comes waits."""
         opening = self.endpoints.prepare([tcp()])
