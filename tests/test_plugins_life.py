@@ -329,6 +329,36 @@ class ReloadTests(PluggingCase):
         self.clock.advance(0.1)
         self.successResultOf(done)
 
+    def test_slowStopAtTheEnd(self) -> None:
+        """What a reload removed has no longer to stop than all others when the agent ends."""
+        self.put("a/it.py", f"{plugin('return App()')}\n{WAITING}")
+        self.start()
+        TOLD.pop()[1].callback(None)
+        shutil.rmtree(self.folder / "a")
+        reloaded = self.plugins.prepare([str(self.folder)], self.parser).commit()
+        self.clock.advance(5)
+        stopped = self.plugins.stopService()
+        self.clock.advance(1.9)
+        self.assertNoResult(stopped)
+        self.clock.advance(0.1)
+        self.successResultOf(stopped)
+        self.successResultOf(reloaded)
+        self.assertEqual(TOLD[1:], ["stop cancelled"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopAtTheEnd(self) -> None:
+        """Nor is it waited for any longer than it takes."""
+        self.put("a/it.py", f"{plugin('return App()')}\n{WAITING}")
+        self.start()
+        TOLD.pop()[1].callback(None)
+        shutil.rmtree(self.folder / "a")
+        self.plugins.prepare([str(self.folder)], self.parser).commit()
+        stopped = self.plugins.stopService()
+        self.assertNoResult(stopped)
+        TOLD[0][1].callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
 
 class WithinTests(SynchronousTestCase):
     """

@@ -16,7 +16,9 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from smartmob.plugins.calls import TooSlow, within
 from smartmob.plugins.folders import PluginFolder, plugin_folder, plugin_folders
 from smartmob.plugins.life import END_SECONDS, Life
 from smartmob.plugins.loader import (
@@ -89,12 +91,14 @@ class Plugins(Service):
 
     @ivar reactor: What their applications get to know as C{loop}.
     @ivar installed: What pip installed.
+    @ivar _leaving: Those that a reload removed; each fires when it has stopped.
     """
 
     agent: Agent
     reactor: IReactorTime
     installed: Callable[[], Iterable[EntryPoint]] = installed
     _standing: Standing = field(factory=Standing)
+    _leaving: set[Deferred[None]] = field(factory=set)
 
     def load(self, folders: Sequence[str], parser: RawConfigParser) -> None:
         """
@@ -154,10 +158,12 @@ class Plugins(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Stop their applications.  Fires when all have, or L{END_SECONDS} are over.
+        Stop their applications.  Fires when all have, those of plugins that a reload
+        removed as well, or L{END_SECONDS} are over.
         """
         super().stopService()
-        return _all([life.stop(END_SECONDS) for life in self._standing.lives()])
+        stopped = [life.stop(END_SECONDS) for life in self._standing.lives()]
+        return _all([*stopped, *map(self._cut, list(self._leaving))])
 
     def site(self, name: str) -> PluginSite | None:
         """
@@ -200,11 +206,23 @@ class Plugins(Service):
         for source, loaded in before.sources.items():
             if standing.sources.get(source) is not loaded:
                 stopped = _all([life.stop() for life in loaded.lives])
-                under_way.append(stopped.addCallback(_forget, loaded))
+                self._leaving.add(stopped)
+                under_way.append(stopped.addCallback(self._left, loaded, stopped))
         if self.running:
             under_way += [life.restart() for life in kept]
             under_way += [self._start(life) for life in standing.lives() if life not in kept]
         return _all(under_way)
+
+    def _left(self, _: None, gone: Loaded, stopped: Deferred[None]) -> None:
+        self._leaving.discard(stopped)
+        gone.forget()
+
+    def _cut(self, leaving: Deferred[None]) -> Deferred[None]:
+        """
+        Give it no more time than the others.
+        """
+        bounded = within(self.reactor, END_SECONDS, "the stop of a plugin", lambda: leaving)
+        return bounded.addErrback(_too_slow)
 
     def _start(self, life: Life) -> Deferred[None]:
         return life.start(self.reactor, Supervisor(self.agent, self.reactor))
@@ -217,5 +235,6 @@ def _all(under_way: Iterable[Deferred[None]]) -> Deferred[None]:
     return DeferredList(list(under_way)).addCallback(lambda _: None)
 
 
-def _forget(_: None, gone: Loaded) -> None:
-    gone.forget()
+def _too_slow(failure: Failure) -> None:
+    failure.trap(TooSlow)
+    _log.error("plugins: {why}", why=failure.value)
