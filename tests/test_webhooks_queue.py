@@ -7,7 +7,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.webhooks.outcome import LONGEST_RETRY_AFTER, failed, unreadable
-from smartmob.webhooks.queue import HURRIED_DELAY, MOST, MOST_BYTES
+from smartmob.webhooks.queue import HURRIED_DELAY, MOST, MOST_BYTES, QUIET_SECONDS
+from tests.support.hooking import Logged
 from tests.support.postings import Bench, encoded
 
 
@@ -248,6 +249,55 @@ class BoundTests(SynchronousTestCase):
         self.bench.add(*range(1, MOST + 2))
         self.bench.answer(400)
         self.assertEqual([one.delivery.missed for one in self.bench.postings], [1, 1])
+
+    def test_refusedInARow(self) -> None:
+        """
+        A sink that refuses all is said once a minute, with how many there were since.
+        """
+        bench = self.bench
+        logged = Logged(self)
+        bench.add(*range(1, 2001))
+        for _ in range(1000):
+            bench.answer(404)
+        bench.clock.advance(QUIET_SECONDS)
+        bench.answer(400)
+        bench.answer(404)
+        bench.clock.advance(QUIET_SECONDS)
+        bench.answer(200)
+        bench.answer(404)
+        bench.machine.hurry()
+        self.assertEqual(
+            logged.lines,
+            [
+                "warn: http://sink/ answered 404: event 1 (spawn) is dropped",
+                (
+                    "warn: http://sink/ answered 400: event 1001 (spawn) is dropped, "
+                    "and 999 events before it"
+                ),
+                "warn: 1 event more for http://sink/ dropped: the last time it answered 404",
+                "warn: 1 event more for http://sink/ dropped: the last time it answered 404",
+            ],
+        )
+        self.assertEqual(bench.queue.counts.refused, 1003)
+
+    def test_refusedAtTheEnd(self) -> None:
+        """
+        How many were refused is said when it does so no more, and at the latest when the URL
+        or the agent is gone.
+        """
+        for end in (
+            lambda bench: bench.machine.hurry(),
+            lambda bench: bench.machine.cut("it is not configured any more"),
+        ):
+            bench, logged = Bench(), Logged(self)
+            bench.add(1, 2, 3)
+            for _ in range(3):
+                bench.answer(404)
+            end(bench)
+            self.assertEqual(
+                logged.lines[1:],
+                ["warn: 2 events more for http://sink/ dropped: the last time it answered 404"],
+            )
 
     def test_bytes(self) -> None:
         """

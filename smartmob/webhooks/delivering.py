@@ -127,16 +127,17 @@ def build() -> TypeMachine[Delivering, Queue]:
     @waiting.upon(Delivering.hurry).to(poised)
     def hurry(k: Delivering, queue: Queue, cancel: Cancel) -> None:
         cancel()
-        queue.hurried = True
+        queue.hurry()
         k._go_wait(0)
 
     @delivering.upon(Delivering.hurry, nodata=True).loop()
     @idle.upon(Delivering.hurry).loop()
     def hurried(k: Delivering, queue: Queue) -> None:
-        queue.hurried = True
+        queue.hurry()
 
     @idle.upon(Delivering.cut).to(ended)
     def cut_idle(k: Delivering, queue: Queue, why: str) -> None:
+        queue.lose(why)
         queue.rest()
 
     @waiting.upon(Delivering.cut).to(ended)

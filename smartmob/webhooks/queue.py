@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 from uuid import uuid4
 
@@ -32,6 +33,9 @@ LONGEST_DELAY = 60.0
 
 HURRIED_DELAY = 0.2
 """The same at the end of the agent."""
+
+QUIET_SECONDS = 60.0
+"""After a warning of an event that a sink refused: those that it refuses then are counted."""
 
 
 class Posting(Protocol):
@@ -139,6 +143,9 @@ class Queue:
     last: Last | None = field(default=None, init=False)
     at_rest: bool = field(default=True, init=False)
     _first: Delivery | None = field(default=None, init=False)
+    _unsaid: int = field(default=0, init=False)
+    _refusal: str = field(default="", init=False)
+    _quiet_until: float = field(default=-inf, init=False)
 
     def take(self, event: Encoded, *, under_way: bool) -> None:
         """
@@ -186,16 +193,9 @@ class Queue:
             case Result.DELIVERED:
                 self._delivered(self._first)
             case Result.REFUSED:
-                self.counts.refused += 1
-                _log.warn(
-                    "{url} {reason}: event {id} ({topic}) is dropped",
-                    url=self.shown,
-                    reason=outcome.reason,
-                    id=self._first.event.id,
-                    topic=self._first.event.topic,
-                )
-                self._done()
+                self._refused(self._first, outcome.reason or "")
             case Result.FAILED:
+                self._say_refused()
                 self.counts.failed += 1
                 delay = self._delay(outcome.retry_after)
                 if not self.tries:
@@ -214,6 +214,7 @@ class Queue:
 
         @param why: Ends a sentence about it.
         """
+        self._say_refused(at_once=True)
         lost = len(self.waiting)
         if lost:
             _log.warn(
@@ -231,10 +232,57 @@ class Queue:
         """
         Nothing is left to do.
         """
+        self._say_refused(at_once=self.hurried)
         self.at_rest = True
         self.rested()
 
+    def hurry(self) -> None:
+        """
+        The agent ends soon.
+        """
+        self._say_refused(at_once=True)
+        self.hurried = True
+
+    def _refused(self, delivery: Delivery, why: str) -> None:
+        """
+        A sink may refuse all there is, and a line about each would be too many.
+        """
+        self.counts.refused += 1
+        self._refusal = why
+        if self.clock.seconds() < self._quiet_until:
+            self._unsaid += 1
+        else:
+            before = f", and {_events(self._unsaid)} before it" if self._unsaid else ""
+            _log.warn(
+                "{url} {reason}: event {id} ({topic}) is dropped{before}",
+                url=self.shown,
+                reason=why,
+                id=delivery.event.id,
+                topic=delivery.event.topic,
+                before=before,
+            )
+            self._said_refused()
+        self._done()
+
+    def _say_refused(self, *, at_once: bool = False) -> None:
+        """
+        Say how many were refused that nothing was said of, if it is time.
+        """
+        if self._unsaid and (at_once or self.clock.seconds() >= self._quiet_until):
+            _log.warn(
+                "{events} more for {url} dropped: the last time it {reason}",
+                events=_events(self._unsaid),
+                url=self.shown,
+                reason=self._refusal,
+            )
+            self._said_refused()
+
+    def _said_refused(self) -> None:
+        self._unsaid = 0
+        self._quiet_until = self.clock.seconds() + QUIET_SECONDS
+
     def _delivered(self, delivery: Delivery) -> None:
+        self._say_refused()
         self.counts.delivered += 1
         self.untold -= delivery.missed
         if delivery.missed:
