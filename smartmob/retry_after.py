@@ -11,7 +11,7 @@ def is_for_now(status: int) -> bool:
     """
     Whether an answer of this status may be another at another time.
     """
-    return status in (408, 429) or status >= 500
+    return status in (408, 429) or 500 <= status <= 599
 
 
 def seconds_of(retry_after: bytes, now: float) -> float | None:

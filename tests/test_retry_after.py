@@ -51,4 +51,4 @@ class RetryAfterTests(SynchronousTestCase):
         Some refusals are of the moment, others are not.
         """
         self.assertTrue(all(map(is_for_now, (408, 429, 500, 503, 599))))
-        self.assertFalse(any(map(is_for_now, (200, 302, 400, 404, 410))))
+        self.assertFalse(any(map(is_for_now, (200, 302, 400, 404, 410, 600, 999, 99_999))))
