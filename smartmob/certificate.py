@@ -30,6 +30,8 @@ CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 _MOST_BYTES = 4 << 20
 """A file may have so many: more than all that a system trusts."""
 
+_ORDER = ", but of one behind it: the server's own comes first"
+
 
 class BadCertificate(Exception):
     """
@@ -79,9 +81,11 @@ class Files:
             key_name, key_path = "certfile", self.certfile
         key = _key(key_name, key_path)
         if key.public_key() != certificate.public_key():
+            later = any(key.public_key() == each.public_key() for each in chain)
             raise BadCertificate(
                 key_name,
-                f"{key_path}: the key is not that of the certificate in {self.certfile}",
+                f"{key_path}: the key is not that of the first certificate in {self.certfile}"
+                f"{_ORDER if later else ''}",
             )
         context = _context()
         try:

@@ -282,7 +282,7 @@ class CertificateTests(TlsCase):
         with open(certfile, "wb") as file:
             file.write(pair("localhost").pem)
         [why] = self.endpoints.prepare([endpoint]).commit()
-        self.assertIn("the key is not that of the certificate", why)
+        self.assertIn("the key is not that of the first certificate", why)
         client = await self.secured()
         self.assertEqual((await client.get()).status, 200)
 

@@ -96,8 +96,20 @@ class FilesTests(FilesCase):
         self.keyfile.write_bytes(pair("second").key_pem)
         self.assertEqual(
             self.bad(self.files),
-            f"keyfile {self.keyfile}: the key is not that of the certificate in "
+            f"keyfile {self.keyfile}: the key is not that of the first certificate in "
             f"{self.certfile}",
+        )
+
+    def test_order(self) -> None:
+        """A chain that begins with its end is said to be one."""
+        leaf = pair("leaf", self.first, authority=False)
+        leaf.write(self.certfile, self.keyfile)
+        Certificate(self.files)
+        self.certfile.write_bytes(self.first.pem + leaf.pem)
+        self.assertEqual(
+            self.bad(self.files),
+            f"keyfile {self.keyfile}: the key is not that of the first certificate in "
+            f"{self.certfile}, but of one behind it: the server's own comes first",
         )
 
     def test_garbage(self) -> None:
