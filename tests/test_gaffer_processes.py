@@ -72,6 +72,9 @@ class ListingTests(GafferdTestCase):
         self.load(evolve(DUMMY, numprocesses=2), ECHO)
         for query in ("running=true", "running=1"):
             self.assertEqual(self.ok("GET", f"/processes?{query}"), [1, 2, 3])
+        for query in ("running=false", "running=0", "running="):
+            self.assertEqual(self.ok("GET", f"/processes?{query}"), ["dummy", "echo"])
+        self.assertEqual(self.refused("GET", "/processes?running=x"), (400, "bad_value"))
         self.assertEqual(self.ok("GET", "/processes/dummy/_pids"), {"ok": True, "pids": [1, 2]})
         self.assertEqual(self.ok("GET", "/processes/echo/_pids"), {"ok": True, "pids": [3]})
 

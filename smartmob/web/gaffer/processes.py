@@ -43,8 +43,7 @@ class Templates:
     @app.route("/processes", methods=["GET"])
     def processes(self, request: Request) -> bytes:
         """The names of all templates; with running=true the numbers of all programs."""
-        running = request.args.get(b"running", [b""])[-1].lower()
-        if running in (b"true", b"1"):
+        if _is_true(request.args.get(b"running", [b""])[-1]):
             return reply(request, encode(self.registry.pids(self.registry.running())))
         return reply(request, encode([str(entry.name) for entry in self.registry.entries()]))
 
@@ -227,6 +226,15 @@ def _document(request: Request) -> dict[str, object]:
     assert request.content is not None
     request.content.seek(0)
     return parse_body(request.content.read())
+
+
+def _is_true(running: bytes) -> bool:
+    match running.lower():
+        case b"true" | b"1":
+            return True
+        case b"false" | b"0" | b"":
+            return False
+    raise bad_value("running must be true or false (or 1 or 0)")
 
 
 def _count(text: str) -> int:
