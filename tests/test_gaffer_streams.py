@@ -5,6 +5,8 @@ gafferd's interface: outputs and inputs of programs.
 from __future__ import annotations
 
 from smartmob.lines.bounds import Bounds
+from smartmob.lines.splitter import Splitter
+from smartmob.web.gaffer import streams
 from tests.support.gafferd import DUMMY, ECHO, FeedClient, GafferdTestCase
 from tests.support.launching import FakeProgram
 from tests.support.websockets import UPGRADE, get
@@ -81,6 +83,38 @@ class StreamTests(GafferdTestCase):
                 b"event: stdout\r\ndata: last\r\n\r\n",
             ],
         )
+
+    def test_eventsShared(self) -> None:
+        """
+        What has no line end yet is kept once, however many clients wait for it, and not
+        at all when the last of them is gone.
+        """
+        made = 0
+
+        class Counted(Splitter):
+            """
+            Counts how many there are.
+            """
+
+            def __init__(self) -> None:
+                nonlocal made
+                made += 1
+                super().__init__()
+
+        self.patch(streams, "Splitter", Counted)
+        clients = [self.follow("/streams/1/stdout?feed=eventsource") for _ in range(3)]
+        self.dummy.output(b"on")
+        late = self.follow("/streams/1/stdout?feed=eventsource")
+        self.dummy.output(b"e\n")
+        for client in (*clients, late):
+            self.assertEqual(client.chunks(), [b"event: stdout\r\ndata: one\r\n\r\n"])
+        self.assertEqual(made, 1)
+        for client in (*clients, late):
+            client.connection.lose()
+        self.dummy.output(b"tw")
+        after = self.follow("/streams/1/stdout?feed=eventsource")
+        self.dummy.output(b"o\n")
+        self.assertEqual(after.chunks(), [b"event: stdout\r\ndata: o\r\n\r\n"])
 
     def test_heartbeat(self) -> None:
         """

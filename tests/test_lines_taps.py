@@ -39,6 +39,25 @@ class Taker:
         self.over = True
 
 
+class Halves:
+    """
+    A shape that keeps the last byte back.
+    """
+
+    def __init__(self) -> None:
+        self.kept = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """All but the last."""
+        data = self.kept + data
+        self.kept = data[-1:]
+        return b"".join([b"<%c>" % byte for byte in data[:-1]])
+
+    def finish(self) -> bytes:
+        """The last."""
+        return b"<%b>" % self.kept
+
+
 class TapsTests(SynchronousTestCase):
     """
     A console with readers of bytes.
@@ -120,6 +139,33 @@ class TapsTests(SynchronousTestCase):
         self.assertEqual((taker.taken, taker.why), (b"bye", Ending.OVER))
         self.console.received("stdout", b"again", 8)
         self.assertEqual(taker.taken, b"bye")
+
+    def test_shaped(self) -> None:
+        """
+        Who wants the same shape shares it, beside those who want the bytes; what it kept
+        back comes at the end, and a later run begins with another.
+        """
+        made: list[Halves] = []
+
+        def shape() -> Halves:
+            made.append(Halves())
+            return made[-1]
+
+        takers = [Taker(), Taker()]
+        for taker in takers:
+            self.console.tap(taker, "stdout", shape).resume()
+            self.console.received("stdout", b"ab", 7)
+        other, _ = self.tap()
+        self.console.received("stderr", b"not this", 7)
+        self.console.received("stdout", b"c", 7)
+        self.console.finish()
+        self.assertEqual(
+            [taker.taken for taker in takers], [b"<a><b><a><b><c>", b"<b><a><b><c>"]
+        )
+        self.assertEqual((other.taken, len(made)), (b"c", 1))
+        self.assertEqual({taker.why for taker in takers}, {Ending.OVER})
+        self.console.tap(Taker(), "stdout", shape)
+        self.assertEqual(len(made), 2)
 
     def test_ends(self) -> None:
         """

@@ -17,7 +17,7 @@ from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.ring import Chunk, Ring, split
 from smartmob.lines.splitter import Block, Splitter, valid
-from smartmob.lines.taps import Taps
+from smartmob.lines.taps import AsTheyAre, Shape, Taps
 
 AGENT = "smartmob"
 """The stream of what the agent itself has to say."""
@@ -201,11 +201,13 @@ class Console:
             subscription.end(self._closed)
         return subscription
 
-    def tap(self, reader: IReader, stream: str) -> Subscription:
+    def tap(
+        self, reader: IReader, stream: str, shape: Callable[[], Shape] = AsTheyAre
+    ) -> Subscription:
         """
         Give C{reader} the bytes of a stream from now on: see L{Taps.attach}.
         """
-        return self._taps.attach(reader, stream, self._closed)
+        return self._taps.attach(reader, stream, self._closed, shape)
 
     def kept(self, wanted: Wanted, encoding: Encoding) -> bytes:
         """

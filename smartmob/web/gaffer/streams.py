@@ -7,7 +7,7 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import define
+from attrs import define, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from zope.interface import implementer
@@ -15,11 +15,12 @@ from zope.interface import implementer
 from smartmob.lines.encodings import frame
 from smartmob.lines.readers import Ending, IReader
 from smartmob.lines.splitter import Block, Splitter
+from smartmob.lines.taps import AsTheyAre, Shape
 from smartmob.refusals import NoInput
 from smartmob.web.bodies import Body
 from smartmob.web.gaffer.definitions import redirected
 from smartmob.web.gaffer.errors import Reasoned
-from smartmob.web.gaffer.feeds import Form, answer, parse_feed, server_sent
+from smartmob.web.gaffer.feeds import BLOCK_END, Form, answer, parse_feed
 from smartmob.web.gaffer.registry import Registry
 from smartmob.web.gaffer.replies import done
 from smartmob.web.routing import new_app
@@ -54,17 +55,13 @@ class Streams:
         query = parse_feed(request.args)
         self._check(process, label)
         console = process.console
-
-        def adapted(reader: IReader) -> IReader:
-            events = query.form is Form.EVENTSOURCE
-            return _Events(reader, label) if events else reader
-
+        shape = _AsEvents(label) if query.form is Form.EVENTSOURCE else AsTheyAre
         return answer(
             request,
             self.reactor,
             query,
             b"application/octet-stream",
-            lambda reader: console.tap(adapted(reader), label),
+            lambda reader: console.tap(reader, label, shape),
         )
 
     @app.route("/streams/<number>/<any(stdin, ttin):way>", methods=["POST"])
@@ -115,40 +112,48 @@ def _not_redirected(process: Process) -> Reasoned:
     return Reasoned("bad-query", detail, reason="io_not_redirected")
 
 
-@implementer(IReader)
+@frozen
+class _AsEvents:
+    """
+    Makes server-sent events of a program's bytes, one of each line.  Those of a label are
+    equal, so that all clients share the line that has no end yet.
+    """
+
+    label: str
+
+    def __call__(self) -> Shape:
+        """
+        Begin.
+        """
+        return _Events(self.label)
+
+
 class _Events:
     """
-    Makes server-sent events of a program's bytes, one of each line.
+    See L{_AsEvents}.
     """
 
-    def __init__(self, reader: IReader, label: str) -> None:
-        self._reader = reader
-        self._label = label
+    def __init__(self, label: str) -> None:
+        self._head = f"event: {label}\r\ndata: ".encode()
         self._splitter = Splitter()
 
-    def write(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> bytes:
         """
-        See L{IReader.write}.
+        See L{Shape.feed}.
         """
-        self._give(self._splitter.feed(data))
+        return self._of(self._splitter.feed(data))
 
-    def ending(self, why: Ending) -> None:
+    def finish(self) -> bytes:
         """
-        See L{IReader.ending}.
+        See L{Shape.finish}.  What has no line end is a line, too.
         """
-        self._reader.ending(why)
+        return self._of(self._splitter.finish())
 
-    def ended(self) -> None:
-        """
-        See L{IReader.ended}.  What has no line end is a line, too.
-        """
-        self._give(self._splitter.finish())
-        self._reader.ended()
-
-    def _give(self, blocks: list[Block]) -> None:
-        lines = [line for block in blocks for line in block.data.decode().split("\n")[:-1]]
-        if lines:
-            self._reader.write(b"".join([server_sent(self._label, [line]) for line in lines]))
+    def _of(self, blocks: list[Block]) -> bytes:
+        # As server_sent does it, but for many at once: this is the way of each line.
+        lines = b"".join([block.data for block in blocks]).split(b"\n")[:-1]
+        events = [self._head + line.replace(b"\r", b"\r\ndata: ") + BLOCK_END for line in lines]
+        return b"".join(events)
 
 
 @implementer(IReader)
