@@ -6,6 +6,8 @@ change.
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -29,6 +31,9 @@ CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
 _MOST_BYTES = 4 << 20
 """A file may have so many: more than all that a system trusts."""
+
+QUIET_SECONDS = 60.0
+"""After a warning, in which it is not said again."""
 
 _ORDER = ", but of one behind it: the server's own comes first"
 
@@ -111,22 +116,26 @@ class Certificate:
     half written or belong to different keys, leave everything as it was.
     """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, seconds: Callable[[], float] = time.monotonic) -> None:
         """
+        @param seconds: A clock.
         @raise BadCertificate: They can't be used.
         """
         self.files = files
+        self._seconds = seconds
         self._stamps = files.stamps()
         self._context = files.load()
+        self._untold: str | None = None
+        self._told: dict[str, float] = {}
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """
         See L{IOpenSSLServerConnectionCreator}.
         """
         if self.files.stamps() != self._stamps:  # which is so once a change
-            why = self.refresh()
-            if why is not None:
-                _log.warn("{why}", why=why)
+            self._untold = self.refresh()
+        if self._untold is not None:
+            self._tell(self._untold)
         return SSL.Connection(self._context)
 
     def refresh(self) -> str | None:
@@ -138,6 +147,7 @@ class Certificate:
         # Taken before, so that what changes meanwhile is read once more.
         changed = self._stamps != (stamps := self.files.stamps())
         self._stamps = stamps
+        self._untold = None
         try:
             self._context = self.files.load()
         except BadCertificate as error:
@@ -145,6 +155,19 @@ class Certificate:
         if changed:
             _log.info("using the new certificate in {path}", path=self.files.certfile)
         return None
+
+    def _tell(self, why: str) -> None:
+        """
+        Say it, unless it was said a moment ago: who writes a file piece by piece, and
+        over and over, has each piece read while clients come.
+        """
+        now = self._seconds()
+        recent = {said: at for said, at in self._told.items() if now - at < QUIET_SECONDS}
+        if why not in recent:
+            _log.warn("{why}", why=why)
+            recent[why] = now
+            self._untold = None
+        self._told = recent
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

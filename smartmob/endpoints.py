@@ -285,7 +285,7 @@ class Endpoints:
             if certificate is not None and certificate.files == files:
                 return certificate
         try:
-            return Certificate(files)
+            return Certificate(files, self.clock.seconds)
         except BadCertificate as error:
             raise CantListen(error.why, 2, endpoint, error.key) from None
 

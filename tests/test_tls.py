@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.certificate import BadCertificate, Certificate, Files
+from smartmob.certificate import QUIET_SECONDS, BadCertificate, Certificate, Files
 from smartmob.tls import HANDSHAKE_SECONDS, secured
 from tests.support.certificates import Pair, pair, signed
 
@@ -143,7 +143,8 @@ class RefreshTests(FilesCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.certificate = Certificate(self.files)
+        self.clock = Clock()
+        self.certificate = Certificate(self.files, self.clock.seconds)
 
     def shown(self) -> str:
         """
@@ -201,6 +202,25 @@ class RefreshTests(FilesCase):
         self.assertIn("no certificate in PEM form", self.said[1][1])
         self.first.write(self.certfile, self.keyfile)
         self.assertEqual(self.shown(), "first")
+
+    def test_overAndOver(self) -> None:
+        """
+        The same is said once a minute, however often files are half written; and then if
+        they still are.
+        """
+        for _ in range(20):
+            self.certfile.write_bytes(b"")
+            self.shown()
+            self.first.write(self.certfile, self.keyfile)
+            self.shown()
+        warned = [text for level, text in self.said if level is LogLevel.warn]
+        self.assertEqual(len(warned), 1, warned)
+        self.certfile.write_bytes(b"")
+        for times in (1, 2, 2):
+            self.shown()
+            warned = [text for level, text in self.said if level is LogLevel.warn]
+            self.assertEqual(len(warned), times, warned)
+            self.clock.advance(QUIET_SECONDS)
 
     def test_otherThings(self) -> None:
         """What became something that can be read for ever is not waited for."""
