@@ -4,6 +4,7 @@ What the operator gets to read: one line an event, as text or as JSON.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -161,7 +162,11 @@ class LogFile:
         if self._file is None or self._slow is not None:
             return
         try:
-            file = _appended(self.path)
+            # A pipe that took its place may have nobody who reads it, or not in time.
+            file = _appended(self.path, os.O_NONBLOCK)
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                file.close()
+                raise OSError(errno.EINVAL, "it is no plain file")
         except OSError as error:
             _log.warn(
                 "can't open {path} again: {why}; going on with the one that is open",
@@ -192,9 +197,13 @@ class LogFile:
         """
 
 
-def _appended(path: Path) -> FileIO:
+def _appended(path: Path, more: int = 0) -> FileIO:
+    """
+    @param more: Flags for open(2).
+    """
+
     def private(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
+        return os.open(name, flags | more | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
 
     return FileIO(path, "a", opener=private)
 

@@ -195,6 +195,21 @@ class FileTests(SynchronousTestCase):
         self.assertIn(str(self.folder / "log"), formatEvent(complaint))
         self.assertIn("Is a directory", formatEvent(complaint))
 
+    def test_becamePipe(self) -> None:
+        """One whose place a pipe took goes on as it is: nobody waits for who reads that."""
+        self.file.open()
+        (self.folder / "log").rename(self.folder / "log.1")
+        os.mkfifo(self.folder / "log")
+        self.file.reopen()
+        reader = os.open(self.folder / "log", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.file.reopen()
+        self.file.write("goes on\n")
+        self.assertEqual(self.read("log.1"), "goes on\n")
+        no_reader, reader_there = map(formatEvent, self.complaints)
+        self.assertIn("No such device or address", no_reader)
+        self.assertIn("it is no plain file", reader_there)
+
     def test_neverOpened(self) -> None:
         """One that was not opened yet is not made by opening it anew."""
         self.file.reopen()
