@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
@@ -35,6 +36,8 @@ _MOST_BYTES = 4 << 20
 QUIET_SECONDS = 60.0
 """After a warning, in which it is not said again."""
 
+_DATE = "%Y-%m-%d %H:%M UTC"
+_LONGEST_NAME = 100
 _ORDER = ", but of one behind it: the server's own comes first"
 
 
@@ -76,7 +79,7 @@ class Files:
             _stamp(path) for path in (self.certfile, self.keyfile, self.cafile) if path
         )
 
-    def load(self) -> SSL.Context:
+    def load(self) -> Loaded:
         """
         @raise BadCertificate: They can't be used.
         """
@@ -102,9 +105,25 @@ class Files:
             raise BadCertificate(
                 "certfile", f"{self.certfile}: {openssl_says(error)}"
             ) from None
+        odd = _out_of_date("certfile", self.certfile, (certificate, *chain))
         if self.cafile is not None:
-            _ask_for(context, _certificates("cafile", self.cafile))
-        return context
+            trusted = _certificates("cafile", self.cafile)
+            _ask_for(context, trusted)
+            odd += _out_of_date("cafile", self.cafile, trusted)
+        return Loaded(context, odd)
+
+
+@frozen
+class Loaded:
+    """
+    What files were read as.
+
+    @ivar odd: Pairs of the name of a field of L{Files} and what is odd about it, though
+        it can be used.
+    """
+
+    context: SSL.Context
+    odd: tuple[tuple[str, str], ...]
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -124,8 +143,8 @@ class Certificate:
         self.files = files
         self._seconds = seconds
         self._stamps = files.stamps()
-        self._context = files.load()
-        self._untold: str | None = None
+        self._context = files.load().context
+        self._untold: list[str] = []
         self._told: dict[str, float] = {}
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
@@ -134,39 +153,42 @@ class Certificate:
         """
         if self.files.stamps() != self._stamps:  # which is so once a change
             self._untold = self.refresh()
-        if self._untold is not None:
+        if self._untold:
             self._tell(self._untold)
         return SSL.Connection(self._context)
 
-    def refresh(self) -> str | None:
+    def refresh(self) -> list[str]:
         """
         Read the files again.
 
-        @return: Why they can't be used, so that the ones before still are.
+        @return: Why they can't be used, so that the ones before still are; or what is odd
+            about them.
         """
         # Taken before, so that what changes meanwhile is read once more.
         changed = self._stamps != (stamps := self.files.stamps())
         self._stamps = stamps
-        self._untold = None
+        self._untold = []
         try:
-            self._context = self.files.load()
+            loaded = self.files.load()
         except BadCertificate as error:
-            return f"{error}; the certificate before is still used"
+            return [f"{error}; the certificate before is still used"]
+        self._context = loaded.context
         if changed:
             _log.info("using the new certificate in {path}", path=self.files.certfile)
-        return None
+        return [f"{key} {what}" for key, what in loaded.odd]
 
-    def _tell(self, why: str) -> None:
+    def _tell(self, whys: list[str]) -> None:
         """
-        Say it, unless it was said a moment ago: who writes a file piece by piece, and
-        over and over, has each piece read while clients come.
+        Say these, but for what was said a moment ago: who writes a file piece by piece,
+        and over and over, has each piece read while clients come.
         """
         now = self._seconds()
         recent = {said: at for said, at in self._told.items() if now - at < QUIET_SECONDS}
-        if why not in recent:
-            _log.warn("{why}", why=why)
-            recent[why] = now
-            self._untold = None
+        self._untold = [why for why in whys if why in recent]
+        for why in whys:
+            if why not in recent:
+                _log.warn("{why}", why=why)
+                recent[why] = now
         self._told = recent
 
 
@@ -195,6 +217,28 @@ def _certificates(name: str, path: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(_read(name, path))
     except ValueError:
         raise BadCertificate(name, f"{path}: has no certificate in PEM form") from None
+
+
+def _out_of_date(
+    name: str, path: str, certificates: Sequence[x509.Certificate]
+) -> tuple[tuple[str, str], ...]:
+    """
+    Those that clients do not believe, or that they are not believed with, now.
+    """
+    now = datetime.now(UTC)
+    found = []
+    for certificate in certificates:
+        name = certificate.subject.rfc4514_string()[:_LONGEST_NAME]
+        which = f"the certificate of {name}" if name else "a certificate"
+        end, begin = certificate.not_valid_after_utc, certificate.not_valid_before_utc
+        if end < now:
+            found.append(f"{which} expired on {end:{_DATE}}")
+        elif begin > now:
+            found.append(f"{which} is not valid before {begin:{_DATE}}")
+    if not found:
+        return ()
+    more = "" if len(found) == 1 else f" (and {len(found) - 1} more like that)"
+    return ((name, f"{path}: {found[0]}{more}"),)
 
 
 def _key(name: str, path: str) -> PrivateKeyTypes:

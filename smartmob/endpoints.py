@@ -136,13 +136,13 @@ class Endpoints:
         """
         Read all certificates again.
 
-        @return: Why some can't be used, so that the ones before still are.
+        @return: Why some can't be used, so that the ones before still are; and what is
+            odd about others.
         """
         found = dict.fromkeys(
             listener.behind.certificate for listener in self._listeners.values()
         )
-        whys = (certificate and certificate.refresh() for certificate in found)
-        return [why for why in whys if why]
+        return [why for certificate in found if certificate for why in certificate.refresh()]
 
     def close(self) -> Deferred[None]:
         """
@@ -333,7 +333,7 @@ class Opening:
         another certificate, where a port has another now.
 
         @return: Why certificates can't be read again, so that the ones before still
-            are used.
+            are used; and what is odd about others.
         """
         self._endpoints.exchange(self._listeners)
         return self._endpoints.refresh()

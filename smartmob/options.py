@@ -23,7 +23,7 @@ from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
 from smartmob.logs import FORMATS, LEVELS, LogFile, complain, observer
-from smartmob.soundness import bad_certificates, unsound
+from smartmob.soundness import certificates, unsound
 
 DEFAULT_FOLDER = ".smartmob"
 
@@ -201,10 +201,11 @@ class Options(usage.Options):
             raise self._refusal(bad.mistakes) from None
         if self["check"]:
             raise self._checked(configuration)
-        mistakes = bad_certificates(configuration)
-        if mistakes:
-            raise self._refusal(mistakes)
-        self["configuration"] = configuration
+        found = certificates(configuration)
+        if found.mistakes:
+            raise self._refusal(found.mistakes)
+        warnings = (*configuration.warnings, *found.told())
+        self["configuration"] = evolve(configuration, warnings=warnings)
         self["state-dir"] = Path(configuration.settings.state_dir or _own_folder())
         if self["log-file"] is not None:
             self["log"] = LogFile(Path(self["log-file"]))
@@ -259,10 +260,10 @@ class Options(usage.Options):
 
     def _checked(self, configuration: Configuration) -> SystemExit:
         # This process ends when it has told, so that its reactor is nobody's.
-        mistakes = unsound(configuration, insecure=bool(self["insecure"]))
-        if mistakes:
-            return self._refusal(mistakes)
-        for warning in configuration.warnings:
+        endpoints = unsound(configuration, insecure=bool(self["insecure"]))
+        if endpoints.mistakes:
+            return self._refusal(endpoints.mistakes)
+        for warning in (*configuration.warnings, *endpoints.told()):
             sys.stderr.write(f"warning: {_one_line(warning)}\n")
         found = ", ".join(
             f"{number} {noun}{'' if number == 1 else plural}"

@@ -22,18 +22,17 @@ from smartmob.config.includes import read
 from smartmob.endpoints import CantListen, Endpoints
 
 
-def bad_certificates(configuration: Configuration) -> tuple[Mistake, ...]:
+def certificates(configuration: Configuration) -> Findings:
     """
-    What is wrong with certificates and keys.
+    What is wrong with certificates and keys, and what is only odd.
     """
-    return tuple(
-        mistake
-        for endpoint in configuration.endpoints
-        for mistake in _bad_certificate(configuration, endpoint)
-    )
+    findings = Findings()
+    for endpoint in configuration.endpoints:
+        _look_at_certificate(configuration, endpoint, findings)
+    return findings
 
 
-def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, ...]:
+def unsound(configuration: Configuration, *, insecure: bool) -> Findings:
     """
     All that a start would say before it listens.  This looks names of hosts up, and
     installs a reactor.
@@ -56,13 +55,13 @@ def unsound(configuration: Configuration, *, insecure: bool) -> tuple[Mistake, .
         except CantListen as error:
             yield _mistake(configuration, error.endpoint, error.key, error.why)
 
-    found: list[Mistake] = []
+    findings = Findings()
     for endpoint in configuration.endpoints:
-        of_it = list(_bad_certificate(configuration, endpoint))
-        found += of_it or refused((endpoint,))
+        if _look_at_certificate(configuration, endpoint, findings):
+            findings.mistakes += refused((endpoint,))
     # What is right by itself may be wrong beside another.
-    found = found or list(refused(configuration.endpoints))
-    return tuple(found)
+    findings.mistakes = findings.mistakes or list(refused(configuration.endpoints))
+    return findings
 
 
 def located(configuration: Configuration, error: CantListen) -> Mistake | str:
@@ -75,13 +74,23 @@ def located(configuration: Configuration, error: CantListen) -> Mistake | str:
     return _mistake(configuration, error.endpoint, error.key, error.why)
 
 
-def _bad_certificate(configuration: Configuration, endpoint: Endpoint) -> Iterator[Mistake]:
+def _look_at_certificate(
+    configuration: Configuration, endpoint: Endpoint, findings: Findings
+) -> bool:
+    """
+    @return: Whether it can be used; there may be none.
+    """
     if endpoint.certfile is None:
-        return
+        return True
     try:
-        Files(endpoint.certfile, endpoint.keyfile, endpoint.cafile).load()
+        loaded = Files(endpoint.certfile, endpoint.keyfile, endpoint.cafile).load()
     except BadCertificate as error:
-        yield _mistake(configuration, endpoint, error.key, error.why)
+        findings.mistakes.append(_mistake(configuration, endpoint, error.key, error.why))
+        return False
+    findings.warnings += (
+        _mistake(configuration, endpoint, key, what) for key, what in loaded.odd
+    )
+    return True
 
 
 def _mistake(configuration: Configuration, endpoint: Endpoint, key: str, why: str) -> Mistake:

@@ -19,6 +19,7 @@ from smartmob.config.configuration import BadConfiguration
 from smartmob.logs import LogFile
 from smartmob.main import AgentOptions
 from smartmob.options import Options
+from tests.support.certificates import pair
 from tests.support.papers import options as named
 
 FILE = """
@@ -371,6 +372,20 @@ class CheckTests(CommandLine):
             code, _, err = self.said(*words)
             self.assertEqual(code, 2)
             self.assertIn(f"command line: --certfile: {self.folder}/one.pem: ", err)
+
+    def test_expired(self) -> None:
+        """A certificate that expired is a warning, also at a start."""
+        pair("old", days=(-3, -2)).write(self.folder / "cert.pem", self.folder / "key.pem")
+        path = self.write(
+            "[gaffer]\nhttp_endpoints = one\n[endpoint:one]\nbind = 127.0.0.1:0\n"
+            "certfile = cert.pem\nkeyfile = key.pem\n"
+        )
+        code, out, err = self.said("--check", "gaffer.ini")
+        self.assertEqual((code, out), (0, "gaffer.ini: OK: 0 processes, 1 endpoint\n"))
+        warning = f"{path}:5: [endpoint:one] certfile: {self.folder}/cert.pem: the certificate "
+        self.assertTrue(err.startswith(f"warning: {warning}of CN=old expired on "), err)
+        [said] = self.parse("gaffer.ini")["configuration"].warnings
+        self.assertEqual(f"warning: {said}\n", err)
 
     def test_reachable(self) -> None:
         """Where other machines could reach the agent, --check says what that needs."""

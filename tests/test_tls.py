@@ -5,6 +5,7 @@ Tests of L{smartmob.certificate} and L{smartmob.tls}: files, and handshakes.
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -136,6 +137,53 @@ class FilesTests(FilesCase):
         self.assertIn(f"cafile {self.keyfile}: has no certificate", self.bad(files))
 
 
+class DateTests(FilesCase):
+    """
+    Certificates that are not valid now.
+    """
+
+    def odd(self, first: Pair, *more: Pair, cafile: str | None = None) -> list[str]:
+        """
+        What is odd about these.
+        """
+        first.write(self.certfile, self.keyfile, *more)
+        files = Files(str(self.certfile), str(self.keyfile), cafile)
+        self.assertEqual(
+            Certificate(files).refresh(),
+            [f"{key} {what}" for key, what in files.load().odd],
+        )
+        return [what for _, what in files.load().odd]
+
+    def test_valid(self) -> None:
+        """What is valid is not odd."""
+        self.assertEqual(self.odd(self.first, pair("root")), [])
+
+    def test_expired(self) -> None:
+        """What expired is used, and said to have, and when."""
+        end = datetime.now(UTC) - timedelta(days=2)
+        [what] = self.odd(pair("old", days=(-3, -2)))
+        self.assertTrue(
+            what.startswith(f"{self.certfile}: the certificate of CN=old expired on {end:%Y-}"),
+            what,
+        )
+        self.assertTrue(what.endswith(" UTC"))
+
+    def test_early(self) -> None:
+        """So is what is not valid yet."""
+        [what] = self.odd(pair("new", days=(2, 3)))
+        self.assertIn("the certificate of CN=new is not valid before 2", what)
+
+    def test_chain(self) -> None:
+        """Those behind it, and those that are trusted, are looked at, too."""
+        old = [pair(name, days=(-3, -2)) for name in ("one", "two")]
+        cafile = self.folder / "ca.pem"
+        cafile.write_bytes(old[1].pem)
+        chain, trusted = self.odd(self.first, *old, cafile=str(cafile))
+        self.assertTrue(chain.startswith(f"{self.certfile}: the certificate of CN=one expired"))
+        self.assertTrue(chain.endswith(" (and 1 more like that)"), chain)
+        self.assertTrue(trusted.startswith(f"{cafile}: the certificate of CN=two expired"))
+
+
 class RefreshTests(FilesCase):
     """
     What is read again.
@@ -187,7 +235,16 @@ class RefreshTests(FilesCase):
         self.assertIn(f"keyfile {self.keyfile}: the key is not that", text)
         self.keyfile.write_bytes(second.key_pem)
         self.assertEqual(self.shown(), "second")
-        self.assertEqual(self.certificate.refresh(), None)
+        self.assertEqual(self.certificate.refresh(), [])
+
+    def test_renewedTooLate(self) -> None:
+        """A new one that is not valid is used, and that is said."""
+        pair("second", days=(-3, -2)).write(self.certfile, self.keyfile)
+        for _ in range(2):
+            self.assertEqual(self.shown(), "second")
+        [_, (level, text)] = self.said
+        self.assertEqual(level, LogLevel.warn)
+        self.assertIn("the certificate of CN=second expired on ", text)
 
     def test_each(self) -> None:
         """Each change that is no good is said, and each once."""

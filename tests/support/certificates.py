@@ -72,16 +72,23 @@ class Pair:
             new.rename(path)
 
 
-def pair(name: str, signer: Pair | None = None, *, authority: bool = True) -> Pair:
+def pair(
+    name: str,
+    signer: Pair | None = None,
+    *,
+    authority: bool = True,
+    days: tuple[int, int] = (-1, 1),
+) -> Pair:
     """
     A new certificate.
 
     @param name: Its common name, and the host it is for.
     @param signer: Who signs it; C{None}: itself.
     @param authority: It may sign others.
+    @param days: Since when and until when it is valid, from now.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    return Pair(signed(name, key, signer, authority=authority), key)
+    return Pair(signed(name, key, signer, authority=authority, days=days), key)
 
 
 def signed(
@@ -90,6 +97,7 @@ def signed(
     signer: Pair | None = None,
     *,
     authority: bool = True,
+    days: tuple[int, int] = (-1, 1),
 ) -> x509.Certificate:
     """
     A certificate for a key; else see L{pair}.
@@ -102,8 +110,8 @@ def signed(
         .issuer_name(subject if signer is None else signer.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .sign(key if signer is None else signer.key, hashes.SHA256())
