@@ -84,6 +84,42 @@ class StreamTests(GafferdTestCase):
             ],
         )
 
+    def test_eventsAtOnce(self) -> None:
+        """
+        Each event is a chunk of its own, but many lines are not many writes.
+        """
+        client = self.follow("/streams/1/stdout?feed=eventsource")
+        written: list[str] = []
+
+        def count(name: str) -> None:
+            real = getattr(client.connection, name)
+
+            def counted(data: object) -> None:
+                written.append(name)
+                real(data)
+
+            self.patch(client.connection, name, counted)
+
+        count("write")
+        count("writeSequence")
+        self.dummy.output(b"y\n" * 1000)
+        self.assertLess(len(written), 3)
+        self.assertEqual(client.chunks(), [b"event: stdout\r\ndata: y\r\n\r\n"] * 1000)
+
+    def test_eventsWithoutChunks(self) -> None:
+        """
+        A client that does not know chunks gets none.
+        """
+        client = FeedClient(self.clock, self.site)
+        request = get(b"/streams/1/stdout?feed=eventsource").replace(b"HTTP/1.1", b"HTTP/1.0")
+        client.ask(request)
+        self.dummy.output(b"one\ntwo\n")
+        client.connection.flush()
+        self.assertEqual(
+            bytes(client.connection.taken),
+            b"event: stdout\r\ndata: one\r\n\r\nevent: stdout\r\ndata: two\r\n\r\n",
+        )
+
     def test_eventsShared(self) -> None:
         """
         What has no line end yet is kept once, however many clients wait for it, and not

@@ -241,7 +241,7 @@ class Follower(Recipient):
         """
         if self._writer is not None and not self._over:
             self._writer.hand(len(data))
-            self._request.write(data)
+            self._send(data)
 
     def ended(self) -> None:
         """
@@ -259,6 +259,9 @@ class Follower(Recipient):
                 self._keepalive.stop()
 
     # Inside.
+
+    def _send(self, data: bytes) -> None:
+        self._request.write(data)
 
     def _beat_later(self) -> None:
         if self._beat is not None:

@@ -11,7 +11,7 @@ ended (L{Channel.allHeadersReceived}).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
@@ -213,6 +213,18 @@ class Request(server.Request):
             self.setHeader(name, value)
         self.write(error.body)
         self.finish()
+
+    def write_chunks(self, parts: Sequence[bytes]) -> None:
+        """
+        Go on with an answer: each part is a chunk of its own, where there are chunks (RFC
+        9112, 7.1).  All are one write: one for each would cost more than all else about
+        short parts.
+        """
+        if not self.chunked:
+            self.write(b"".join(parts))
+        elif not self._disconnected:
+            chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part]
+            self.channel.write(b"".join(chunks))
 
     def getRequestHostname(self) -> bytes:
         """

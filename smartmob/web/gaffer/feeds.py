@@ -162,6 +162,7 @@ class Feeder(Follower):
         @raise TooManyReaders: There is none.
         """
         self._form = query.form
+        self._answer = request
         self._answered = False
         beat = None
         if query.heartbeat is not None:
@@ -177,13 +178,16 @@ class Feeder(Follower):
         """
         if not data:
             return
-        match self._form:
-            case Form.CONTINUOUS:
-                super().write(data)
-            case Form.EVENTSOURCE:
-                for block in data.split(BLOCK_END)[:-1]:
-                    super().write(block + BLOCK_END)
-            case Form.LONGPOLL if not self._answered:
-                self._answered = True
-                super().write(data)
-                self._reactor.callLater(0, self._subscription.end, Ending.OVER)
+        if self._form is not Form.LONGPOLL:
+            super().write(data)
+        elif not self._answered:
+            self._answered = True
+            super().write(data)
+            self._reactor.callLater(0, self._subscription.end, Ending.OVER)
+
+    def _send(self, data: bytes) -> None:
+        if self._form is Form.EVENTSOURCE:
+            events = [event + BLOCK_END for event in data.split(BLOCK_END)[:-1]]
+            self._answer.write_chunks(events)
+        else:
+            super()._send(data)
