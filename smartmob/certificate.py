@@ -228,8 +228,8 @@ def _out_of_date(
     now = datetime.now(UTC)
     found = []
     for certificate in certificates:
-        name = certificate.subject.rfc4514_string()[:_LONGEST_NAME]
-        which = f"the certificate of {name}" if name else "a certificate"
+        subject = certificate.subject.rfc4514_string()[:_LONGEST_NAME]
+        which = f"the certificate of {subject}" if subject else "a certificate"
         end, begin = certificate.not_valid_after_utc, certificate.not_valid_before_utc
         if end < now:
             found.append(f"{which} expired on {end:{_DATE}}")

@@ -152,6 +152,8 @@ class DateTests(FilesCase):
             Certificate(files).refresh(),
             [f"{key} {what}" for key, what in files.load().odd],
         )
+        fields = ["certfile", "cafile"]
+        self.assertEqual([key for key, _ in files.load().odd], fields[: len(files.load().odd)])
         return [what for _, what in files.load().odd]
 
     def test_valid(self) -> None:
