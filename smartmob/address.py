@@ -30,6 +30,7 @@ from twisted.plugin import getPlugins
 
 from smartmob.bound import bound
 from smartmob.inherited import InheritedEndpoint
+from smartmob.plain_files import read
 from smartmob.unix_socket import UnixEndpoint
 
 FORMS = "HOST:PORT, [V6]:PORT, unix:/path, fd:N, or a Twisted endpoint string"
@@ -42,6 +43,11 @@ _BARE = frozenset(["systemd", "tcp", "tcp6"])
 """Those that are sockets and nothing else."""
 
 _SECURE = frozenset(["ssl", "tls"])
+
+_FILES = re.compile(
+    r"(?<=:)(?:privateKey|certKey|extraCertChain|dhParameters)=((?:[^:\\]|\\.)*)"
+)
+_MOST_BYTES = 4 << 20
 
 _LONGEST_UNIX = 107
 """Bytes of a path: sun_path of unix(7), without the NUL at its end."""
@@ -145,6 +151,8 @@ def parse(
         return _inherited(reactor, text, int(match[1]), taken)
     if match := _host_port(text):
         return _tcp(reactor, text, match, backlog)
+    if kind in _ENDPOINTS:
+        _check_files(text)
     try:
         endpoint = serverFromString(reactor, text)
     except Exception as error:  # each kind of endpoint, a plugin's too, has its own
@@ -182,6 +190,20 @@ def check_form(text: str) -> None:
         plugins = getPlugins(IStreamServerEndpointStringParser)
         if kind not in {plugin.prefix.lower() for plugin in plugins}:
             raise BadAddress(f"{text!r} is no address; use {FORMS}")
+
+
+def _check_files(text: str) -> None:
+    """
+    Twisted would wait for a FIFO that nobody writes to, and the agent for Twisted.
+    """
+    for name in _FILES.finditer(text):
+        path = re.sub(r"\\(.)", r"\1", name[1])
+        try:
+            read(path, _MOST_BYTES)
+        except OSError as error:
+            raise BadAddress(f"{text!r}: {path} can't be read: {error.strerror}") from None
+        except ValueError as error:
+            raise BadAddress(f"{text!r}: {path} {error}") from None
 
 
 def _check_port(text: str, port: int) -> None:
@@ -239,7 +261,8 @@ def _look_up(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise BadAddress(f"{text!r}: {name!r} can't be looked up: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise BadAddress(f"{text!r}: {name!r} can't be looked up: {why}") from None
     # Where a name has both, programs that know nothing of IPv6 shall find it too.
     found.sort(key=lambda info: info[0] != socket.AF_INET)
     return ipaddress.ip_address(found[0][4][0])
@@ -255,7 +278,9 @@ def _inherited(
         else:
             endpoint = InheritedEndpoint.of(sockets, number)
     except OSError as error:
-        raise BadAddress(f"{text!r} is no socket that was handed down: {error}") from None
+        raise BadAddress(
+            f"{text!r} is no socket that was handed down: {error.strerror}"
+        ) from None
     except ValueError as error:
         raise BadAddress(f"{text!r}: {error}") from None
     return Address(text, None, endpoint, ("fd", number), where=endpoint.where)

@@ -90,8 +90,9 @@ class AddressTests(TestCase):
         self.addCleanup(os.close, write)
         with socket.socket() as idle:
             for number in (read, idle.fileno(), 9999):
-                with self.assertRaises(BadAddress):
+                with self.assertRaises(BadAddress) as caught:
                     parse(reactor, f"fd:{number}", 10)
+                self.assertNotIn("Errno", str(caught.exception))
 
     def test_same(self) -> None:
         """An address is the same in other words."""
@@ -145,8 +146,25 @@ class AddressTests(TestCase):
         ):
             with self.assertRaises(BadAddress, msg=text) as caught:
                 parse(reactor, text, 10)
-            if text != "no.such.host.invalid:80":
+            self.assertNotIn("Errno", str(caught.exception))
+            if text not in ("no.such.host.invalid:80", "ssl:0:privateKey=missing.pem"):
                 self.assertIn("HOST:PORT", str(caught.exception), text)
+
+    def test_otherThings(self) -> None:
+        """A file of an endpoint string that can be read for ever is not waited for."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        os.mkfifo(folder / "a:b")
+        for path in (rf"{folder}/a\:b", "/dev/zero"):
+            for text in (
+                f"ssl:0:privateKey={path}",
+                f"haproxy:ssl:0:interface=127.0.0.1:certKey={path}",
+            ):
+                with self.assertRaises(BadAddress, msg=text) as caught:
+                    parse(reactor, text, 10)
+                self.assertIn(
+                    f"{path.replace(chr(92), '')} is no plain file", str(caught.exception)
+                )
 
 
 class UnixTests(TestCase):
