@@ -31,6 +31,7 @@ from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.statefolder import StateFolder
 from smartmob.web.connections import Census
+from smartmob.web.measurements import Measurements, in_thread_of
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.root import make_site
@@ -78,8 +79,9 @@ def makeService(options: Options) -> Lifecycle:
         PluginReports(plugins),
         pages,
     ]
-    site = make_site(agent, reactor, families=families)
-    serving = Serving(site, declarations, reactor, [pages])
+    measurements = Measurements(in_thread_of(reactor))
+    site = make_site(agent, reactor, measurements=measurements, families=families)
+    serving = Serving(site, declarations, reactor, measurements, [pages])
     connections = Census()
     endpoints = Endpoints(
         reactor,

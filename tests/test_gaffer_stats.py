@@ -15,7 +15,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.web.gaffer.usage import UNKNOWN, clock, human, measure, summary
+from smartmob.web.measurements import AT_ONCE
 from tests.support.gafferd import DUMMY, ECHO, GafferdTestCase
+from tests.support.httpwire import Wire
 
 MEMBERS = {
     "mem_info1",
@@ -161,6 +163,35 @@ class StatsTests(GafferdTestCase):
         client.connection.flush(room=1 << 30)
         self.clock.pump([0.5] * 10)
         self.assertGreater(len(self.asked), asked)
+
+
+class TurnTests(GafferdTestCase):
+    """
+    Measurements that take long.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.measuring: list[Deferred[Any]] = []
+        self.load(DUMMY)
+
+    def measure(self, work: Any) -> Deferred[Any]:
+        """
+        Begin.
+        """
+        self.measuring.append(Deferred())
+        return self.measuring[-1]
+
+    def test_shared(self) -> None:
+        """
+        Both interfaces together have no more threads than one.
+        """
+        [process] = self.agent.processes()
+        for path in ("/stats", f"/process-stats/{process.slug}") * AT_ONCE:
+            Wire(self.both).request("GET", path)
+        self.assertEqual(len(self.measuring), AT_ONCE)
+        self.measuring[0].callback([None])
+        self.assertEqual(len(self.measuring), AT_ONCE + 1)
 
 
 class UsageTests(SynchronousTestCase):

@@ -23,6 +23,7 @@ from smartmob.events import About, Event, Topic
 from smartmob.main import AgentOptions
 from smartmob.source.limits import SourceLimits
 from smartmob.web.channel import UPLOAD_SECONDS, UPLOAD_SILENCE
+from smartmob.web.measurements import Measurements
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
 from smartmob.web.schemas import SCHEMAS
@@ -105,7 +106,7 @@ class RestTests(SynchronousTestCase):
         listed = set(first_cells(section(REST, "What there is")))
         # Nothing is asked of them, so there is no agent behind them.
         nobody = cast(Agent, None)
-        routes = make_routes(nobody, Clock(), lambda measure: succeed(measure()), families())
+        routes = make_routes(nobody, Clock(), Measurements(succeed), families())
         part = re.compile("<(?:path:)?([a-z]+)>")
         there = {
             f"{method} {part.sub(lambda name: name[1].upper(), route.path)}"

@@ -22,6 +22,7 @@ from smartmob.lines.consoles import Consoles
 from smartmob.plugins.supervisor import Supervisor
 from smartmob.refusals import Refusal, SlugInUse, Stopping, UnknownApp, UnknownProcess
 from smartmob.topics import BadTopic
+from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent, FakeProcess
@@ -67,7 +68,9 @@ class DocumentTests(SupervisorCase):
     def test_asInRest(self) -> None:
         """The documents are those of REST, without the URLs of its verbs."""
         site = make_site(
-            self.agent.real, self.clock, in_thread=lambda measure: succeed(Usage())
+            self.agent.real,
+            self.clock,
+            measurements=Measurements(lambda measure: succeed(Usage())),
         )
         [shown] = Wire(site).ask("GET", "/list-processes").json()["processes"]
         [document] = self.supervisor.processes()

@@ -12,6 +12,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent
@@ -98,7 +99,7 @@ class AnythingTests(SynchronousTestCase):
         site = make_site(
             agent.real,
             clock,
-            in_thread=lambda measure: succeed(Usage()),
+            measurements=Measurements(lambda measure: succeed(Usage())),
             families=families(),
         )
         transport = HalfTransport()

@@ -16,6 +16,7 @@ import smartmob
 from smartmob.documents import LastExit, Left, Output, Restart, State
 from smartmob.refusals import NotRunning, StdinFull, Stopping, TreeLeft
 from smartmob.scaling import Step
+from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent, FakeProcess
@@ -44,7 +45,7 @@ class ApiCase(SynchronousTestCase):
             self.agent.real,
             self.clock,
             hosts=["box.example"],
-            in_thread=lambda measure: succeed(self.usage),
+            measurements=Measurements(lambda measure: succeed(self.usage)),
         )
         self.wire = Wire(self.site)
 

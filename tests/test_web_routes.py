@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.documents import CreateRequest
 from smartmob.lines.budget import TooManyReaders
 from smartmob.refusals import Refusal
+from smartmob.web.measurements import Measurements
 from smartmob.web.openapi import OPERATIONS
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes, make_site
@@ -87,7 +88,7 @@ class WalkTests(SynchronousTestCase):
         self.site = make_site(
             self.agent.real,
             self.clock,
-            in_thread=lambda measure: succeed(Usage()),
+            measurements=Measurements(lambda measure: succeed(Usage())),
             families=families(),
         )
 
@@ -190,7 +191,10 @@ class DescriptionTests(SynchronousTestCase):
     def test_everyRoute(self) -> None:
         """Every route is described, with a summary, and nothing else is."""
         routes = make_routes(
-            self.agent.real, self.clock, lambda measure: succeed(Usage()), families()
+            self.agent.real,
+            self.clock,
+            Measurements(lambda measure: succeed(Usage())),
+            families(),
         )
         expected = {
             (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", route.path), method.lower())

@@ -7,11 +7,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.config.configuration import Api, Endpoint
 from smartmob.declarations import Declarations
+from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.serving import Serving
 from smartmob.web.trust import Trust
@@ -26,8 +28,9 @@ class ServingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         agent = FakeAgent().real
-        self.rest = make_site(agent, Clock())
-        self.serving = Serving(self.rest, Declarations(agent), Clock())
+        measurements = Measurements(succeed)
+        self.rest = make_site(agent, Clock(), measurements=measurements)
+        self.serving = Serving(self.rest, Declarations(agent), Clock(), measurements)
 
     def endpoint(self, api: Api, name: str = "a") -> Endpoint:
         """

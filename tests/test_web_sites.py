@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 
 from smartmob.web.file_sender import PIECE
+from smartmob.web.measurements import Measurements
 from smartmob.web.plugins import PluginReports
 from smartmob.web.root import make_site
 from smartmob.web.sites import Sites
@@ -34,7 +35,7 @@ class SitesCase(PluggingCase):
         self.site = make_site(
             self.agent.real,
             self.clock,
-            in_thread=lambda measure: succeed(Usage()),
+            measurements=Measurements(lambda measure: succeed(Usage())),
             families=[Sites(self.plugins, self.clock), PluginReports(self.plugins)],
         )
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.web.stats import AT_ONCE, Stats, Usage, measure
-
-if TYPE_CHECKING:
-    from smartmob.agent import Agent
+from smartmob.web.measurements import AT_ONCE, Measurements
+from smartmob.web.stats import Usage, measure
 
 BUSY = """
 import subprocess, sys
@@ -73,7 +70,7 @@ class TurnTests(SynchronousTestCase):
         Threads that the test plays.
         """
         self.threads: list[Deferred[Usage]] = []
-        self.stats = Stats(cast("Agent", None), self.in_thread)
+        self.measurements = Measurements(self.in_thread)
 
     def in_thread(self, act: object) -> Deferred[Usage]:
         """
@@ -86,7 +83,7 @@ class TurnTests(SynchronousTestCase):
         """
         So many clients at once.
         """
-        return [Deferred.fromCoroutine(self.stats.usage(pid)) for pid in range(number)]
+        return [Deferred.fromCoroutine(self.measurements.make(Usage)) for _ in range(number)]
 
     def test_inTurn(self) -> None:
         """Only so many have a thread; each that is done, well or not, lets one go."""

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from smartmob.config.configuration import Api, Endpoint
 from smartmob.declarations import Declarations
+from smartmob.web.measurements import Measurements
 from smartmob.web.routing import Family
 from smartmob.web.site import Site
 from smartmob.web.trust import Trust
@@ -28,12 +29,14 @@ class Serving:
     imported and made for the first that does.
 
     @ivar rest: The site of the REST interface.
+    @ivar measurements: Those of that site, too.
     @ivar pages: Routes that every endpoint has.
     """
 
     rest: Site
     declarations: Declarations
     reactor: IReactorTime
+    measurements: Measurements
     pages: Iterable[Family] = ()
     _sites: dict[Api, Site] = field(init=False)
 
@@ -65,4 +68,4 @@ class Serving:
     def _gafferd(self) -> Gafferd:
         from smartmob.web.gaffer.gafferd import Gafferd
 
-        return Gafferd(self.declarations, self.reactor)
+        return Gafferd(self.declarations, self.reactor, self.measurements)

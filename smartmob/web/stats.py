@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import asdict, field, frozen
-from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.python.failure import Failure
+from attrs import asdict, frozen
 
 from smartmob.launch import tree
 from smartmob.lines.encodings import timestamp
 from smartmob.web.api import reply
+from smartmob.web.measurements import Measurements
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS = 0.2
 """How long processor time is watched."""
-
-AT_ONCE = 4
-"""
-Measurements at the same time.  Their threads are the reactor's, which has ten: the
-others are for names of hosts, and the agent's end waits for what was handed to them.
-"""
 
 
 @frozen
@@ -50,9 +43,6 @@ class Usage:
     processes: int = 0
     threads: int = 0
     open_files: int = 0
-
-
-InThread = Callable[[Callable[[], Usage]], "Deferred[Usage]"]
 
 
 def tree_of(pid: int) -> list[int]:
@@ -137,31 +127,13 @@ class Stats:
 
     app = new_app()
     agent: Agent
-    in_thread: InThread
-    _turns: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(AT_ONCE), init=False)
+    measurements: Measurements
 
     @app.route("/process-stats/<slug>", methods=["GET"])
     async def process_stats(self, request: Request, slug: str) -> bytes:
         """What the programs of a process use; zeros and nulls where none runs."""
         process = self.agent.process(slug)
         pid, started = process.pid, process.started_at
-        usage = Usage() if pid is None else await self.usage(pid)
+        usage = Usage() if pid is None else await self.measurements.make(partial(measure, pid))
         since = None if pid is None or started is None else timestamp(started)
         return reply(request, encode({**asdict(usage), "started_at": since}))
-
-    async def usage(self, pid: int) -> Usage:
-        """
-        What a tree uses, measured as soon as there is a thread for it.  Cancelling gives
-        up the turn; one that has come lasts until its thread is free.
-        """
-        await self._turns.acquire()
-        # No canceller: deferToThread's would forget that the thread is busy.
-        usage: Deferred[Usage] = Deferred()
-        measured = self.in_thread(lambda: measure(pid))
-        measured.addBoth(self._next)
-        measured.addBoth(usage.callback)
-        return await usage
-
-    def _next(self, result: Usage | Failure) -> Usage | Failure:
-        self._turns.release()
-        return result

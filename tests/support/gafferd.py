@@ -21,6 +21,7 @@ from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.templates import Configured, Template
 from smartmob.web.gaffer.gafferd import Gafferd
+from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.site import Site
 from tests.support.httpwire import Answer, Wire
@@ -125,14 +126,15 @@ class GafferdTestCase(SynchronousTestCase):
             monotonic=self.clock.seconds,
         )
         self.declarations = Declarations(self.agent)
+        measurements = Measurements(self.measure)
         self.gafferd = Gafferd(
             self.declarations,
             self.clock,
+            measurements,
             folder="/srv/here",
-            in_thread=self.measure,
             accounts=Accounts(capabilities=lambda: 0, uid=lambda: 1000, gid=lambda: 1000),
         )
-        rest = make_site(self.agent, self.clock)
+        rest = make_site(self.agent, self.clock, measurements=measurements)
         self.site = self.gafferd.site(rest)
         self.both = self.gafferd.both(rest)
 

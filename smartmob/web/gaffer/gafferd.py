@@ -5,13 +5,10 @@ gafferd's interface, put together.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorThreads, IReactorTime
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.interfaces import IReactorTime
 
 from smartmob.config.identity import Accounts
 from smartmob.declarations import Declarations
@@ -21,13 +18,13 @@ from smartmob.web.gaffer.names import parse_path
 from smartmob.web.gaffer.numbers import Numbers
 from smartmob.web.gaffer.processes import Groups, Templates, TemplateVerbs
 from smartmob.web.gaffer.registry import Registry
-from smartmob.web.gaffer.stats import InThread, Measurements, Stats
+from smartmob.web.gaffer.stats import Stats
 from smartmob.web.gaffer.streams import Streams
-from smartmob.web.gaffer.usage import Info
 from smartmob.web.gaffer.verbs import Doing
 from smartmob.web.gaffer.watch import Watch
 from smartmob.web.gaffer.welcome import BothIndexes, Welcome
 from smartmob.web.gate import Gate
+from smartmob.web.measurements import Measurements
 from smartmob.web.routing import Family, Routes
 from smartmob.web.site import Site
 
@@ -38,14 +35,15 @@ class Gafferd:
     gafferd's interface to an agent.  There is one, however many endpoints offer it, since
     it gives programs their numbers; those that ran before get theirs when somebody asks.
 
+    @ivar measurements: Shared with whatever else measures.
     @ivar folder: Where relative folders of new templates are, and programs without one.
     @ivar accounts: Who there is to run as.
     """
 
     declarations: Declarations
     reactor: IReactorTime
+    measurements: Measurements
     folder: str = field(factory=os.getcwd)
-    in_thread: InThread | None = None
     accounts: Accounts = field(factory=Accounts)
     _registry: Registry = field(init=False)
 
@@ -83,12 +81,11 @@ class Gafferd:
     def _families(self) -> list[Family]:
         registry, reactor = self._registry, self.reactor
         doing = Doing(registry, reactor)
-        in_thread = self.in_thread or partial(_in_thread, reactor)
         return [
             Templates(registry, Definitions(self.folder, self.accounts), doing),
             TemplateVerbs(registry, doing),
             Groups(registry, doing),
-            Stats(registry, reactor, Measurements(in_thread)),
+            Stats(registry, reactor, self.measurements),
             Streams(registry, reactor),
             Watch(registry, reactor),
         ]
@@ -108,10 +105,3 @@ class Gafferd:
             registry.numbered(arguments["number"])
         if "group" in arguments:
             registry.group(arguments["group"])
-
-
-def _in_thread(
-    reactor: IReactorTime, work: Callable[[], list[Info | None]]
-) -> Deferred[list[Info | None]]:
-    threads = IReactorThreads(reactor)
-    return deferToThreadPool(threads, threads.getThreadPool(), work)

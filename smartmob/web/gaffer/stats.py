@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from smartmob.lines.budget import Budget
@@ -32,6 +31,7 @@ from smartmob.web.gaffer.feeds import (
 from smartmob.web.gaffer.names import name_of, parse_path
 from smartmob.web.gaffer.registry import Registry
 from smartmob.web.gaffer.usage import Info, measure, summary
+from smartmob.web.measurements import Measurements
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
@@ -40,48 +40,6 @@ _log = Logger()
 
 INTERVAL = 1.0
 """Seconds between the end of one measurement of a feed and the next."""
-
-AT_ONCE = 2
-"""Measurements at the same time: their threads are the reactor's, which has ten."""
-
-
-class InThread(Protocol):
-    """
-    Calls what blocks.
-    """
-
-    def __call__(self, work: Callable[[], list[Info | None]], /) -> Deferred[list[Info | None]]:
-        """Fires with what it returns."""
-
-
-@define(eq=False)
-class Measurements:
-    """
-    Measures, a few programs' trees at a time.
-    """
-
-    _in_thread: InThread
-    _turns: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(AT_ONCE))
-
-    async def of(self, processes: Sequence[Process]) -> list[Info | None]:
-        """
-        What the programs of processes use; C{None} for those that have none.
-        """
-        pids = [process.pid for process in processes if process.pid is not None]
-        if not pids:
-            return [None for _ in processes]
-        await self._turns.acquire()
-        # Who is cancelled gives up what comes of it, not the thread, which is busy.
-        infos: Deferred[list[Info | None]] = Deferred()
-        measured = self._in_thread(partial(measure, pids))
-        measured.addBoth(self._next)
-        measured.addBoth(infos.callback)
-        found = dict(zip(pids, await infos, strict=True))
-        return [None if each.pid is None else found.get(each.pid) for each in processes]
-
-    def _next(self, result: list[Info | None] | Failure) -> list[Info | None] | Failure:
-        self._turns.release()
-        return result
 
 
 @frozen(eq=False)
@@ -132,14 +90,23 @@ class Stats:
         query = parse_optional_feed(request.args)
         if query is not None:
             return self._feed(request, query, lambda: [self.registry.numbered(number)])
-        [info] = await self.measurements.of([process])
+        [info] = await self._infos([process])
         if info is None:
             raise UnknownProcess(f"there is no process {number}")
         return reply(request, encode(info))
 
+    async def _infos(self, processes: Sequence[Process]) -> list[Info | None]:
+        """
+        What the programs of processes use; C{None} for those that have none.
+        """
+        pids = [process.pid for process in processes if process.pid is not None]
+        infos = await self.measurements.make(partial(measure, pids)) if pids else []
+        found = dict(zip(pids, infos, strict=True))
+        return [None if each.pid is None else found.get(each.pid) for each in processes]
+
     async def _numbered(self, processes: Sequence[Process]) -> list[Info | None]:
         numbers = [self.registry.numbers.number(process.slug) for process in processes]
-        infos = await self.measurements.of(processes)
+        infos = await self._infos(processes)
         return [
             None if info is None else {**info, "id": number}
             for number, info in zip(numbers, infos, strict=True)
