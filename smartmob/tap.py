@@ -38,6 +38,7 @@ from smartmob.web.root import make_site
 from smartmob.web.routing import Family
 from smartmob.web.serving import Serving
 from smartmob.web.sites import Sites
+from smartmob.web.sockets import sockets_of
 from smartmob.web.trust import Trust
 from smartmob.web.webhooks import WebhookReports
 from smartmob.webhooks.service import Webhooks
@@ -80,8 +81,11 @@ def makeService(options: Options) -> Lifecycle:
         pages,
     ]
     measurements = Measurements(in_thread_of(reactor))
-    site = make_site(agent, reactor, measurements=measurements, families=families)
-    serving = Serving(site, declarations, reactor, measurements, [pages])
+    sockets = sockets_of(reactor)
+    site = make_site(
+        agent, reactor, measurements=measurements, sockets=sockets, families=families
+    )
+    serving = Serving(site, declarations, reactor, measurements, sockets, [pages])
     connections = Census()
     endpoints = Endpoints(
         reactor,

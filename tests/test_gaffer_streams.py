@@ -4,8 +4,11 @@ gafferd's interface: outputs and inputs of programs.
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
+
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.splitter import Splitter
+from smartmob.web import console
 from smartmob.web.gaffer import streams
 from tests.support.gafferd import DUMMY, ECHO, FeedClient, GafferdTestCase
 from tests.support.launching import FakeProgram
@@ -281,6 +284,29 @@ class StreamTests(GafferdTestCase):
         echo.end(code=0)
         [(opcode, payload)] = client.frames()
         self.assertEqual((opcode, payload[2:]), (CLOSE, b"program ended"))
+
+    def test_socketsShared(self) -> None:
+        """
+        What makes WebSockets is made with the first of them, once for both interfaces.
+        """
+        made = []
+
+        class Counted(console.ConsoleSockets):
+            """
+            Counts how many there are.
+            """
+
+            def __init__(self, reactor: IReactorTime) -> None:
+                made.append(self)
+                super().__init__(reactor)
+
+        self.patch(console, "ConsoleSockets", Counted)
+        slug = self.agent.processes()[1].slug
+        for path in ("/wstreams/2", f"/attach-console/{slug}") * 2:
+            client = FeedClient(self.clock, self.both)
+            head = client.ask(get(path.encode(), UPGRADE))
+            self.assertTrue(head.startswith(b"HTTP/1.1 101 "), head)
+        self.assertEqual(len(made), 1)
 
     def test_noSocket(self) -> None:
         """

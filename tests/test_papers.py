@@ -27,6 +27,7 @@ from smartmob.web.measurements import Measurements
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes
 from smartmob.web.schemas import SCHEMAS
+from smartmob.web.sockets import sockets_of
 from tests.support.families import families
 from tests.support.machine import PAGE, transitions, with_table
 from tests.support.modules import modules, room_of
@@ -106,7 +107,9 @@ class RestTests(SynchronousTestCase):
         listed = set(first_cells(section(REST, "What there is")))
         # Nothing is asked of them, so there is no agent behind them.
         nobody = cast(Agent, None)
-        routes = make_routes(nobody, Clock(), Measurements(succeed), families())
+        routes = make_routes(
+            nobody, Clock(), Measurements(succeed), sockets_of(Clock()), families()
+        )
         part = re.compile("<(?:path:)?([a-z]+)>")
         there = {
             f"{method} {part.sub(lambda name: name[1].upper(), route.path)}"

@@ -20,6 +20,7 @@ from smartmob.web.openapi import OPERATIONS
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.root import make_routes, make_site
 from smartmob.web.schemas import SCHEMAS
+from smartmob.web.sockets import sockets_of
 from smartmob.web.stats import Usage
 from tests.support.agents import FakeAgent
 from tests.support.families import families
@@ -194,6 +195,7 @@ class DescriptionTests(SynchronousTestCase):
             self.agent.real,
             self.clock,
             Measurements(lambda measure: succeed(Usage())),
+            sockets_of(self.clock),
             families(),
         )
         expected = {

@@ -16,6 +16,7 @@ from smartmob.declarations import Declarations
 from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.serving import Serving
+from smartmob.web.sockets import sockets_of
 from smartmob.web.trust import Trust
 from tests.support.agents import FakeAgent
 from tests.support.httpwire import Wire
@@ -29,8 +30,9 @@ class ServingTests(SynchronousTestCase):
     def setUp(self) -> None:
         agent = FakeAgent().real
         measurements = Measurements(succeed)
-        self.rest = make_site(agent, Clock(), measurements=measurements)
-        self.serving = Serving(self.rest, Declarations(agent), Clock(), measurements)
+        sockets = sockets_of(Clock())
+        self.rest = make_site(agent, Clock(), measurements=measurements, sockets=sockets)
+        self.serving = Serving(self.rest, Declarations(agent), Clock(), measurements, sockets)
 
     def endpoint(self, api: Api, name: str = "a") -> Endpoint:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
@@ -15,14 +15,14 @@ from smartmob.web.logs import app_logs_response, event_response, logs_response
 from smartmob.web.query import ALL, parse_app_query, parse_event_query, parse_query
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
+from smartmob.web.sockets import Sockets
 from smartmob.web.under_way import UnderWay
 
 if TYPE_CHECKING:
     from smartmob.agent import Agent
-    from smartmob.web.console import ConsoleSockets
 
 
-@define(eq=False)
+@frozen(eq=False)
 class Lines:
     """
     What the programs of processes say, and, over a console, what they are told; and
@@ -32,21 +32,21 @@ class Lines:
     app = new_app()
     agent: Agent
     reactor: IReactorTime
-    _sockets: ConsoleSockets | None = None
+    sockets: Sockets
 
     @app.route("/attach-console/<slug>", methods=["GET"])
     def attach_console(self, request: Request, slug: str) -> IResource:
         """A WebSocket with the lines of a process, and to its standard input."""
         process = self.agent.process(slug)
         query = parse_query(request.args)
-        return self._made_sockets().resource(process, request, query)
+        return self.sockets().resource(process, request, query)
 
     @app.route("/attach-app/<app>", methods=["GET"])
     def attach_app(self, request: Request, app: str) -> IResource:
         """A WebSocket with the lines of all processes of an app, present and future."""
         console = self.agent.consoles.app(app)
         query = parse_app_query(request.args)
-        return self._made_sockets().app_resource(console, request, query)
+        return self.sockets().app_resource(console, request, query)
 
     @app.route("/process-logs/<slug>", methods=["GET"])
     def process_logs(self, request: Request, slug: str) -> bytes | IResource:
@@ -70,14 +70,6 @@ class Lines:
         query = parse_event_query(request.args, request.requestHeaders)
         feed = self.agent.feed
         if wants_upgrade(request):
-            return self._made_sockets().event_resource(feed, request, query)
+            return self.sockets().event_resource(feed, request, query)
         body = event_response(feed, request, query, self.reactor)
         return body if isinstance(body, bytes) else UnderWay()
-
-    def _made_sockets(self) -> ConsoleSockets:
-        if self._sockets is None:
-            # Autobahn is imported with the first console: a start does not need it.
-            from smartmob.web.console import ConsoleSockets
-
-            self._sockets = ConsoleSockets(self.reactor)
-        return self._sockets

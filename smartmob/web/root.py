@@ -21,6 +21,7 @@ from smartmob.web.openapi import OpenApi
 from smartmob.web.render import Documents
 from smartmob.web.routing import Family, Routes
 from smartmob.web.site import Site
+from smartmob.web.sockets import Sockets, sockets_of
 from smartmob.web.stats import Stats
 from smartmob.web.trust import Trust
 
@@ -32,12 +33,14 @@ def make_routes(
     agent: Agent,
     reactor: IReactorTime,
     measurements: Measurements,
+    sockets: Sockets,
     families: Iterable[Family] = (),
 ) -> Routes:
     """
     Every route that there is.
 
     @param measurements: Shared with whatever else measures.
+    @param sockets: Shared with whatever else has WebSockets.
     @param families: Those of what is there beside the agent.
     """
     documents = Documents()
@@ -48,7 +51,7 @@ def make_routes(
             Processes(agent, documents),
             Verbs(agent, documents),
             Uploads(),
-            Lines(agent, reactor),
+            Lines(agent, reactor, sockets),
             Stats(agent, measurements),
             *families,
             description,
@@ -64,6 +67,7 @@ def make_site(
     *,
     hosts: Iterable[str] = (),
     measurements: Measurements | None = None,
+    sockets: Sockets | None = None,
     archive_bytes: int = ARCHIVE_BYTES,
     families: Iterable[Family] = (),
 ) -> Site:
@@ -72,11 +76,13 @@ def make_site(
 
     @param hosts: The names that the agent is bound to.
     @param measurements: Shared with whatever else measures; if there is nothing, made here.
+    @param sockets: Shared with whatever else has WebSockets; likewise.
     @param archive_bytes: The size that an archive may have.
     @param families: Routes of what is there beside the agent.
     """
     measurements = measurements or Measurements(in_thread_of(reactor))
-    routes = make_routes(agent, reactor, measurements, families)
+    sockets = sockets or sockets_of(reactor)
+    routes = make_routes(agent, reactor, measurements, sockets, families)
     trust = Trust.of(Settings(), hosts)
     gate = Gate(routes, trust, partial(_find, agent), archive_bytes)
     return Site(gate, reactor, agent.receive)

@@ -16,6 +16,7 @@ from smartmob.declarations import Declarations
 from smartmob.web.measurements import Measurements
 from smartmob.web.routing import Family
 from smartmob.web.site import Site
+from smartmob.web.sockets import Sockets
 from smartmob.web.trust import Trust
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Serving:
     imported and made for the first that does.
 
     @ivar rest: The site of the REST interface.
-    @ivar measurements: Those of that site, too.
+    @ivar measurements: Those of that site, too ...
+    @ivar sockets: ... and these.
     @ivar pages: Routes that every endpoint has.
     """
 
@@ -37,6 +39,7 @@ class Serving:
     declarations: Declarations
     reactor: IReactorTime
     measurements: Measurements
+    sockets: Sockets
     pages: Iterable[Family] = ()
     _sites: dict[Api, Site] = field(init=False)
 
@@ -68,4 +71,4 @@ class Serving:
     def _gafferd(self) -> Gafferd:
         from smartmob.web.gaffer.gafferd import Gafferd
 
-        return Gafferd(self.declarations, self.reactor, self.measurements)
+        return Gafferd(self.declarations, self.reactor, self.measurements, self.sockets)

@@ -24,6 +24,7 @@ from smartmob.web.gaffer.gafferd import Gafferd
 from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.site import Site
+from smartmob.web.sockets import sockets_of
 from tests.support.httpwire import Answer, Wire
 from tests.support.launching import FakeLauncher, FakeProgram
 from tests.support.releasing import FakeSources
@@ -127,14 +128,16 @@ class GafferdTestCase(SynchronousTestCase):
         )
         self.declarations = Declarations(self.agent)
         measurements = Measurements(self.measure)
+        sockets = sockets_of(self.clock)
         self.gafferd = Gafferd(
             self.declarations,
             self.clock,
             measurements,
+            sockets,
             folder="/srv/here",
             accounts=Accounts(capabilities=lambda: 0, uid=lambda: 1000, gid=lambda: 1000),
         )
-        rest = make_site(self.agent, self.clock, measurements=measurements)
+        rest = make_site(self.agent, self.clock, measurements=measurements, sockets=sockets)
         self.site = self.gafferd.site(rest)
         self.both = self.gafferd.both(rest)
 

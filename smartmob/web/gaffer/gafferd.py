@@ -27,6 +27,7 @@ from smartmob.web.gate import Gate
 from smartmob.web.measurements import Measurements
 from smartmob.web.routing import Family, Routes
 from smartmob.web.site import Site
+from smartmob.web.sockets import Sockets
 
 
 @define(eq=False)
@@ -36,6 +37,7 @@ class Gafferd:
     it gives programs their numbers; those that ran before get theirs when somebody asks.
 
     @ivar measurements: Shared with whatever else measures.
+    @ivar sockets: Shared with whatever else has WebSockets.
     @ivar folder: Where relative folders of new templates are, and programs without one.
     @ivar accounts: Who there is to run as.
     """
@@ -43,6 +45,7 @@ class Gafferd:
     declarations: Declarations
     reactor: IReactorTime
     measurements: Measurements
+    sockets: Sockets
     folder: str = field(factory=os.getcwd)
     accounts: Accounts = field(factory=Accounts)
     _registry: Registry = field(init=False)
@@ -86,7 +89,7 @@ class Gafferd:
             TemplateVerbs(registry, doing),
             Groups(registry, doing),
             Stats(registry, reactor, self.measurements),
-            Streams(registry, reactor),
+            Streams(registry, reactor, self.sockets),
             Watch(registry, reactor),
         ]
 

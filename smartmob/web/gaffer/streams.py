@@ -7,7 +7,7 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import define, frozen
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from zope.interface import implementer
@@ -25,10 +25,10 @@ from smartmob.web.gaffer.registry import Registry
 from smartmob.web.gaffer.replies import done
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
+from smartmob.web.sockets import Sockets
 
 if TYPE_CHECKING:
     from smartmob.process import Process
-    from smartmob.web.console import ConsoleSockets
 
 INPUTS = ("stdin", "ttin")
 """What the way in is called: by gafferd, and once by its documentation."""
@@ -36,7 +36,7 @@ INPUTS = ("stdin", "ttin")
 _Decoder = getincrementaldecoder("utf-8")
 
 
-@define(eq=False)
+@frozen(eq=False)
 class Streams:
     """
     The outputs and inputs of programs, by their numbers.
@@ -46,7 +46,7 @@ class Streams:
     bodies: ClassVar = {"POST": Body.RAW}
     registry: Registry
     reactor: IReactorTime
-    _sockets: ConsoleSockets | None = None
+    sockets: Sockets
 
     @app.route("/streams/<number>/<label>", methods=["GET"])
     def stream(self, request: Request, number: str, label: str) -> IResource | bytes:
@@ -83,7 +83,7 @@ class Streams:
         if not process.takes_input:
             raise NoInput(f"{process.slug} takes no input")
         console = process.console
-        return self._made_sockets().tap_resource(
+        return self.sockets().tap_resource(
             request, lambda reader: console.tap(_Frames(reader), labels[0]), process
         )
 
@@ -97,14 +97,6 @@ class Streams:
         if label not in labels:
             detail = f"{process.slug} has the streams {', '.join(labels)}"
             raise Reasoned("not-found", detail, reason="io_not_found")
-
-    def _made_sockets(self) -> ConsoleSockets:
-        if self._sockets is None:
-            # Autobahn is imported with the first WebSocket: a start does not need it.
-            from smartmob.web.console import ConsoleSockets
-
-            self._sockets = ConsoleSockets(self.reactor)
-        return self._sockets
 
 
 def _not_redirected(process: Process) -> Reasoned:
