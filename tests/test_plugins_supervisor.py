@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.converter import InvalidDocument
@@ -19,6 +20,7 @@ from smartmob.documents import State
 from smartmob.events import Topic
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.consoles import Consoles
+from smartmob.plugins.listeners import UNFINISHED
 from smartmob.plugins.supervisor import Supervisor
 from smartmob.refusals import Refusal, SlugInUse, Stopping, UnknownApp, UnknownProcess
 from smartmob.topics import BadTopic
@@ -206,6 +208,53 @@ class EventTests(SupervisorCase):
         self.clock.pump([0, 0])
         self.assertEqual(self.process.asked, ["stop"])
         self.assertEqual(self.heard, ["spawn", "stop"])
+
+    def test_hangs(self) -> None:
+        """A listener that hangs is not called for ever, and the log says what it missed."""
+
+        async def hangs(event: Any) -> None:
+            self.heard.append(Deferred())
+            await self.heard[-1]
+
+        def happens(number: int) -> list[str | None]:
+            with capturedLogs() as logs:
+                for _ in range(number):
+                    self.publish(Topic.SPAWN)
+                self.clock.advance(0)
+            return [formatEvent(event) for event in logs]
+
+        self.supervisor.subscribe("*", hangs)
+        self.assertEqual(happens(UNFINISHED), [])
+        [warning] = happens(7)
+        assert warning is not None
+        self.assertIn(f"is busy with {UNFINISHED} events", warning)
+        self.assertIn("hangs", warning)
+        self.assertEqual(happens(3), [])
+        self.assertEqual(len(self.heard), UNFINISHED)
+        with capturedLogs() as logs:
+            for waited in self.heard[: UNFINISHED // 2]:
+                self.assertEqual(logs, [])
+                waited.callback(None)
+        [again] = map(formatEvent, logs)
+        assert again is not None
+        self.assertIn("hears events again, and missed 10", again)
+        self.assertEqual(happens(2), [])
+        self.assertEqual(len(self.heard), UNFINISHED + 2)
+
+    def test_hangsAlone(self) -> None:
+        """Other listeners hear all there is, and one that fails is done."""
+
+        def fails(_: Any) -> None:
+            self.heard.append(1)
+            raise ValueError
+
+        self.supervisor.subscribe("*", lambda _: Deferred())
+        self.supervisor.subscribe("*", fails)
+        for _ in range(UNFINISHED + 10):
+            self.publish(Topic.SPAWN)
+        self.clock.advance(0)
+        self.assertEqual(len(self.heard), UNFINISHED + 10)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), UNFINISHED + 10)
 
     def test_raises(self) -> None:
         """What listeners raise is logged, and they are told the next all the same."""

@@ -13,11 +13,20 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.events import Event
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.plugins.calls import told
+
+_log = Logger()
+
+UNFINISHED = 1000
+"""
+Events that a listener may be busy with at the same time: more than a busy agent's
+processes have to tell at once.  Those beyond are dropped until it is done with half.
+"""
 
 Document = dict[str, Any]
 
@@ -28,7 +37,8 @@ Listener = Callable[[Document], object]
 @define(eq=False)
 class EventListener:
     """
-    Hears events.
+    Hears events.  None waits for the one before, but where listeners hang, they are not
+    called for ever: see L{UNFINISHED}.
     """
 
     clock: IReactorTime
@@ -36,6 +46,8 @@ class EventListener:
     leave: Callable[[], None] = lambda: None
     _untold: deque[Event] = field(factory=deque)
     _timer: IDelayedCall | None = None
+    _unfinished: int = 0
+    _dropped: int = 0
 
     def hear(self, event: Event) -> None:
         """
@@ -51,6 +63,7 @@ class EventListener:
         """
         self.leave()
         self._untold.clear()
+        self._dropped = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -59,7 +72,31 @@ class EventListener:
         self._timer = None
         for _ in range(len(self._untold)):  # of what happens meanwhile it is told later
             if self._untold:  # it may have ended itself
-                told(self.listener, self._untold.popleft().document())
+                self._tell_one(self._untold.popleft())
+
+    def _tell_one(self, event: Event) -> None:
+        if not self._dropped and self._unfinished < UNFINISHED:
+            self._unfinished += 1
+            told(self.listener, event.document()).addCallback(self._finished)
+            return
+        if not self._dropped:
+            _log.warn(
+                "a plugin's listener is busy with {count} events, and hears no more of them "
+                "until it is done with half: {listener}",
+                count=self._unfinished,
+                listener=self.listener,
+            )
+        self._dropped += 1
+
+    def _finished(self, _: object) -> None:
+        self._unfinished -= 1
+        if self._dropped and self._unfinished <= UNFINISHED // 2:
+            _log.warn(
+                "a plugin's listener hears events again, and missed {missed}: {listener}",
+                missed=self._dropped,
+                listener=self.listener,
+            )
+            self._dropped = 0
 
 
 @implementer(IReader)
