@@ -17,7 +17,7 @@ from tests.support.configuring import DOCUMENTED
 from tests.support.living import running, until
 from tests.support.papers import TREE
 from tests.support.remote import Remote
-from tests.support.warnings import beside_local_users
+from tests.support.told_to_root import beside_local_users
 
 ON_TWISTD = ("twistd", "-n", "--pidfile=", "smartmob")
 ON_TWIST = ("twist", "smartmob")
