@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -102,9 +103,8 @@ class ShellTestCase(TestCase):
         """
         A text of the page, with our ports.
         """
-        for port, free in self.ports.items():
-            text = text.replace(port, free)
-        return text
+        ports = re.compile("|".join(self.ports))
+        return ports.sub(lambda found: self.ports[found[0]], text)
 
     async def ends(self) -> None:
         """
@@ -163,6 +163,9 @@ class GafferdTests(ShellTestCase):
         await self.does(f"{start} &", r"Listening on http://127\.0\.0\.1:\d+$")
         await self.does(listing, '"slug": "default.echo.0"')
         self.assertIn('"slug": "default.dummy.0"', self.shell.out)
+        # A reader of the page is not as fast as that.
+        logs = "curl -s http://127.0.0.1:5000/process-logs/default.dummy.0"
+        await self.does(f"until {logs} | grep line; do sleep 0.05; done", "^dummy: line 1$")
         await self.does(status, "^dummy: line 1$")
         self.assertIn('"state": "running"', self.shell.out)
         await self.does(look, "^dummy: line 1$")

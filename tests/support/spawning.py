@@ -188,3 +188,9 @@ class SpawningLauncher:
         program = SpawnedProgram(self._reactor, command)
         self.programs.append(program)
         return program
+
+    def lives(self, folder: str, name: str) -> bool:
+        """
+        Nothing of it outlives the agent.
+        """
+        return False
