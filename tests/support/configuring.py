@@ -7,6 +7,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
+import tempfile
 from pathlib import Path
 from textwrap import dedent
 
@@ -96,8 +98,9 @@ class ConfigurationTestCase(SynchronousTestCase):
         """
         Make the folder.
         """
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
+        # Its path is short, as that of a unix socket in it has to be.
+        self.folder = Path(tempfile.mkdtemp(prefix="smartmob-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.file = self.folder / "agent.ini"
         self.accounts = accounts()
         self.environ: dict[str, str] = {}
