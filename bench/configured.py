@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -91,7 +92,19 @@ def smartmob(form: Form, program: Path, home: Path) -> float:
 
 def circus() -> BringUp:
     """
-    U{circusd<https://circus.readthedocs.io>}, as it comes: nobody reads what they write.
+    U{circusd<https://circus.readthedocs.io>}, told to keep what they write in files.
+    """
+    path = peers.circus()
+
+    def measure(form: Form, program: Path, home: Path) -> float:
+        return _peer(form, program, home, partial(files.circus, kept=True), path)
+
+    return measure
+
+
+def careless_circus() -> BringUp:
+    """
+    The same as it comes: nobody reads what they write.
     """
     path = peers.circus()
 
@@ -137,7 +150,11 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     program = build(folder, "idle")["idle"]
     measures: dict[str, BringUp] = {"smartmob": smartmob}
     if not options.no_peers:
-        for who, peer in (("circus", circus), ("supervisor", supervisor)):
+        for who, peer in (
+            ("circus", circus),
+            ("circus-unread", careless_circus),
+            ("supervisor", supervisor),
+        ):
             try:
                 measures[who] = peer()
             except Failed as error:
@@ -188,7 +205,8 @@ def _compare(
 
 
 _PEERS = {
-    "circus": "what is written goes to /dev/null",
+    "circus": "what is written goes through it to a file",
+    "circus-unread": "as it comes: what is written goes to /dev/null",
     "supervisor": "what is written is thrown away",
 }
 

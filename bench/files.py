@@ -41,9 +41,11 @@ def smartmob(home: Path, sections: Iterable[Section], *more: str) -> Path:
     return _write(home / "smartmob.ini", lines)
 
 
-def circus(home: Path, sections: Iterable[Section]) -> Path:
+def circus(home: Path, sections: Iterable[Section], *, kept: bool = False) -> Path:
     """
     For U{circusd<https://circus.readthedocs.io>}, with sockets in C{home}.
+
+    @param kept: What programs write is to go to a file, as its documentation shows it.
     """
     lines = ["[circus]", *(f"{key} = {path}" for key, path in circus_sockets(home).items())]
     for section in sections:
@@ -53,6 +55,9 @@ def circus(home: Path, sections: Iterable[Section]) -> Path:
             f"numprocesses = {section.count}",
             *section.more,
         )
+        if kept:
+            log = home / f"{section.name}.log"
+            lines += ("stdout_stream.class = FileStream", f"stdout_stream.filename = {log}")
     return _write(home / "circus.ini", lines)
 
 
