@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -198,7 +198,7 @@ class Options(usage.Options):
         try:
             configuration = self.read()
         except BadConfiguration as bad:
-            raise self._refusal(bad.mistakes) from None
+            raise self._refusal(bad.mistakes, bad.warnings) from None
         if self["check"]:
             raise self._checked(configuration)
         found = certificates(configuration)
@@ -249,9 +249,10 @@ class Options(usage.Options):
         # As written by the operator, but for where it starts: a daemon leaves there.
         self["bind"] = [_RELATIVE_UNIX.sub(_rooted, address) for address in self["bind"]]
 
-    def _refusal(self, mistakes: Sequence[Mistake]) -> SystemExit:
+    def _refusal(self, mistakes: Sequence[Mistake], warnings: Iterable[str] = ()) -> SystemExit:
         lines = [_one_line(str(mistake)) for mistake in mistakes]
         if self["check"]:
+            _warn(warnings)  # a key of another name may be why one is missing
             sys.stderr.write("".join(f"{line}\n" for line in lines))
             return SystemExit(2)
         if len(lines) > 1:
@@ -262,9 +263,8 @@ class Options(usage.Options):
         # This process ends when it has told, so that its reactor is nobody's.
         endpoints = unsound(configuration, insecure=bool(self["insecure"]))
         if endpoints.mistakes:
-            return self._refusal(endpoints.mistakes)
-        for warning in (*configuration.warnings, *endpoints.told()):
-            sys.stderr.write(f"warning: {_one_line(warning)}\n")
+            return self._refusal(endpoints.mistakes, configuration.warnings)
+        _warn((*configuration.warnings, *endpoints.told()))
         found = ", ".join(
             f"{number} {noun}{'' if number == 1 else plural}"
             for number, noun, plural in (
@@ -293,6 +293,11 @@ class Options(usage.Options):
         chosen = parent.get("logger") or parent.get("logfile") or parent.get("syslog")
         if self["log"] is not None or (parent.get("nodaemon") and not chosen):
             self["observer"] = self.log_observer()
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        sys.stderr.write(f"warning: {_one_line(warning)}\n")
 
 
 def wrong(why: str) -> SystemExit:

@@ -317,6 +317,16 @@ class FileTests(CommandLine):
         refused = self.refused("gaffer.ini")
         self.assertEqual(refused, f"{lines[0]} (and {len(lines) - 1} more: --check shows all)")
 
+    def test_mistakesAndWarnings(self) -> None:
+        """--check shows what is odd beside what is wrong: it may be why."""
+        path = self.write("[process:web]\nCMD = true\n")
+        code, _, err = self.said("--check", "gaffer.ini")
+        odd, wrong = err.splitlines()
+        self.assertEqual(code, 2)
+        self.assertTrue(odd.startswith(f"warning: {path}:2: [process:web] CMD: "), odd)
+        self.assertTrue(wrong.startswith(f"{path}:1: [process:web] "), wrong)
+        self.assertNotIn("CMD", self.refused("gaffer.ini"))
+
     def test_warnings(self) -> None:
         """What is only odd is no mistake, and told by whoever starts the agent."""
         path = self.write("[process:web]\ncmd = true\ncolour = red\n")

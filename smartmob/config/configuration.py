@@ -171,8 +171,10 @@ class BadConfiguration(Exception):
     A file can't be used.
 
     @ivar mistakes: All that is wrong in it, in the order of the file.
+    @ivar warnings: What is odd in it besides: sentences for a person, each with its place.
     """
 
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+    def __init__(self, mistakes: tuple[Mistake, ...], warnings: tuple[str, ...] = ()) -> None:
         super().__init__(str(mistakes[0]))
         self.mistakes = mistakes
+        self.warnings = warnings

@@ -36,7 +36,7 @@ class Findings:
         @raise BadConfiguration: Something is.
         """
         if self.mistakes:
-            raise BadConfiguration(self._sorted(self.mistakes))
+            raise BadConfiguration(self._sorted(self.mistakes), self.told())
 
     def told(self) -> tuple[str, ...]:
         """
