@@ -4,7 +4,6 @@ A program that outlives the agent.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 
@@ -21,7 +20,7 @@ from smartmob.launch.phase import Phase
 from smartmob.launch.program import Program
 from smartmob.launch.record import started
 from smartmob.launch.start_queue import Starts
-from smartmob.launch.terms import fingerprint, order
+from smartmob.launch.terms import EXHAUSTED, fingerprint, order
 
 _log = Logger()
 
@@ -59,7 +58,7 @@ class DetachedProgram(Program):
             with opened(self._detach.folder, make=True) as folder:
                 self._find(folder)
         except OSError as e:
-            if e.errno in (errno.EMFILE, errno.ENFILE):
+            if e.errno in EXHAUSTED:
                 self._undelivered(e)
                 return
             self._launcher.finished(self)

@@ -23,7 +23,7 @@ from smartmob.launch.packets import LOST
 from smartmob.launch.phase import Phase
 from smartmob.launch.pipes import Writer
 from smartmob.launch.start_queue import Starts
-from smartmob.launch.terms import ending, order, signal_number, text
+from smartmob.launch.terms import EXHAUSTED, ending, order, signal_number, text
 from smartmob.launch.transport import StandardStreams
 from smartmob.launch.tree import name
 
@@ -348,7 +348,7 @@ class Program(StandardStreams):
             why = f"it can't be executed: {error}"
         elif error.errno == errno.EMSGSIZE:
             why = "its arguments and its environment are too large"
-        elif error.errno in (errno.EMFILE, errno.ENFILE):
+        elif error.errno in EXHAUSTED:
             why = f"the agent has no descriptors left for its pipes: {error.strerror}"
         else:
             why = f"its helper can't be asked for it: {error.strerror}"

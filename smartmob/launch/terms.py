@@ -4,6 +4,7 @@ Between Twisted's terms for programs and those of the helpers.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal as signals
@@ -15,6 +16,12 @@ from twisted.python.failure import Failure
 
 from smartmob.launch.interfaces import Command
 from smartmob.launch.wire import Order
+
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
+"""
+What it is called that there are no descriptors left: in this process, in the system, or
+on their way to others, all of its user's together (unix(7), SCM_RIGHTS).
+"""
 
 
 def ending(status: int) -> Failure:
