@@ -18,6 +18,12 @@ from typing import TextIO
 from attrs import asdict, define, field, frozen
 
 
+TIE = 1.3
+"""
+What is less apart than this, as a ratio, is the same: so much a busy machine makes up.
+"""
+
+
 class Failed(Exception):
     """
     Something could not be measured; the text is for the table.
@@ -94,12 +100,20 @@ class Row:
             return None
         return self.aim.met(median(judged))
 
+    @property
+    def tie(self) -> bool:
+        """
+        The ratio is too near to 1 to say who is better.
+        """
+        return bool(self.ratios) and 1 / TIE < median(self.ratios) < TIE
+
     def cells(self) -> tuple[str, ...]:
         """
         As the table shows it.
         """
         values = _spread(self.values)
         ratio = f"{_spread(self.ratios)} x {self.to}" if self.ratios else ""
+        ratio += ", a tie" * self.tie
         verdict = {None: "", True: "yes", False: "NO"}[self.met]
         return (
             self.what,
@@ -149,7 +163,7 @@ class Report:
         """
         The same as JSON.
         """
-        rows = [{**asdict(row), "met": row.met} for row in self.rows]
+        rows = [{**asdict(row), "met": row.met, "tie": row.tie} for row in self.rows]
         document = {"machine": machine(), "rows": rows}
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
