@@ -17,7 +17,6 @@ from typing import TextIO
 
 from attrs import asdict, define, field, frozen
 
-
 TIE = 1.3
 """
 What is less apart than this, as a ratio, is the same: so much a busy machine makes up.
