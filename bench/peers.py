@@ -37,6 +37,20 @@ def circus() -> Path:
     return _installed("circus/bin/circusd", lambda home: _venv(home, "circus"))
 
 
+def aiohttp() -> Path:
+    """
+    The Python that has U{aiohttp<https://docs.aiohttp.org>}, of PyPI.
+    """
+    return _library("aiohttp")
+
+
+def websockets() -> Path:
+    """
+    The Python that has U{websockets<https://websockets.readthedocs.io>}, of PyPI.
+    """
+    return _library("websockets")
+
+
 def pm2() -> Path:
     """
     U{pm2<https://pm2.keymetrics.io>}, of npm.
@@ -52,6 +66,23 @@ def websocketd() -> Path:
     return Path(found) if found else _installed("websocketd/usr/bin/websocketd", _debian)
 
 
+def version(python: Path, library: str) -> str:
+    """
+    Which one that is.
+    """
+    words = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+    return subprocess.run(
+        [python, "-c", words, library], capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
+
+
+def _library(name: str) -> Path:
+    """
+    A library has no program of its own that would show that it is there.
+    """
+    return _installed(f"{name}/bin/python", lambda home: _venv(home, name))
+
+
 def _installed(program: str, install: Callable[[Path], None]) -> Path:
     path = CACHE / program
     home = CACHE / Path(program).parts[0]
@@ -62,6 +93,9 @@ def _installed(program: str, install: Callable[[Path], None]) -> Path:
             install(home)
         except OSError as error:
             raise NotInstalled(str(error)) from error
+        except NotInstalled:
+            shutil.rmtree(home, ignore_errors=True)  # a half of it would be taken for all
+            raise
         if not path.exists():
             raise NotInstalled(f"{path.name} is not in what was installed")
     return path
