@@ -1,5 +1,6 @@
 """
-Asks an agent for its C{/ping}, again and again: C{python -m bench.pinging PORT}.
+Asks an agent for its C{/ping}, again and again: C{python -m bench.pinging PORT}; or for
+something else: C{python -m bench.pinging PORT PATH}.
 
 A program of its own, so that nothing but the agent makes its answers late.  It begins at
 once, ends when its standard input does, and prints the seconds of each answer as a JSON
@@ -23,7 +24,7 @@ from bench.ending import end
 PERIOD = 0.005
 
 
-def answers(port: int) -> list[float]:
+def answers(port: int, path: str) -> list[float]:
     """
     Ask every 5 ms until the standard input ends.
 
@@ -41,7 +42,7 @@ def answers(port: int) -> list[float]:
             connection.close()
             return found
         asked = perf_counter()
-        connection.ask("GET", "/ping")
+        connection.ask("GET", path)
         took = perf_counter() - asked
         while took > 0:
             found.append(took)
@@ -50,13 +51,13 @@ def answers(port: int) -> list[float]:
 
 
 @contextmanager
-def pinged(port: int) -> Iterator[list[float]]:
+def pinged(port: int, path: str = "/ping") -> Iterator[list[float]]:
     """
     Ask, from another process, as long as this lasts; then the list has all answers.
     """
     found: list[float] = []
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.pinging", str(port)],
+        [sys.executable, "-m", "bench.pinging", str(port), path],
         cwd=Path(__file__).parent.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -70,4 +71,4 @@ def pinged(port: int) -> Iterator[list[float]]:
 
 
 if __name__ == "__main__":
-    json.dump(answers(int(sys.argv[1])), sys.stdout)
+    json.dump(answers(int(sys.argv[1]), "".join(sys.argv[2:3]) or "/ping"), sys.stdout)

@@ -96,6 +96,16 @@ def forget_peak(pid: int) -> None:
     (_PROC / str(pid) / "clear_refs").write_text("5")
 
 
+def read(pid: int) -> int:
+    """
+    Bytes that it has read, of files, pipes and sockets.
+    """
+    for line in (_PROC / str(pid) / "io").read_text().splitlines():
+        if line.startswith("rchar:"):
+            return int(line.split()[1])
+    return 0
+
+
 def alive(pid: int) -> bool:
     """
     Whether there is such a process.
