@@ -22,6 +22,7 @@ from smartmob.config.configuration import BadConfiguration, Configuration, Mista
 from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
+from smartmob.launch import helper
 from smartmob.logs import FORMATS, LEVELS, LogFile, complain, observer
 from smartmob.soundness import certificates, unsound
 
@@ -39,7 +40,7 @@ class Options(usage.Options):
     Beside what was said, as it was said, there are in it, once it has been read:
     C{configuration}, the file with what the command line puts in its place; C{state-dir},
     a path; C{log}, the file to log to, or None; C{observer}, what a twistd without a
-    daemon has to log to, or None.
+    daemon has to log to, or None; C{guardian}, which one has to be used, or None.
 
     @ivar groups: The options, as C{--help} shows them.
     @ivar metavars: What the values of options are called there.
@@ -115,9 +116,13 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """
-        Show the version and exit.
+        Show the version, and which of the two guardians runs here, and exit.
         """
-        sys.stdout.write(f"smartmob {__version__}\n")
+        try:
+            kind = helper.runs()
+        except (OSError, ValueError) as error:
+            raise wrong(str(error)) from None
+        sys.stdout.write(f"smartmob {__version__} (guardian: {kind})\n")
         raise SystemExit(0)
 
     opt_v = opt_verbose
@@ -240,6 +245,10 @@ class Options(usage.Options):
             if self[option] not in (None, *words):
                 said, known = self[option], ", ".join(words)
                 raise usage.UsageError(f"--{option} is one of {known}, not {said!r}")
+        try:
+            self["guardian"] = helper.chosen(os.environ)
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from None
         if self["backlog"] is not None:
             self["backlog"] = _backlog(self["backlog"])
         self._said = self["config"]

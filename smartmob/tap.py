@@ -19,6 +19,7 @@ from smartmob.declarations import Declarations
 from smartmob.echo import Echo
 from smartmob.endpoints import Endpoints
 from smartmob.environment import inheritable
+from smartmob.launch.guardians import Guardians
 from smartmob.launch.launcher import Launcher
 from smartmob.leaving import leave_soon
 from smartmob.lifecycle import Lifecycle
@@ -54,7 +55,7 @@ def makeService(options: Options) -> Lifecycle:
     reactor: Any = installed_reactor
     configuration: Configuration = options["configuration"]
     folder = StateFolder(options["state-dir"])
-    launcher = Launcher(reactor)
+    launcher = Launcher(reactor, start=Guardians(options["guardian"]))
     sources = Sources(reactor, launcher, FilePath(str(folder.path)))
     agent = Agent(
         reactor,

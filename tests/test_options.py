@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob import __version__
 from smartmob.config.configuration import BadConfiguration
+from smartmob.launch import helper
 from smartmob.logs import LogFile
 from smartmob.main import AgentOptions
 from smartmob.options import Options
@@ -150,8 +151,25 @@ class OptionsTests(CommandLine):
             self.assertIn(word, self.refused(*words), words)
 
     def test_version(self) -> None:
-        """--version prints the version."""
-        self.assertEqual(self.said("--version"), (0, f"smartmob {__version__}\n", ""))
+        """--version prints the version, and which guardian runs."""
+        known = f"smartmob {__version__} (guardian: {helper.runs()})\n"
+        self.assertEqual(self.said("--version"), (0, known, ""))
+        self.patch(os, "environ", {**os.environ, helper.VARIABLE: helper.PYTHON})
+        known = f"smartmob {__version__} (guardian: python)\n"
+        self.assertEqual(self.said("--version"), (0, known, ""))
+
+    def test_guardian(self) -> None:
+        """Which guardian has to be used says the environment; there are two."""
+        self.patch(os, "environ", {**os.environ, helper.VARIABLE: ""})
+        self.assertIsNone(self.parse()["guardian"])
+        self.patch(os, "environ", {**os.environ, helper.VARIABLE: "python"})
+        self.assertEqual(self.parse()["guardian"], "python")
+        self.patch(os, "environ", {**os.environ, helper.VARIABLE: "perl"})
+        for words in ([], ["--check"], ["--version"]):
+            self.assertEqual(
+                self.refused(*words),
+                "SMARTMOB_GUARDIAN is compiled or python, not 'perl'",
+            )
 
     def test_help(self) -> None:
         """-h and --help show the synopsis and every option, whatever the terminal's width."""

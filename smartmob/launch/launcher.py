@@ -16,7 +16,8 @@ from zope.interface import implementer
 from smartmob.launch import wire
 from smartmob.launch.detached import DetachedProgram
 from smartmob.launch.earlier import end_leftovers, lives
-from smartmob.launch.helper import Helper, start_guardian, start_keeper
+from smartmob.launch.guardians import Guardians
+from smartmob.launch.helper import Helper, start_keeper
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
@@ -55,15 +56,15 @@ class Launcher(Service):
         self,
         reactor: Reactor,
         *,
-        start: Callable[[tuple[int, int]], Helper] = start_guardian,
+        start: Callable[[tuple[int, int]], Helper] | None = None,
         start_keeper: Callable[[tuple[int, int]], Helper] = start_keeper,
     ) -> None:
         """
-        @param start: Starts a guardian.
+        @param start: Starts a guardian; unless given, the best one that works.
         @param start_keeper: Starts a keeper.
         """
         self.reactor = reactor
-        self._start = start
+        self._start = start or Guardians()
         self._start_keeper = start_keeper
         self._bounds = (0, 0)
         self._helper: Helper | None = None
