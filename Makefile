@@ -35,10 +35,13 @@ clean:
 	$(if $(PYTHON),,$(error No Python 3.11 or newer with its venv module was found))
 	$(PYTHON) -m venv .venv
 
-.venv/run: setup.py pyproject.toml | .venv/bin/python
+# What is compiled lies in the checkout; what changed is compiled again.
+sources = $(wildcard smartmob/launch/compiled/*.[ch])
+
+.venv/run: setup.py pyproject.toml $(sources) | .venv/bin/python
 	.venv/bin/python -m pip install -qq --editable .
 	@touch $@
 
-.venv/test: setup.py pyproject.toml | .venv/bin/python
+.venv/test: setup.py pyproject.toml $(sources) | .venv/bin/python
 	.venv/bin/python -m pip install -qq --editable '.[test,check]'
 	@touch $@ .venv/run

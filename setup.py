@@ -5,13 +5,27 @@ The layout is flat on purpose: C{smartmob/} beside C{twisted/plugins/}.  The
 latter is a folder without C{__init__.py}, since one there would replace
 Twisted's own in an installation; C{package_dir} is what makes an editable
 install find the plugin all the same.
+
+The guardian in C{smartmob/launch/compiled/} is a program, no module of Python's: one
+wheel of it is for every Python on machines of a kind.  Where it can't be compiled, the
+wheel goes without, and is for every machine.
 """
 
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Command, Distribution, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build import build
 
 HERE = Path(__file__).parent
+COMPILED = Path("smartmob", "launch", "compiled")
+EXECUTABLE = COMPILED / "smartmob-guardian"
 
 
 def version() -> str:
@@ -24,7 +38,179 @@ def version() -> str:
     raise SystemExit("smartmob/__init__.py has no __version__")
 
 
+class NotBuilt(Exception):
+    """
+    There is no executable, and why.
+    """
+
+
+class Smartmob(Distribution):  # type: ignore[misc] # setuptools has no types
+    """
+    @ivar compiled: There is something in it that is for machines of one kind.
+    """
+
+    compiled = False
+
+    def has_ext_modules(self) -> bool:
+        """
+        Whether it belongs where libraries for this machine are.
+        """
+        return self.compiled or bool(super().has_ext_modules())
+
+
+class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
+    """
+    Compiles the guardian, where that can be done.
+
+    C{CC}, C{CPPFLAGS}, C{CFLAGS} and C{LDFLAGS} are obeyed.  With C{SMARTMOB_PURE} set
+    there is to be none.
+
+    @ivar editable_mode: It is for the checkout itself (an editable install).
+    """
+
+    description = "compile the guardian"
+    user_options = [  # noqa: RUF012 - the framework reads it as it is
+        ("build-lib=", "b", "folder that the package is built in"),
+        ("inplace", "i", "build it where its sources are"),
+    ]
+    boolean_options = ["inplace"]  # noqa: RUF012 - the framework reads it as it is
+
+    def initialize_options(self) -> None:
+        """
+        Before anything was said.
+        """
+        self.build_lib: str | None = None
+        self.inplace = False
+        self.editable_mode = False
+
+    def finalize_options(self) -> None:
+        """
+        What was not said is as for the whole build.
+        """
+        self.set_undefined_options("build", ("build_lib", "build_lib"))
+
+    @property
+    def target(self) -> Path:
+        """
+        Where it will be.
+        """
+        assert self.build_lib is not None
+        here = self.inplace or self.editable_mode
+        return HERE / EXECUTABLE if here else Path(self.build_lib, EXECUTABLE)
+
+    def run(self) -> None:
+        """
+        Compile it.  One of an earlier build does not stay: it may be another's twin.
+        """
+        self.target.unlink(missing_ok=True)
+        try:
+            self._build()
+        except NotBuilt as why:
+            self.warn(
+                f"no compiled guardian: {why}.  The one in Python does the same, with"
+                " more memory for each program, and slower starts."
+            )
+        else:
+            self.distribution.compiled = True
+
+    def _build(self) -> None:
+        if os.environ.get("SMARTMOB_PURE"):
+            raise NotBuilt("SMARTMOB_PURE is set")
+        sources = sorted(map(str, (HERE / COMPILED).glob("*.c")))
+        if not sources:
+            raise NotBuilt(f"{COMPILED} has no sources")
+        names = shlex.split(os.environ.get("CC", "")) or [
+            next(filter(shutil.which, ("cc", "gcc", "clang")), "cc")
+        ]
+        before, behind = _flags("CPPFLAGS", "CFLAGS"), _flags("LDFLAGS")
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        # Beside it: the one that is there may run, and would be written into.
+        made = self.target.with_suffix(".new")
+        try:
+            # By itself it needs less memory, and any C library to run beside will do.
+            for kind in (["-static", "-s"], ["-s"]):
+                words = [*names, "-O2", *before, *kind, "-o", str(made), *sources, *behind]
+                said = _said(words)
+                if said is None:
+                    made.chmod(0o755)
+                    made.replace(self.target)
+                    return
+            raise NotBuilt(f"{shlex.join(words)}: {said}")
+        finally:
+            made.unlink(missing_ok=True)
+
+    def get_source_files(self) -> list[str]:
+        """
+        What an archive of sources has to have.
+        """
+        files = (HERE / COMPILED).glob("*.[ch]")
+        return sorted(str(COMPILED / path.name) for path in files)
+
+    def get_outputs(self) -> list[str]:
+        """
+        What it makes.
+        """
+        return [str(self.target)] if self.target.exists() else []
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """
+        What of an editable install is where else.
+        """
+        if not self.editable_mode or not self.target.exists():
+            return {}
+        return {str(Path(str(self.build_lib), EXECUTABLE)): str(self.target)}
+
+
+def _flags(*names: str) -> list[str]:
+    return [word for name in names for word in shlex.split(os.environ.get(name, ""))]
+
+
+def _said(words: list[str]) -> str | None:
+    """
+    What a compiler that failed said; C{None} where it did not fail.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - it was named by whoever builds
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        return error.strerror
+    return (done.stderr.strip() or f"exit code {done.returncode}") if done.returncode else None
+
+
+class Build(build):  # type: ignore[misc] # setuptools has no types
+    """
+    The build of everything, the guardian too.
+    """
+
+    sub_commands = [*build.sub_commands, ("build_guardian", None)]  # noqa: RUF012 - as it is
+
+
+class Wheel(bdist_wheel):  # type: ignore[misc] # setuptools has no types
+    """
+    A wheel for every Python, and with the guardian in it for machines of one kind.
+    """
+
+    def run(self) -> None:
+        """
+        Make it: of which kind is known once everything has been built.
+        """
+        if not self.skip_build:
+            self.run_command("build")
+        self.root_is_pure = not self.distribution.has_ext_modules()
+        super().run()
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """
+        Whom it is for.
+        """
+        _, _, platform = super().get_tag()
+        return self.python_tag, "none", platform
+
+
 setup(
+    distclass=Smartmob,
+    cmdclass={"build": Build, "build_guardian": BuildGuardian, "bdist_wheel": Wheel},
     name="smartmob",
     version=version(),
     description="Send applications to a machine over the network and keep them running.",

@@ -25,15 +25,18 @@ from smartmob.client.own import OwnAgent
 from smartmob.client.shelf import shelf
 from tests.support.papers import TREE
 from tests.support.told_to_root import beside_local_users
-from tests.support.wheels import installed, run
+from tests.support.wheels import compiler, installed, run
 
 
 class WheelTests(TestCase):
     """
     One wheel, in one environment, for all tests.
+
+    @cvar pure: Nothing was compiled for it.
     """
 
     timeout = 240
+    pure = False
 
     def setUp(self) -> None:
         """
@@ -41,7 +44,8 @@ class WheelTests(TestCase):
         """
         if tuple(map(int, version("setuptools").split(".")[:2])) < (70, 1):
             raise SkipTest("building a wheel here needs setuptools 70.1 or newer")
-        self.wheel, self.bin = installed()
+        self.wheel, self.bin = installed(pure=self.pure)
+        self.kind = "python" if self.pure or compiler() is None else "compiled"
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
 
@@ -68,6 +72,26 @@ class WheelTests(TestCase):
         [info] = tops - {"smartmob", "twisted"}
         self.assertTrue(info.endswith(".dist-info"), info)
 
+    def test_guardian(self) -> None:
+        """
+        There is an executable in it, for all Pythons on machines of a kind, or it is for
+        all machines.
+        """
+        if self.kind == "python":
+            self.assertTrue(self.wheel.stem.endswith("-py3-none-any"), self.wheel)
+        else:
+            self.assertRegex(self.wheel.stem, "-py3-none-linux_[a-z0-9_]+$")
+        folder = "smartmob/launch/compiled/"
+        with zipfile.ZipFile(self.wheel) as archive:
+            modes = {
+                name.removeprefix(folder): archive.getinfo(name).external_attr >> 16 & 0o777
+                for name in archive.namelist()
+                if name.startswith(folder)
+            }
+        self.assertEqual(modes, {} if self.kind == "python" else {"smartmob-guardian": 0o755})
+        if not self.pure and compiler() is None:
+            raise SkipTest("no C compiler on this machine, so no wheel with what it makes")
+
     def test_programs(self) -> None:
         """
         Its programs are there, say the same version, and are those of the wheel.
@@ -75,9 +99,13 @@ class WheelTests(TestCase):
         where = "import smartmob; print(smartmob.__file__)"
         found = Path(run(self.bin / "python", "-c", where, cwd=self.folder).strip())
         self.assertTrue(found.is_relative_to(self.bin.parent), found)
-        for program in ("smartmob-agent", "smartmob"):
+        known = f"smartmob {version('smartmob')}"
+        for program, kind in (
+            ("smartmob-agent", f" (guardian: {self.kind})"),
+            ("smartmob", ""),
+        ):
             said = run(self.bin / program, "--version", cwd=self.folder)
-            self.assertEqual(said, f"smartmob {version('smartmob')}\n")
+            self.assertEqual(said, f"{known}{kind}\n")
 
     def test_plugin(self) -> None:
         """
@@ -138,6 +166,14 @@ class WheelTests(TestCase):
         self.assertEqual(
             beside_local_users("".join(f"{line}\n" for line in said).encode()), b""
         )
+
+
+class PureWheelTests(WheelTests):
+    """
+    The same of a wheel that was built where there is no compiler.
+    """
+
+    pure = True
 
 
 def application() -> bytes:

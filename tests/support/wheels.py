@@ -19,18 +19,24 @@ _FILES = ("setup.py", "pyproject.toml", "README.rst", "LICENSE")
 _FOLDERS = ("smartmob", "twisted", "examples")
 
 
-def run(*words: str | Path, cwd: Path) -> str:
+_NOT_PASSED_ON = ("PYTHONPATH", "SMARTMOB_PURE", "SMARTMOB_GUARDIAN")
+"""
+The runner of the tests may name the checkout in the first, and means itself by the others.
+"""
+
+
+def run(*words: str | Path, cwd: Path, **more: str) -> str:
     """
     What a command writes.
 
+    @param more: For its environment.
     @raise AssertionError: It failed.
     """
-    # The runner of the tests may name the checkout in PYTHONPATH.
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env = {name: os.environ[name] for name in os.environ if name not in _NOT_PASSED_ON}
     done = subprocess.run(
         words,
         cwd=cwd,
-        env={**env, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        env={**env, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **more},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,9 +48,12 @@ def run(*words: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *, pure: bool = False) -> Path:
     """
     The wheel of this checkout, built of a copy: a build leaves things where it runs.
+
+    @param pure: Have nothing compiled for it; else it is built as published, of the archive of
+        sources.
     """
     tree = folder / "tree"
     ignored = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.egg-info")
@@ -52,8 +61,13 @@ def build(folder: Path) -> Path:
         shutil.copytree(TREE / name, tree / name, symlinks=True, ignore=ignored)
     for name in _FILES:
         shutil.copy(TREE / name, tree)
-    pip = (sys.executable, "-m", "pip", "wheel", "--quiet")
-    run(*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, tree, cwd=folder)
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    if pure:
+        run(*pip, "--wheel-dir", folder, tree, cwd=folder, SMARTMOB_PURE="1")
+    else:
+        run(sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", folder, cwd=tree)
+        [sources] = folder.glob("*.tar.gz")
+        run(*pip, "--wheel-dir", folder, sources, cwd=folder)
     [wheel] = folder.glob("*.whl")
     return wheel
 
@@ -76,12 +90,23 @@ def install(folder: Path, wheel: Path) -> Path:
 
 
 @cache
-def installed() -> tuple[Path, Path]:
+def installed(*, pure: bool = False) -> tuple[Path, Path]:
     """
     The wheel, and the folder of the programs that it installs: built once for all
     tests of a run, in the folder that trial runs them in.
+
+    @param pure: As for L{build}.
     """
-    folder = Path("wheel").absolute()
+    folder = Path("pure" if pure else "wheel").absolute()
     folder.mkdir()
-    wheel = build(folder)
+    wheel = build(folder, pure=pure)
     return wheel, install(folder, wheel)
+
+
+def compiler() -> str | None:
+    """
+    What C would be compiled with, if anything.
+    """
+    if not any((TREE / "smartmob" / "launch" / "compiled").glob("*.c")):
+        return None
+    return next(filter(shutil.which, ("cc", "gcc", "clang")), None)
