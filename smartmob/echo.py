@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
+from smartmob.broken_pipe import discard
 from smartmob.lines.console import Wanted
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.ring import Chunk
@@ -80,9 +81,11 @@ class Echo:
             try:
                 self.out.write(data)
                 self.out.flush()
-            except OSError:
+            except OSError as error:
                 # Nobody reads any more; the agent goes on for those who attach, and
                 # keeps nothing for this one.
+                if isinstance(error, BrokenPipeError):
+                    discard(self.out)
                 self.reactor.callFromThread(subscription.detach)
             else:
                 self.reactor.callFromThread(subscription.resume)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.logger import globalLogBeginner
 
-from smartmob import daemon
+from smartmob import broken_pipe, daemon
 from smartmob.logs import LogFile, complain
 from smartmob.options import Options
 from smartmob.pidlock import PidLock, Taken
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reactor.run()
     finally:
         _remove(pidfile)
-    sys.stdout.flush()
+    broken_pipe.flush(sys.stdout)
     return 1 if lifecycle.failed else os.EX_OK
 
 

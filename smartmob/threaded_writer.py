@@ -11,6 +11,8 @@ from typing import TextIO
 
 from attrs import define, field
 
+from smartmob.broken_pipe import discard
+
 MOST_WAITING = 10_000
 """Texts that may wait to be written."""
 
@@ -79,6 +81,7 @@ class ThreadedWriter:
             try:
                 self.out.write(text)
                 self.out.flush()
+            except BrokenPipeError:
+                discard(self.out)  # nobody reads any more: the agent goes on without
             except (OSError, ValueError):
-                # Nobody reads any more, or it was closed: the agent goes on without.
-                continue
+                continue  # there is no room for it, or it was closed

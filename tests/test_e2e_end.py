@@ -295,7 +295,7 @@ class EchoTests(AgentTestCase):
 
     async def test_nobody_reads_stdout(self) -> None:
         """
-        An agent whose standard output nobody reads any more goes on.
+        An agent whose standard output nobody reads any more goes on, and ends well.
         """
         agent, remote = await self.start("-vv")
         source = application("web: echo one; read x; echo two; exec sleep 1000")
@@ -306,6 +306,19 @@ class EchoTests(AgentTestCase):
         await remote.post("/write-stdin/app.web.0", {"data": "go\n"})
         await console.line("two")
         await remote.post("/restart-process/app.web.0")
+        await console.line("one")
+        os.kill(agent.pid, signal.SIGTERM)
+        self.assertEqual(await agent.exit(), 0)
+
+    async def test_nobody_reads_stderr(self) -> None:
+        """
+        An agent whose log nobody reads any more goes on, and ends well.
+        """
+        agent, remote = await self.start("-v")
+        agent.stop_hearing(2)
+        source = application("web: echo one; exec sleep 1000")
+        await remote.create(self.origin.serve("/a", source))
+        console = await remote.attach(tail=1)
         await console.line("one")
         os.kill(agent.pid, signal.SIGTERM)
         self.assertEqual(await agent.exit(), 0)

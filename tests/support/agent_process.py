@@ -45,6 +45,13 @@ def program(name: str) -> str:
     return found
 
 
+def _environment() -> dict[str, str]:
+    """
+    Ours, but for what makes Python write at once: few agents have that.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 class AgentProcess(ProcessProtocol):
     """
     An agent below a warden.
@@ -235,7 +242,7 @@ class AgentTestCase(TestCase):
                 process,
                 argv[0],
                 [*argv, *command],
-                env={**os.environ, **(env or {})},
+                env={**_environment(), **(env or {})},
                 path=str(self.folder),
                 childFDs={0: null, 1: "r", 2: "r", CONTROL: "r", **(descriptors or {})},
             )
