@@ -20,12 +20,25 @@ from bench import system
 from bench.ending import wait_for
 from bench.figures import Failed
 from bench.running import running
+from smartmob.launch import helper
 
 STARTS_AT_ONCE = {"attempts": 1000, "window": 1.0, "retry_in": 1.0, "max_retry": -1}
 """A flapping policy that never pauses: what ends is started again at once."""
 
 PATIENCE = 120.0
 """Seconds for an answer."""
+
+COMPILED, PYTHON = "smartmob", "smartmob-python"
+"""An agent with the compiled guardian, and one with that in Python, as the table has them."""
+
+
+def kinds() -> dict[str, bool]:
+    """
+    The agents there are to measure, by what the table calls them, and whether each is the one
+    with the guardian in Python.
+    """
+    known = {COMPILED: False, PYTHON: True}
+    return known if helper.runs() == helper.COMPILED else {PYTHON: True}
 
 
 class Refused(Failed):
@@ -155,11 +168,12 @@ class Agent:
 
 
 @contextmanager
-def agent(folder: Path, *words: str | Path) -> Iterator[Agent]:
+def agent(folder: Path, *words: str | Path, python: bool = False) -> Iterator[Agent]:
     """
     An agent with its state below C{folder}, ended at the end.
 
     @param words: More for its command line.
+    @param python: With the guardian in Python; else with the compiled one, where there is one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = Path(sys.executable).with_name("smartmob-agent")
@@ -167,7 +181,8 @@ def agent(folder: Path, *words: str | Path) -> Iterator[Agent]:
     said = folder / "agent.stderr"
     with said.open("wb") as stderr:
         began = monotonic()
-        with running([command, *own, *words], folder, stderr) as process:
+        more = {helper.VARIABLE: helper.PYTHON} if python else {}
+        with running([command, *own, *words], folder, stderr, more=more) as process:
             port = _port(process, said)
             yield Agent(process, port, began, monotonic())
 

@@ -17,6 +17,8 @@ from typing import TextIO
 
 from attrs import asdict, define, field, frozen
 
+from smartmob.launch import helper
+
 TIE = 1.3
 """
 What is less apart than this, as a ratio, is the same: so much a busy machine makes up.
@@ -176,6 +178,7 @@ def machine() -> dict[str, object]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "python": platform.python_version(),
+        "guardian": helper.runs(),
         "load": round(os.getloadavg()[0], 2),
     }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from select import select
@@ -30,6 +30,7 @@ def running(
     folder: Path,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     grace: float = 60.0,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """
     A program in this folder, ended at the end.
@@ -38,11 +39,12 @@ def running(
     forbidden to this one; else some would be measured compiling them, again and again.
 
     @param grace: Seconds that it has for that.
+    @param more: For its environment.
     """
     process = subprocess.Popen(
         words,
         cwd=folder,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(more or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
