@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from smartmob.launch.interfaces import Command, Detach, LauncherLost, NotExecute
 from smartmob.launch.keeper_link import connect
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import Program
-from smartmob.launch.record import remove, started
+from smartmob.launch.record import Record, give_up, recorded_keeper, remove, started
 from smartmob.launch.ring import SIZE
 from smartmob.launch.terms import fingerprint
 from tests.support import launcher_host, menagerie, warden
@@ -407,7 +408,10 @@ class AdoptionTests(DetachedCase):
             program, recorder = await self.up(self.shell(TALK))
             if before:
                 self.assertTrue(program.adopted)
-            await self.ended_by(program, recorder)
+            program.stop()
+            await recorder.ended
+            # A keeper that was let go may find out only now that it is not wanted.
+            await until(reactor, lambda: not self.folder.names(), PATIENCE)
         self.assertEqual(marked(self.marker), [])
 
     async def test_letGoWhenTold(self) -> None:
@@ -1139,6 +1143,70 @@ def remove_any(path: str) -> None:
         os.rmdir(path)
     else:
         os.unlink(path)
+
+
+class TwoKeepersTests(SynchronousTestCase):
+    """
+    The record of a program, where two keepers have one of the same name.
+    """
+
+    def setUp(self) -> None:
+        self.place = self.mktemp()
+        os.mkdir(self.place)
+        self.folder = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, self.folder)
+
+    def record(self, keeper: int) -> Record:
+        """
+        One of a program of this keeper.
+        """
+        return Record(
+            boot="b", pid=1, start=2, keeper=keeper, keeper_start=3, grace=1.0, fingerprint="f"
+        )
+
+    def have(self, *names: str) -> None:
+        """
+        These files are there.
+        """
+        for name in names:
+            Path(self.place, name).touch()
+
+    def test_unwanted(self) -> None:
+        """
+        One whose keeper has no agent any more does not take the place of a later one.
+        """
+        self.record(7).write(self.folder, "n", lambda: False)
+        self.record(6).write(self.folder, "n", lambda: True)
+        self.assertEqual(recorded_keeper(self.folder, "n"), 7)
+        self.assertEqual(os.listdir(self.place), ["n.json"])
+
+    def test_alone(self) -> None:
+        """
+        While one is written, nobody else writes.
+        """
+        other = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, other)
+
+        def unwanted() -> bool:
+            with self.assertRaises(BlockingIOError):
+                flock(other, LOCK_EX | LOCK_NB)
+            return False
+
+        self.record(7).write(self.folder, "n", unwanted)
+        flock(other, LOCK_EX | LOCK_NB)
+
+    def test_giveUp(self) -> None:
+        """
+        A keeper removes what is its own.
+        """
+        self.record(7).write(self.folder, "n", lambda: False)
+        self.have("6.sock", "7.sock", "n.out")
+        give_up(self.folder, "n", 6)
+        self.assertEqual(sorted(os.listdir(self.place)), ["7.sock", "n.json", "n.out"])
+        give_up(self.folder, "n", 6)
+        give_up(self.folder, "n", 7)
+        self.assertEqual(os.listdir(self.place), [])
+        flock(self.folder, LOCK_EX | LOCK_NB)
 
 
 class FingerprintTests(SynchronousTestCase):

@@ -41,7 +41,7 @@ from smartmob.launch.execution import (
 )
 from smartmob.launch.post import Post
 from smartmob.launch.reaper import LEFT, PEER, Reaper
-from smartmob.launch.record import Record, boot_id, door, recorded_keeper, remove, started
+from smartmob.launch.record import Record, boot_id, door, give_up, remove, started
 from smartmob.launch.ring import CHUNK
 from smartmob.launch.settling import settle
 from smartmob.launch.tree import kill_all
@@ -186,7 +186,7 @@ class Keeper(Reaper):
                 keeper_start=started(self.me) or 0,
                 grace=wire.Order.ending(self.order)[1],
                 fingerprint=self.fingerprint,
-            ).write(self.folder, self.name)
+            ).write(self.folder, self.name, self.post.hung_up)
         except Exception as e:  # this copy of the keeper has to end
             reason = e.strerror if isinstance(e, OSError) else repr(e)
             why = f"no record of it can be kept in the state folder: {reason}"
@@ -280,8 +280,7 @@ class Keeper(Reaper):
             self.listening.close()
             self.listening = None
         self.post.end_input()
-        if recorded_keeper(self.folder, self.name) in (self.me, None):
-            remove(self.folder, self.name, self.me)
+        give_up(self.folder, self.name, self.me)
 
     def _open(self) -> int:
         """
@@ -389,7 +388,7 @@ def main() -> NoReturn:
     try:
         Keeper(post, descriptors[0], wire.unpack(keep), order).stay()
     except BaseException as e:  # the agent has to know, and everything has to end
-        post.send(wire.pack(wire.BROKEN, repr(e).encode()))
+        post.send(wire.broken(e))
         post.pump()
     finally:
         os._exit(1)

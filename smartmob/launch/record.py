@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+from fcntl import LOCK_EX, LOCK_UN, flock
 
 from smartmob import plain_files
 
 TYPE_CHECKING = False  # importing typing costs each keeper memory
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 _MOST = 16 << 10
@@ -83,6 +84,25 @@ def remove(folder: int, name: str, keeper: int) -> None:
             os.unlink(each, dir_fd=folder)
         except OSError:
             continue  # it is not there, or the folder isn't
+
+
+def give_up(folder: int, name: str, keeper: int) -> None:
+    """
+    Remove the files of a program that has ended, but for those that are another
+    keeper's by now.
+
+    @param folder: A descriptor.
+    """
+    flock(folder, LOCK_EX)
+    try:
+        if recorded_keeper(folder, name) in (keeper, None):
+            remove(folder, name, keeper)
+        else:
+            os.unlink(door(keeper), dir_fd=folder)
+    except OSError:
+        return  # it is not there, or the folder isn't
+    finally:
+        flock(folder, LOCK_UN)
 
 
 def read(folder: int, name: str) -> bytes:
@@ -180,13 +200,23 @@ class Record:
         """
         return started(self.pid) == self.start
 
-    def write(self, folder: int, name: str) -> None:
+    def write(self, folder: int, name: str, unwanted: Callable[[], bool]) -> None:
         """
         Write it down, whole or not at all.
 
         @param folder: A descriptor.
+        @param unwanted: Says whether it is not to be written any more.  Nobody else writes
+            meanwhile, so that it never takes the place of one that came after it.
         @raise OSError: It can't be.
         """
+        flock(folder, LOCK_EX)
+        try:
+            if not unwanted():
+                self._write(folder, name)
+        finally:
+            flock(folder, LOCK_UN)
+
+    def _write(self, folder: int, name: str) -> None:
         # Numbers and hexadecimal digits: JSON without its module.
         members = [
             f'"{member}": "{value}"' if isinstance(value, str) else f'"{member}": {value!r}'
