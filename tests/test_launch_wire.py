@@ -16,7 +16,9 @@ from smartmob.launch.interfaces import Command
 from smartmob.launch.terms import ending, order, signal_number
 
 words = st.binary(max_size=20).map(lambda word: word.replace(b"\0", b""))
-numbers = st.integers(min_value=0, max_value=2**31)
+numbers = st.integers(min_value=0, max_value=2**31 - 1)
+bounds = st.integers(-1, 2**63 - 1)
+names = words.map(lambda word: word.replace(b"=", b"-") or b"A")
 
 
 class WireTests(SynchronousTestCase):
@@ -28,15 +30,17 @@ class WireTests(SynchronousTestCase):
         st.builds(
             wire.Order,
             argv=st.lists(words, min_size=1, max_size=5),
-            env=st.lists(st.tuples(words, words), max_size=5),
+            env=st.lists(st.tuples(names, words), max_size=5),
             cwd=words,
             stop_signal=st.integers(1, 64),
             grace=st.floats(0, 3600),
             umask=st.integers(0, 0o777),
             nice=st.integers(-20, 19),
             no_new_privileges=st.booleans(),
-            limits=st.lists(st.tuples(words, numbers, st.integers(-1, 2**63)), max_size=3),
-            identity=st.lists(numbers, max_size=4),
+            limits=st.lists(st.tuples(words, bounds, bounds), max_size=3),
+            identity=st.lists(st.integers(0, 2**32 - 1), max_size=4).filter(
+                lambda identity: len(identity) != 1
+            ),
         )
     )
     def test_orders(self, given_order: wire.Order) -> None:
@@ -83,7 +87,49 @@ class WireTests(SynchronousTestCase):
         """
         packet = order(Command(argv=("true", "x"), env={"A": "b"}, cwd="/tmp")).pack()
         whole = len(packet)
-        self.assertRaises(ValueError, wire.Order.unpack, packet[: whole * length // 60])
+        self.assertRaises(wire.Garbled, wire.Order.unpack, packet[: whole * length // 60])
+
+    def test_garbled(self) -> None:
+        """
+        So is one in which a number is none, is out of bounds, or counts what is not there.
+        """
+        packet = order(
+            Command(argv=("true",), env={"A": "b"}, uid=5, gid=6, rlimits={"RLIMIT_CPU": (1, 2)})
+        ).pack()
+        words = wire.unpack(packet)
+        self.assertEqual(wire.Order.unpack(wire.pack(*words)).argv, [b"true"])
+        wrong = (b"", b"x", b"-", b" 1", b"1_0", b"+1", b"0x1", b"1.", b"9" * 21, b"-5000000000")
+        for place in (0, 2, 3, 5, 6, 7, 9, 10, 11, 12):
+            for word in wrong:
+                if place in (9, 10) and word == wrong[-1]:
+                    continue
+                garbled = wire.pack(*words[:place], word, *words[place + 1 :])
+                self.assertRaises(wire.Garbled, wire.Order.unpack, garbled)
+        for place, word in ((7, b"0"), (6, b"1"), (6, b"3"), (5, b"-1"), (5, b"2"), (1, b"nan")):
+            garbled = wire.pack(*words[:place], word, *words[place + 1 :])
+            self.assertRaises(wire.Garbled, wire.Order.unpack, garbled)
+
+    def test_variables(self) -> None:
+        """
+        So is one with a variable that has no name, or a name with C{=} in it.
+        """
+        for name in "", "A=B", "=":
+            packet = order(Command(argv=("true",), env={name: "b"})).pack()
+            self.assertRaisesRegex(ValueError, "environment", wire.Order.unpack, packet)
+
+    @given(st.floats(0, allow_nan=False, allow_infinity=False))
+    def test_seconds(self, time: float) -> None:
+        """
+        Seconds are what they were, up to what timers can do.
+        """
+        self.assertEqual(wire.seconds(repr(time).encode()), min(time, wire.FOREVER))
+
+    def test_noSeconds(self) -> None:
+        """
+        What is no finite time, or none at all, is no time.
+        """
+        for word in b"", b"nan", b"inf", b"-1", b" 1", b"1_0", b"1e", b"0x1", b"1.2.3", b"1-2":
+            self.assertRaises(wire.Garbled, wire.seconds, word)
 
 
 class TermsTests(SynchronousTestCase):

@@ -10,7 +10,7 @@ import resource
 from errno import E2BIG, EACCES, EAGAIN, ELOOP, ENOENT, ENOEXEC, ENOTDIR, EPERM
 from signal import SIG_SETMASK, SIGKILL, pthread_sigmask
 
-from smartmob.launch.wire import Order, pack
+from smartmob.launch.wire import Garbled, Order, pack
 
 TYPE_CHECKING = False  # importing typing costs each program memory
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def execute(packet: bytes, streams: tuple[int, int, int], report: int, parent: i
         _become(Order.unpack(packet), streams, parent)
     except Refused as e:
         code, why = e.code, e.why
+    except Garbled as e:
+        code, why = NOT_EXECUTABLE, f"it can't be executed: {e}"
     except BaseException as e:  # whatever it is, this copy of the reaper has to end
         code, why = NOT_EXECUTABLE, f"it can't be executed: {e!r}"
     try:
@@ -138,15 +140,33 @@ def _limit(order: Order) -> None:
             NOT_EXECUTABLE, f"its niceness can't be changed by {order.nice}: {e.strerror}"
         ) from e
     for name, soft, hard in order.limits:
-        try:
-            resource.setrlimit(getattr(resource, name.decode()), (soft, hard))
-        except (AttributeError, OSError, ValueError) as e:
+        why = _set_limit(name, soft, hard)
+        if why is not None:
+            limit = os.fsdecode(name)
             raise Refused(
                 NOT_EXECUTABLE,
-                f"its limit {name.decode()} can't be {soft} (soft) and {hard} (hard): {e}",
-            ) from e
+                f"its limit {limit} can't be {soft} (soft) and {hard} (hard): {why}",
+            )
     if order.no_new_privileges:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _set_limit(name: bytes, soft: int, hard: int) -> str | None:
+    """
+    @return: What is wrong with it, if anything.
+    """
+    number = getattr(resource, os.fsdecode(name), None) if name[:7] == b"RLIMIT_" else None
+    if number is None:
+        return "there is no such limit"
+    if soft % 2**64 > hard % 2**64:  # -1 is the largest: none at all
+        return "the soft one is larger"
+    try:
+        resource.setrlimit(number, (soft, hard))
+    except ValueError:  # as setrlimit has it here where it is EPERM
+        return "there is no right to it"
+    except OSError as e:
+        return e.strerror
+    return None
 
 
 def _identify(identity: list[int]) -> None:

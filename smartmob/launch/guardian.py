@@ -90,7 +90,7 @@ class Guardian:
             packet, descriptors, complete = self.mailbox.receive()
             if not packet:
                 self.leave()
-            if complete:
+            if complete and len(descriptors) >= 3:
                 self.delegate(packet, descriptors)
             else:
                 self.refuse(descriptors, "its helper has no descriptors left")
@@ -112,7 +112,7 @@ class Guardian:
         try:
             self.reaper.live(packet, descriptors, self.me)
         except BaseException as e:  # whatever it is, this copy of the guardian has to end
-            self.mailbox.send(wire.pack(wire.BROKEN, repr(e).encode()))
+            self.mailbox.send(wire.broken(e))
         finally:
             os._exit(1)
 
@@ -187,7 +187,7 @@ def main() -> NoReturn:
     try:
         guardian.live()
     except BaseException as e:  # the agent has to know, and everything has to end
-        mailbox.send(wire.pack(wire.BROKEN, repr(e).encode()))
+        mailbox.send(wire.broken(e))
         guardian.leave()
 
 

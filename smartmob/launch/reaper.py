@@ -239,29 +239,30 @@ class Reaper:
             words = wire.unpack(packet)
             if words[0] != wire.RUN:
                 self.obey(words)
-            elif self.pid:
-                for descriptor in descriptors:
-                    os.close(descriptor)
-            elif complete:
-                self.launch(*descriptors or (0,))
-            else:
+            elif not self.pid and complete:
+                self.launch(descriptors.pop(0) if descriptors else 0)
+            elif not self.pid:
                 self.refuse("there is no descriptor left for its input")
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def obey(self, words: list[bytes]) -> None:
         """
         @param words: Of a packet of the agent.
+        @raise wire.Garbled: It makes no sense.
         """
-        word = words[0]
+        word, value, *_ = *words, b""
         if word == wire.KILL:
             if self.pid or self.left:
                 self.force()
         elif not self.pid:
             return  # the run that was meant is over
         elif word == wire.STOP:
-            self.stop(float(words[1]))
+            self.stop(wire.seconds(value))
         elif word == wire.SIGNAL and not self.ended:
+            number = wire.number(value)
             try:
-                os.killpg(self.pid, int(words[1]))
+                os.killpg(self.pid, number)
             except OSError:
                 return  # of a group that became another user's
 

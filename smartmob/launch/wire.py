@@ -25,6 +25,9 @@ What agent and keeper say to each other is the same, and besides:
 A keeper lives longer than its agent, and may be of an earlier release than the next:
 these words may become more, but they do not change.
 
+There are two guardians, each with reapers of its kind: those in Python, and those in C
+(C{compiled/}).  What they answer is the same, word for word, whatever they are told.
+
 This module, L{smartmob.launch.tree}, L{smartmob.launch.execution} and the two
 helpers are imported by programs that run without site-packages, and each page of
 memory they touch is paid for once a program: they import as little as they can.
@@ -59,6 +62,23 @@ Bytes of the largest packet: what is sent is smaller, since no buffer is larger.
 """
 
 
+LARGEST_NUMBER = 2**31 - 1
+"""
+The most that most numbers may be.
+"""
+
+FOREVER = 1e9
+"""
+Seconds that timers can do; more of them are as many.
+"""
+
+
+class Garbled(ValueError):
+    """
+    A packet makes no sense.
+    """
+
+
 def pack(*words: bytes) -> bytes:
     """
     @raise ValueError: There is a NUL in a word.
@@ -76,12 +96,48 @@ def unpack(packet: bytes) -> list[bytes]:
     return packet.split(b"\0")
 
 
+def number(word: bytes, largest: int = LARGEST_NUMBER) -> int:
+    """
+    Digits, maybe behind a minus.
+
+    @param largest: The most, either way.
+    @raise Garbled: It is none, or is more.
+    """
+    digits = word.removeprefix(b"-")
+    if not digits.isdigit() or len(digits) > 20 or int(digits) > largest:
+        raise Garbled("a number was garbled")
+    return int(word)
+
+
+def seconds(word: bytes) -> float:
+    """
+    A time as L{repr} has it.
+
+    @return: At most L{FOREVER}.
+    @raise Garbled: It is none.
+    """
+    try:
+        if word[:1].isdigit() and not word.strip(b"0123456789.e+-"):
+            return min(float(word), FOREVER)
+    except ValueError:
+        pass  # as what is left
+    raise Garbled("a time was garbled")
+
+
+def broken(error: BaseException) -> bytes:
+    """
+    The last packet of a helper that can't go on.
+    """
+    why = str(error) if isinstance(error, Garbled) else repr(error)
+    return pack(BROKEN, why.encode("utf-8", "backslashreplace"))
+
+
 class Order:
     """
     What to execute, and as whom.
 
     @ivar argv: At least one word.
-    @ivar env: Pairs of name and value.
+    @ivar env: Pairs of name and value; no name comes twice.
     @ivar stop_signal: A number.
     @ivar grace: Seconds.
     @ivar limits: Names as in L{resource}, soft and hard bounds.
@@ -156,32 +212,36 @@ class Order:
         and needs no more of it.
         """
         stop_signal, grace, _ = packet.split(b"\0", 2)
-        return int(stop_signal), float(grace)
+        return number(stop_signal), seconds(grace)
 
     @classmethod
     def unpack(cls, packet: bytes) -> Order:
         """
-        @raise ValueError: This is no order.
+        @raise Garbled: This is no order.
         """
         words = iter(unpack(packet))
         try:
-            stop_signal = int(next(words))
-            grace = float(next(words))
-            umask = int(next(words))
-            nice = int(next(words))
+            stop_signal = number(next(words))
+            grace = seconds(next(words))
+            umask = number(next(words))
+            nice = number(next(words))
             no_new_privileges = next(words) == b"1"
-            limits_count = int(next(words))
-            identity_count = int(next(words))
-            argv_count = int(next(words))
+            counts = [number(next(words)) for _ in range(3)]
             limits = [
-                (next(words), int(next(words)), int(next(words))) for _ in range(limits_count)
+                (next(words), number(next(words), _LONG), number(next(words), _LONG))
+                for _ in range(counts[0])
             ]
-            identity = [int(next(words)) for _ in range(identity_count)]
-            argv = [next(words) for _ in range(argv_count)]
+            identity = [number(next(words), _ID) for _ in range(counts[1])]
+            argv = [next(words) for _ in range(counts[2])]
             cwd = next(words)
             env = list(zip(words, words, strict=True))
-        except (StopIteration, RuntimeError) as e:
-            raise ValueError("the order is cut short") from e
+        except (StopIteration, ValueError) as e:
+            raise Garbled("the order is garbled") from e
+        if min(*counts, *identity) < 0 or not argv or len(identity) == 1:
+            raise Garbled("the order is garbled")
+        for name, _ in env:
+            if not name or b"=" in name:
+                raise Garbled("a name in its environment is empty, or has = in it")
         return cls(
             argv,
             env,
@@ -195,6 +255,9 @@ class Order:
             identity,
         )
 
+
+_LONG = 2**63 - 1
+_ID = 2**32 - 1
 
 NAMED = 50
 """

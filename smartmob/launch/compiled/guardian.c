@@ -108,21 +108,20 @@ static void hear(struct guardian *guardian)
 /* KILLs what a reaper left behind: all our children that are no reapers. */
 static void kill_orphans(struct guardian *guardian)
 {
-    struct tree orphans = {0};
+    struct tree orphans;
     double until = guardian->until;
 
+    tree_begin(&orphans);
     tree_kill_once(&orphans, NULL, &guardian->spared);
     reap(guardian);
     orphans.count = 0;
     tree_add_children(&orphans, getpid(), &guardian->spared);
-    if (orphans.count && monotonic() < until) {
-        free(orphans.list);
-        return;
+    if (!orphans.count || monotonic() >= until) {
+        for (size_t at = 0; at < orphans.count; at++)
+            pids_add(&guardian->spared, orphans.list[at].pid);
+        guardian->until = NEVER;
     }
-    for (size_t at = 0; at < orphans.count; at++)
-        pids_add(&guardian->spared, orphans.list[at].pid);
-    guardian->until = NEVER;
-    free(orphans.list);
+    tree_end(&orphans);
 }
 
 /* Stays until the agent is gone. */

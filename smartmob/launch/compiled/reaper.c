@@ -182,11 +182,11 @@ static void obey(struct reaper *reaper, const char *word, const char *value)
         return; /* the run that was meant is over */
     } else if (strcmp(word, STOP) == 0) {
         if (!parse_seconds(value, &grace))
-            broken("a stop without its seconds");
+            broken("a time was garbled");
         stop(reaper, grace);
     } else if (strcmp(word, SIGNAL) == 0 && !reaper->ended) {
         if (!parse_number(value, INT_MAX, &number))
-            broken("a signal without its number");
+            broken("a number was garbled");
         kill(-reaper->pid, (int)number); /* in vain where the group became another user's */
     }
 }

@@ -3,26 +3,57 @@
 #include "tree.h"
 #include "waiting.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* As getdents64(2) has it; readdir(3) would want memory. */
+struct entry {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+void tree_begin(struct tree *tree)
+{
+    tree->list = tree->few;
+    tree->count = 0;
+    tree->room = sizeof tree->few / sizeof *tree->few;
+}
+
+void tree_end(struct tree *tree)
+{
+    if (tree->list != tree->few)
+        free(tree->list);
+}
+
+static void make_room(struct tree *tree)
+{
+    bool first = tree->list == tree->few;
+    size_t room = tree->room * 2;
+    struct process *list = realloc(first ? NULL : tree->list, room * sizeof *list);
+
+    if (!list)
+        return;
+    if (first)
+        memcpy(list, tree->few, sizeof tree->few);
+    tree->list = list;
+    tree->room = room;
+}
 
 static void tree_add(struct tree *tree, pid_t pid)
 {
-    if (tree->count == tree->room) {
-        size_t room = tree->room ? tree->room * 2 : 16;
-        struct process *list = realloc(tree->list, room * sizeof *list);
-
-        if (!list)
-            return;
-        tree->list = list;
-        tree->room = room;
-    }
-    tree->list[tree->count++] = (struct process){.pid = pid};
+    if (tree->count == tree->room)
+        make_room(tree);
+    if (tree->count < tree->room)
+        tree->list[tree->count++].pid = pid;
 }
 
 /* Numbers with a blank behind each, of which a read may end within one. */
@@ -45,26 +76,38 @@ static void add_listed(struct tree *tree, int file, const struct pids *spare)
     }
 }
 
+static void add_of_thread(struct tree *tree, int threads, const char *thread,
+                          const struct pids *spare)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/children", thread);
+    int file = openat(threads, path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    add_listed(tree, file, spare);
+    close(file);
+}
+
 void tree_add_children(struct tree *tree, pid_t pid, const struct pids *spare)
 {
-    char path[320];
-    struct dirent *thread;
+    _Alignas(struct entry) char entries[512];
+    long size;
 
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *threads = opendir(path);
-    if (!threads)
+    snprintf(entries, sizeof entries, "/proc/%d/task", (int)pid);
+    int threads = open(entries, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (threads < 0)
         return; /* it ended meanwhile */
-    while ((thread = readdir(threads))) {
-        if (thread->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)pid, thread->d_name);
-        int file = open(path, O_RDONLY | O_CLOEXEC);
-        if (file < 0)
-            continue;
-        add_listed(tree, file, spare);
-        close(file);
+    while ((size = syscall(SYS_getdents64, threads, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < size;) {
+            const struct entry *entry = (const struct entry *)(entries + at);
+
+            if (entry->name[0] != '.')
+                add_of_thread(tree, threads, entry->name, spare);
+            at += entry->size;
+        }
     }
-    closedir(threads);
+    close(threads);
 }
 
 /*
@@ -102,9 +145,10 @@ static bool find_name(struct process *process)
 void tree_ask(int signal)
 {
     struct pids asked = {0};
-    struct tree tree = {0};
+    struct tree tree;
     bool fresh = true;
 
+    tree_begin(&tree);
     /*
      * What was forked by a process that had not got its signal yet is found by looking again.
      * What is forked later is left to do its work: it may be how a program cleans up.
@@ -122,7 +166,7 @@ void tree_ask(int signal)
             kill(pid, SIGCONT);
         }
     }
-    free(tree.list);
+    tree_end(&tree);
     free(asked.list);
 }
 
@@ -180,9 +224,10 @@ void tree_kill_once(struct tree *tree, struct names *killed, const struct pids *
 
 bool tree_kill_all(bool (*reap)(void *), void *reaper, struct names *killed, struct names *left)
 {
-    struct tree tree = {0};
+    struct tree tree;
     double end = monotonic() + PATIENCE, pause = 0.001;
 
+    tree_begin(&tree);
     for (;;) {
         tree_kill_once(&tree, killed, NULL);
         if (reap(reaper)) {
@@ -198,6 +243,6 @@ bool tree_kill_all(bool (*reap)(void *), void *reaper, struct names *killed, str
     for (size_t at = 0; left && at < tree.count; at++)
         add_name(left, tree.list + at);
     bool some = tree.count > 0;
-    free(tree.list);
+    tree_end(&tree);
     return some;
 }

@@ -1,8 +1,8 @@
 /*
  * The tree of processes below this one, as proc(5) shows it.  The twin of tree.py.
  *
- * Where there is no memory for all of it, what was found is taken for the tree: it is looked
- * at again and again, and what has ended makes room for the rest.
+ * Nothing here fails for want of memory.  A tree for which there is none is cut: what is
+ * killed of it makes room for the rest, since whoever kills looks again until all is gone.
  */
 #ifndef TREE_H
 #define TREE_H
@@ -20,6 +20,7 @@ struct process {
 struct tree {
     struct process *list;
     size_t count, room;
+    struct process few[16]; /* room that there always is */
 };
 
 /* The first few names of many. */
@@ -27,6 +28,9 @@ struct names {
     size_t count;
     struct process list[NAMED];
 };
+
+void tree_begin(struct tree *tree);
+void tree_end(struct tree *tree);
 
 /* Adds the children of all threads of a process, but for those to be spared (or NULL). */
 void tree_add_children(struct tree *tree, pid_t pid, const struct pids *spare);

@@ -51,7 +51,7 @@ bool parse_number(const char *word, long long largest, long long *number)
     long long sum = 0;
 
     word += negative;
-    if (!*word)
+    if (!*word || strlen(word) > 20)
         return false;
     for (; *word; word++) {
         int digit = *word - '0';
