@@ -69,6 +69,7 @@ class Received:
     What came.
 
     @ivar seconds: From the sign to begin to the last line.
+    @ivar cpu: Seconds of those who received, meanwhile.
     """
 
     lines: int
@@ -76,6 +77,7 @@ class Received:
     wrong: int
     ended: int
     seconds: float
+    cpu: float
 
     @property
     def rate(self) -> float:
@@ -114,13 +116,23 @@ def start(made: Agent, node: str, source: str, emission: Emission, output: str) 
     return slug
 
 
-def receive(receiver: Path, port: int, path: str, clients: int, emission: Emission) -> Received:
+def receive(
+    receiver: Path,
+    port: int,
+    path: str,
+    clients: int,
+    emission: Emission,
+    form: str = "frames",
+) -> Received:
     """
     Attach so many clients, give the sign, and read to the end.
+
+    @param path: C{{}} in it stands for the number of each.
+    @param form: How lines come: see C{programs/receive.c}.
     """
     words = (str(port), path, str(clients), emission.kind, str(emission.count))
     done = subprocess.run(
-        [receiver, *words, emission.go],
+        [receiver, *words, emission.go, form],
         capture_output=True,
         timeout=PATIENCE,
         text=True,

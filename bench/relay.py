@@ -1,5 +1,5 @@
 """
-Lines a second, from a program to its WebSocket clients: to one, and to ten together.
+Lines a second, from a program to its WebSocket clients: to one, to ten and to a hundred.
 
 Every line is compared with what it has to be.  The floor is a relay in C that does nothing
 else.  Of websocketd each client has a program of its own: that is what it does.
@@ -8,237 +8,297 @@ else.  Of websocketd each client has a program of its own: that is what it does.
 from __future__ import annotations
 
 import argparse
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import median
 
-from attrs import frozen
+from attrs import define, evolve, field, frozen
 
-from bench import archives, command, peers, system
-from bench.agents import Agent, agent
+from bench import archives, command, peers, raw_peers, relay_peers, relaying, system
+from bench.agents import agent
 from bench.building import build
-from bench.emitting import Emission, Received, receive, start
-from bench.ending import end, wait_for
+from bench.emitting import Emission
 from bench.figures import Aim, Failed, Report, Row, ratios
+from bench.relaying import Measure, Run
 
 KINDS = {
-    "fixed": "80 bytes, 4 KiB a write",
-    "mixed": "10-150 bytes, one in ten not ASCII",
+    "fixed": "80 bytes",
+    "mixed": "10-150 bytes, 1 in 10 not ASCII",
     "single": "80 bytes, a line a write",
 }
+"""The first two are written in blocks of 4 KiB."""
 
-AIMS = {1: Aim(bound=15, least=True), 10: Aim(bound=30, least=True)}
-"""Times websocketd, with so many clients."""
+AIMED = ("fixed", "mixed")
+"""An aim holds for the worse of these."""
+
+CLIENTS = (1, 10, 100)
+
+PEER_AIMS = {1: Aim(bound=30, least=True)}
+"""Times the best peer with frames, with so many clients."""
+
+FLOOR_AIMS = {
+    1: Aim(bound=1 / 3, least=True),
+    10: Aim(bound=1 / 2, least=True),
+    100: Aim(bound=1 / 2, least=True),
+}
+"""Times the floor."""
+
+CPU_AIM = Aim(bound=0.2)
+"""Seconds a million lines, with one client."""
 
 MEMORY_AIM = Aim(bound=16)
 """MiB that the agent may grow over all rounds."""
 
+FEWER = {1: 1, 10: 3, 100: 16}
+"""Less often than with one client the lines of a round are moved by those who are fast."""
+
+SLOWER = 20
+"""Times that peers are slower, about; so many fewer lines they get, of all clients together."""
+
+SMARTMOB = "smartmob"
+FLOOR = "floor (C)"
+
 
 @frozen
-class Run:
+class Column:
     """
-    What came of a round.
-
-    @ivar cpu: Seconds of the relaying program.
+    What is relayed, and to how many.
     """
 
-    received: Received
-    cpu: float
+    kind: str
+    clients: int
+
+    def lines(self, who: str, most: int) -> int:
+        """
+        How many: a rate is a rate, and the slow ones need not take longer.
+        """
+        if who in (SMARTMOB, FLOOR):
+            return max(1, most // FEWER[self.clients] // (2 if self.kind == "single" else 1))
+        return max(1, most // SLOWER // self.clients)
+
+    def __str__(self) -> str:
+        return f"{KINDS[self.kind]}, {_clients(self.clients)}"
+
+
+@define
+class Cell:
+    """
+    The rounds of one of them.
+
+    @ivar broken: Why one has no figure; then all have none.
+    """
+
+    runs: list[Run] = field(factory=list)
+    broken: str = ""
 
     @property
-    def cpu_a_million(self) -> float:
+    def rates(self) -> tuple[float, ...]:
         """
-        CPU seconds for a million lines delivered.
+        Lines a second, of all clients together; none where a round has none.
         """
-        return self.cpu / self.received.lines * 1e6
+        return () if self.broken else tuple(run.rate for run in self.runs)
+
+    @property
+    def cpu(self) -> tuple[float, ...]:
+        """
+        CPU seconds a million lines.
+        """
+        return () if self.broken else tuple(run.cpu_a_million for run in self.runs)
+
+    def note(self) -> str:
+        """
+        What else is to be known.
+        """
+        if self.broken or not self.runs:
+            return self.broken
+        wrong = next((run.note for run in self.runs if run.note), "")
+        lines = sum(run.lines for run in self.runs)
+        return wrong or f"{lines:,} lines as they have to be"
 
 
-Measure = Callable[[Emission, int], Run]
-"""Relay an emission to so many clients."""
+Cells = dict[str, dict[Column, Cell]]
+"""By who, those of whom nothing can be measured without any."""
 
 
-def smartmob(made: Agent, source: str, receiver: Path) -> Measure:
+def best_peer(cells: Cells, column: Column) -> str | None:
     """
-    A process of this agent, whose output waits for its readers: so no line is missed.
+    Which peer with frames has most lines there.
     """
-
-    def measure(emission: Emission, clients: int) -> Run:
-        slug = start(made, "relay", source, emission, "block")
-        before = system.cpu_seconds([made.pid])
-        received = receive(receiver, made.port, f"/attach-console/{slug}", clients, emission)
-        cpu = system.cpu_seconds([made.pid]) - before
-        made.delete(slug)
-        return Run(received, cpu)
-
-    return measure
-
-
-def websocketd(receiver: Path) -> Measure:
-    """
-    U{websocketd<http://websocketd.com>}.
-    """
-    path = peers.websocketd()
-
-    def measure(emission: Emission, clients: int) -> Run:
-        port = _free_port()
-        process = subprocess.Popen(
-            [
-                path,
-                f"--port={port}",
-                "--address=127.0.0.1",
-                "--loglevel=fatal",
-                *emission.words,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_for("websocketd to listen", lambda: _listens(port), 10)
-            before = system.cpu_seconds([process.pid])
-            received = receive(receiver, port, "/", clients, emission)
-            return Run(received, system.cpu_seconds([process.pid]) - before)
-        finally:
-            end(process)
-
-    return measure
-
-
-def floor(relay: Path, receiver: Path) -> Measure:
-    """
-    What a relay can do that does nothing else.
-    """
-
-    def measure(emission: Emission, clients: int) -> Run:
-        process = subprocess.Popen(
-            [relay, str(clients), *emission.words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-        )
-        try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline())
-            received = receive(receiver, port, "/", clients, emission)
-            cpu = float(process.stdout.readline().split()[1])
-            return Run(received, cpu)
-        finally:
-            end(process)
-
-    return measure
+    rates = {
+        who: median(cells[who][column].rates)
+        for who in relay_peers.FRAMED
+        if who in cells and cells[who][column].rates
+    }
+    return max(rates, key=rates.__getitem__, default=None)
 
 
 def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     """
     Fill the report.
     """
-    built = build(folder, "emit", "receive", "relay_floor")
+    built = build(folder, "emit", "receive", "receive_raw", "relay_floor")
     with (
         archives.served(archives.pack({"emit": "$EMIT"})) as source,
         agent(folder / "agent") as made,
     ):
-        measures = {"smartmob": smartmob(made, source, built["receive"])}
+        measures: dict[str, Measure] = {
+            SMARTMOB: relaying.smartmob(made, source, built["receive"]),
+            FLOOR: relaying.floor(built["relay_floor"], built["receive"]),
+        }
         if not options.no_peers:
-            try:
-                measures["websocketd"] = websocketd(built["receive"])
-            except peers.NotInstalled as error:
-                report.add(Row(what="relay", who="websocketd", note=str(error)))
-        measures["floor (C)"] = floor(built["relay_floor"], built["receive"])
-        for clients in (1, 10):  # what is made once is made now
+            for who, found in _peers(built, folder):
+                if isinstance(found, str):
+                    report.add(Row(what="relay", who=who, note=found))
+                else:
+                    measures[who] = found
+        for clients in CLIENTS:  # what is made once is made now
             warming = Emission.make(built["emit"], "mixed", options.lines // 20, folder)
-            measures["smartmob"](warming, clients)
+            measures[SMARTMOB](warming, clients)
         before = system.rss(made.pid)
         system.forget_peak(made.pid)
-        for kind, text in KINDS.items():
-            for clients in (1, 10):
-                what = f"relay, {text}, {clients} client{'s' * (clients > 1)}"
-                _compare(options, what, kind, clients, measures, built["emit"], folder, report)
-        memory = (
-            f"before {before / system.MIB:.1f}, after {system.rss(made.pid) / system.MIB:.1f}"
-        )
+        cells = _rounds(options, measures, built["emit"], folder)
+        _tell(report, cells)
         report.add(
             Row(
                 what="relay, growth of the agent's memory, at its peak",
-                who="smartmob",
+                who=SMARTMOB,
                 unit="MiB",
                 values=((system.peak(made.pid) - before) / system.MIB,),
                 aim=MEMORY_AIM,
-                note=memory,
+                note=f"before {before / system.MIB:.1f}, "
+                f"after {system.rss(made.pid) / system.MIB:.1f}",
             )
         )
 
 
-def _compare(
-    options: argparse.Namespace,
-    what: str,
-    kind: str,
-    clients: int,
-    measures: dict[str, Measure],
-    emit: Path,
-    folder: Path,
-    report: Report,
-) -> None:
-    runs: dict[str, list[Run]] = {who: [] for who in measures}
-    broken: dict[str, str] = {}
-    for _ in range(options.rounds):
-        for who, measure in measures.items():
-            # The slow ones get fewer lines to move: a rate is a rate.
-            slowness = {"websocketd": 8}.get(who, 1) * (4 if clients > 1 else 1)
-            emission = Emission.make(emit, kind, max(1, options.lines // slowness), folder)
-            try:
-                run = measure(emission, clients)
-                run.received.check(emission.count)
-            except (Failed, OSError) as error:
-                broken[who] = str(error)
-            else:
-                runs[who].append(run)
-    rates = {who: tuple(run.received.rate for run in found) for who, found in runs.items()}
-    theirs = rates.get("websocketd", ())
-    for who, found in runs.items():
-        if who in broken or not found:
-            report.add(Row(what=what, who=who, note=broken.get(who, "")))
-            continue
-        compared = who == "smartmob" and len(theirs) == len(rates[who])
-        cpu = sum(run.cpu_a_million for run in found) / len(found)
-        lines = sum(run.received.lines for run in found)
-        note = f"{cpu:.2f} CPU s a million lines, {lines:,} lines as they have to be"
-        report.add(
-            Row(
-                what=what,
-                who=who,
-                unit="lines/s",
-                values=rates[who],
-                ratios=ratios(rates[who], theirs) if compared else (),
-                to="websocketd" if compared else "",
-                aim=AIMS[clients] if compared else None,
-                note=note,
-            )
-        )
-
-
-def _free_port() -> int:
+def _peers(built: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, Measure | str]]:
     """
-    For programs that can't be asked which one they got.
+    Each, or why it can't be had.
     """
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-        assert isinstance(port, int)
-        return port
+    for who, framed in relay_peers.FRAMED.items():
+        try:
+            yield who, relay_peers.relaying(framed(), built["receive"])
+        except peers.NotInstalled as error:
+            yield who, str(error)
+    for who, raw in raw_peers.RAW.items():
+        try:
+            yield who, raw(folder / who, built["receive_raw"])
+        except peers.NotInstalled as error:
+            yield who, str(error)
 
 
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+def _rounds(
+    options: argparse.Namespace, measures: Mapping[str, Measure], emit: Path, folder: Path
+) -> Cells:
+    """
+    All of them in turn, in each round.
+    """
+    cells: Cells = {who: {} for who in measures}
+    for clients in CLIENTS:
+        for _ in range(options.rounds):
+            for kind in KINDS:
+                for who, measure in measures.items():
+                    if who in raw_peers.RAW and clients > 1:
+                        continue  # a program with all of node or Python for each client
+                    column = Column(kind, clients)
+                    cell = cells[who].setdefault(column, Cell())
+                    count = column.lines(who, options.lines)
+                    try:
+                        run = measure(Emission.make(emit, kind, count, folder), clients)
+                    except (Failed, OSError, subprocess.SubprocessError) as error:
+                        cell.broken = str(error)
+                    else:
+                        cell.runs.append(run)
+    return cells
+
+
+def _tell(report: Report, cells: Cells) -> None:
+    for clients in CLIENTS:
+        columns = [Column(kind, clients) for kind in KINDS]
+        for column in columns:
+            rows = _compared(cells, column)
+            for who, found in cells.items():
+                if column in found and not (who == SMARTMOB and rows):
+                    rows.append(_rate(f"relay, {column}", column, who, found[column]))
+            for row in rows:
+                report.add(row)
+        aimed = [column for column in columns if column.kind in AIMED]
+        for aims, to in ((PEER_AIMS, None), (FLOOR_AIMS, FLOOR)):
+            worse = _worse(cells, aimed, to)
+            if worse is not None:
+                report.add(evolve(worse, aim=aims.get(clients)))
+    for kind in KINDS:
+        for who, found in cells.items():
+            report.add(_cpu(kind, who, found[Column(kind, 1)]))
+
+
+def _rate(what: str, column: Column, who: str, cell: Cell) -> Row:
+    return Row(
+        what=what,
+        who=who,
+        unit="lines/s each",
+        values=tuple(rate / column.clients for rate in cell.rates),
+        note=cell.note(),
+    )
+
+
+def _beside(cells: Cells, what: str, column: Column, whose: str | None) -> Row | None:
+    """
+    smartmob, and its ratio to somebody.
+    """
+    ours = cells[SMARTMOB][column]
+    theirs = () if whose is None else cells[whose][column].rates
+    if whose is None or not ours.rates or not theirs:
+        return None
+    row = _rate(what, column, SMARTMOB, ours)
+    return evolve(row, ratios=ratios(ours.rates, theirs), to=whose)
+
+
+def _compared(cells: Cells, column: Column) -> list[Row]:
+    """
+    smartmob to the best peer with frames, and to the floor.
+    """
+    beside = (best_peer(cells, column), FLOOR)
+    rows = (_beside(cells, f"relay, {column}", column, whose) for whose in beside)
+    return [row for row in rows if row is not None]
+
+
+def _worse(cells: Cells, columns: list[Column], to: str | None) -> Row | None:
+    """
+    The column with the lower ratio; C{None} where one of them was not measured.
+
+    @param to: C{None}: the best peer of each.
+    """
+    rows = []
+    for column in columns:
+        what = f"relay, {_clients(column.clients)}, the worse column"
+        row = _beside(cells, what, column, to or best_peer(cells, column))
+        if row is None:
+            return None
+        rows.append(evolve(row, note=KINDS[column.kind]))
+    return min(rows, key=lambda row: median(row.ratios))
+
+
+def _clients(count: int) -> str:
+    return f"{count} client{'s' * (count > 1)}"
+
+
+def _cpu(kind: str, who: str, cell: Cell) -> Row:
+    return Row(
+        what=f"relay, {KINDS[kind]}, 1 client: CPU of a million lines",
+        who=who,
+        unit="s",
+        values=cell.cpu,
+        aim=CPU_AIM if who == SMARTMOB and kind in AIMED else None,
+        note=cell.broken,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--lines", type=int, default=2_000_000, help="to one client, a round")
     return parser
 

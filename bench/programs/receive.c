@@ -1,43 +1,58 @@
 /*
- * receive PORT PATH CLIENTS KIND COUNT GO
+ * receive PORT PATH CLIENTS KIND COUNT GO [FORM]
  *
- * CLIENTS WebSockets to PATH.  When all shook hands, opens the FIFO GO for writing, so that
- * the program on the other side begins, and reads until each has got COUNT lines of a kind
- * (see lines.h) or its end.  Every line is compared with what it has to be.  Prints one JSON
- * document:
+ * CLIENTS readers of PATH, in which {} stands for the number of each.  When all are there,
+ * opens the FIFO GO for writing, so that the program on the other side begins, and reads until
+ * each has got COUNT lines of a kind (see lines.h) or its end.  Every line is compared with
+ * what it has to be, byte by byte: one that is lost, doubled, cut, merged or changed makes all
+ * that follow, or itself, wrong.  FORM is how they come:
+ *
+ *   frames  a WebSocket, a text frame each; unless another one is given
+ *   json    a WebSocket, a document each, whose numbers are in order
+ *   ndjson  an HTTP answer without an end, a document a line
+ *   sse     the same, a server-sent event a line, whose ids are in order
+ *
+ * Prints one JSON document:
  *
  *   lines    of all clients together       wrong   those that are not what they have to be
  *   fewest   of any client                 ended   clients whose connection ended early
  *   seconds  from the opening of GO to the last line
+ *   cpu      seconds of this program meanwhile
  */
 #define _GNU_SOURCE
 #include "clock.h"
+#include "document.h"
 #include "lines.h"
+#include "websocket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-enum { READ = 1 << 18, HEAD = 4096, TURN = 64, PATIENCE_MS = 60000 };
+enum { READ = 1 << 18, UNIT = 1 << 16, TURN = 64, PATIENCE_MS = 60000, AFTERWARDS_MS = 20 };
+
+enum form { FRAMES, JSON, NDJSON, SSE, FORMS };
+
+static const char *const names[FORMS] = {"frames", "json", "ndjson", "sse"};
 
 struct client {
     int fd;
-    unsigned char header[10]; /* of a frame, while it is not whole */
-    size_t known;             /* bytes of it */
-    size_t left;              /* payload that is still to come */
-    size_t seen;              /* payload that came */
-    int is_line;              /* it is a text frame */
+    struct frames frames;
+    size_t seen;     /* of a line in a frame of its own */
     int is_wrong;
+    char *unit;      /* a document, or a line of an answer, while it is not whole */
+    size_t known;    /* bytes of it */
+    size_t left;     /* of a chunk of an answer that is still to come */
+    size_t size;     /* of the next, while its head is not whole */
+    int in_trailer;  /* between two chunks */
+    long id;         /* that the present event has */
     long lines;
     int done;
 };
 
 static struct page page;
+static enum form form;
 static long wrong;
 
 static int fail(const char *why)
@@ -46,101 +61,220 @@ static int fail(const char *why)
     return 1;
 }
 
-/* Connect and shake hands.  What comes behind the head is left in the socket. */
-static int shake_hands(int port, const char *path)
+static void count_line(struct client *client, int is_right)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-    char text[HEAD];
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address))
-        return -1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    int size = snprintf(text, sizeof text,
-                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
-                        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                        path, port);
-    if (write(fd, text, (size_t)size) != size)
-        return -1;
-    for (size_t known = 0; known < sizeof text; known++) {
-        if (read(fd, text + known, 1) != 1)
-            return -1;
-        if (known >= 3 && !memcmp(text + known - 3, "\r\n\r\n", 4))
-            return memcmp(text, "HTTP/1.1 101", 12) ? -1 : fd;
-    }
-    return -1;
+    wrong += !is_right;
+    client->lines++;
 }
 
-/* A part of a payload. */
-static void take(struct client *client, const unsigned char *data, size_t size)
+/* What the next line of a client has to be. */
+static const char *expected(const struct client *client, size_t *length)
 {
-    if (client->is_line) {
-        long line = client->lines % PAGE;
-        size_t start = page.start[line], length = page.start[line + 1] - start - 1;
+    long line = client->lines % PAGE;
 
-        if (client->seen + size > length)
-            client->is_wrong = 1;
-        else if (memcmp(page.text + start + client->seen, data, size))
-            client->is_wrong = 1;
-        client->seen += size;
-        if (size == client->left && client->seen != length)
-            client->is_wrong = 1;
-    }
-    client->left -= size;
-    if (client->left == 0 && client->is_line) {
-        wrong += client->is_wrong;
-        client->lines++;
+    *length = page.start[line + 1] - page.start[line] - 1;
+    return page.text + page.start[line];
+}
+
+/* A document, or a line of an answer, that is whole. */
+static void take_unit(struct client *client, const char *at, size_t size)
+{
+    size_t length;
+    const char *text = expected(client, &length);
+
+    if (form != SSE) {
+        int found = document_is(at, at + size, client->lines + 1, text, length);
+
+        if (found != EVENT)
+            count_line(client, found == RIGHT);
+    } else if (size > 4 && !memcmp(at, "id: ", 4)) {
+        client->id = strtol(at + 4, NULL, 10);
+    } else if (size >= 6 && !memcmp(at, "data: ", 6)) {
+        count_line(client, client->id == client->lines + 1 && size - 6 == length &&
+                               !memcmp(at + 6, text, length));
+        client->id = 0;
+    } else if (size > 0 && at[0] != ':') {
+        wrong++;
     }
 }
 
-static void begin(struct client *client, int opcode, size_t length)
+/* A piece of one. */
+static void take_piece(struct client *client, const char *at, size_t size, int last)
 {
-    client->is_line = opcode == 0x81;
-    client->is_wrong = 0;
-    client->seen = 0;
-    client->left = length;
-    client->known = 0;
-    if (length == 0)
-        take(client, NULL, 0);
+    if (last && client->known == 0) {
+        take_unit(client, at, size); /* most of them */
+        return;
+    }
+    if (client->unit == NULL)
+        client->unit = malloc(UNIT);
+    if (client->unit == NULL || client->known + size > UNIT) {
+        wrong++;
+        size = 0;
+    }
+    memcpy(client->unit + client->known, at, size);
+    client->known += size;
+    if (last) {
+        size = client->known;
+        client->known = 0;
+        take_unit(client, client->unit, size);
+    }
 }
 
-static void parse(struct client *client, const unsigned char *at, const unsigned char *end)
+/* A piece of a frame that is a line. */
+static void take_line(struct client *client, const struct frames *frames)
+{
+    size_t length;
+    const char *text = expected(client, &length);
+
+    if (frames->first) {
+        client->seen = 0;
+        client->is_wrong = 0;
+    }
+    if (client->seen + frames->size > length)
+        client->is_wrong = 1;
+    else if (memcmp(text + client->seen, frames->piece, frames->size))
+        client->is_wrong = 1;
+    client->seen += frames->size;
+    if (frames->last)
+        count_line(client, !client->is_wrong && client->seen == length);
+}
+
+static void parse_frames(struct client *client, const unsigned char *at,
+                         const unsigned char *end)
+{
+    struct frames *frames = &client->frames;
+
+    while (frames_next(frames, &at, end)) {
+        if ((frames->opcode & CONTROL) == CONTROL)
+            continue;
+        if (frames->opcode != TEXT)
+            wrong++; /* part of a message, or no text */
+        else if (form == JSON)
+            take_piece(client, (const char *)frames->piece, frames->size, frames->last);
+        else
+            take_line(client, frames);
+    }
+}
+
+/* An answer in chunks (RFC 9112, section 7.1), and its lines, which care nothing for them. */
+static void parse_answer(struct client *client, const char *at, const char *end)
 {
     while (at < end) {
-        if (client->left > 0) {
-            size_t size = (size_t)(end - at) < client->left ? (size_t)(end - at) : client->left;
+        if (client->left == 0) {
+            char byte = *at++;
 
-            take(client, at, size);
-            at += size;
-        } else if (client->known == 0 && end - at >= 2 && at[1] < 126) {
-            begin(client, at[0], at[1]); /* most of them: whole, and short */
-            at += 2;
-        } else {
-            client->header[client->known++] = *at++;
-            if (client->known < 2)
-                continue;
-            int kind = client->header[1] & 127;
-            size_t size = kind < 126 ? 2 : kind == 126 ? 4 : 10, length = 0;
+            if (byte == '\n' && !client->in_trailer) {
+                client->left = client->size;
+                client->size = 0;
+                client->in_trailer = 1;
+            } else if (byte == '\n') {
+                client->in_trailer = 0;
+            } else if (byte != '\r') {
+                int digit = byte <= '9' ? byte - '0' : (byte | 32) - 'a' + 10;
 
-            if (client->known < size)
+                client->size = client->size << 4 | (size_t)digit;
+            }
+            continue;
+        }
+        size_t most = (size_t)(end - at) < client->left ? (size_t)(end - at) : client->left;
+        const char *line_end = memchr(at, '\n', most);
+        size_t size = line_end ? (size_t)(line_end - at) : most;
+
+        take_piece(client, at, size, line_end != NULL);
+        size += line_end != NULL;
+        client->left -= size;
+        at += size;
+    }
+}
+
+/* Returns what read(2) does. */
+static ssize_t hear(struct client *client)
+{
+    static unsigned char buffer[READ];
+    ssize_t size = read(client->fd, buffer, sizeof buffer);
+
+    if (size > 0 && form < NDJSON)
+        parse_frames(client, buffer, buffer + size);
+    else if (size > 0)
+        parse_answer(client, (char *)buffer, (char *)buffer + size);
+    return size;
+}
+
+/* The path of a client. */
+static int attach(const char *port, const char *path, int number)
+{
+    char own[HEAD / 2];
+    const char *mark = strstr(path, "{}");
+
+    if (mark)
+        snprintf(own, sizeof own, "%.*s%d%s", (int)(mark - path), path, number, mark + 2);
+    else
+        snprintf(own, sizeof own, "%s", path);
+    if (form < NDJSON)
+        return shake_hands(port, own);
+    return ask(port, own, form == SSE ? "Accept: text/event-stream\r\n" : "", "200");
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
+}
+
+/* Until all have what they want; returns when the last line came. */
+static long long read_all(int poll, int clients, long wanted, int *ended)
+{
+    struct epoll_event events[TURN];
+    long long last = monotonic_ns();
+
+    for (int running = clients;;) {
+        /* When each has all its lines: nothing may come behind them. */
+        int ready = epoll_wait(poll, events, TURN, running ? PATIENCE_MS : AFTERWARDS_MS);
+
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0)
+            return last;
+        for (int n = 0; n < ready; n++) {
+            struct client *client = events[n].data.ptr;
+            long before = client->lines;
+            ssize_t size = hear(client);
+
+            if (size < 0 && (errno == EAGAIN || errno == EINTR))
                 continue;
-            for (size_t n = 2; n < size; n++)
-                length = length << 8 | client->header[n];
-            begin(client, client->header[0], size == 2 ? (size_t)kind : length);
+            if (running > 0 && client->lines > before)
+                last = monotonic_ns();
+            if (size <= 0) {
+                epoll_ctl(poll, EPOLL_CTL_DEL, client->fd, NULL);
+                close(client->fd);
+                *ended += !client->done;
+            }
+            if (!client->done && (size <= 0 || client->lines >= wanted)) {
+                client->done = 1;
+                running--;
+            }
         }
     }
 }
 
 int main(int count, char **words)
 {
-    static unsigned char buffer[READ];
-    struct epoll_event events[TURN];
+    struct rlimit files;
 
-    if (count != 7 || page_make(&page, words[4]))
+    if (count < 7 || count > 8 || page_make(&page, words[4]))
         return 2;
-    int clients = atoi(words[3]), running = clients, ended = 0;
+    while (count == 8 && form < FORMS && strcmp(words[7], names[form]))
+        form++;
+    if (form == FORMS)
+        return 2;
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    int clients = atoi(words[3]), ended = 0;
     long wanted = atol(words[5]);
     struct client *all = calloc((size_t)clients, sizeof *all);
     int poll = epoll_create1(EPOLL_CLOEXEC);
@@ -150,52 +284,25 @@ int main(int count, char **words)
     for (int n = 0; n < clients; n++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &all[n]};
 
-        all[n].fd = shake_hands(atoi(words[1]), words[2]);
+        all[n].fd = attach(words[1], words[2], n);
         if (all[n].fd < 0)
-            return fail("no WebSocket");
+            return fail("not attached");
         fcntl(all[n].fd, F_SETFL, O_NONBLOCK);
         epoll_ctl(poll, EPOLL_CTL_ADD, all[n].fd, &event);
     }
     if (open(words[6], O_WRONLY | O_CLOEXEC) < 0)
         return fail("no FIFO");
-    long long began = monotonic_ns(), last = began;
-    while (running > 0) {
-        int ready = epoll_wait(poll, events, TURN, PATIENCE_MS);
-
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0)
-            break;
-        for (int n = 0; n < ready; n++) {
-            struct client *client = events[n].data.ptr;
-            long before = client->lines;
-            ssize_t size = read(client->fd, buffer, sizeof buffer);
-
-            if (size < 0 && (errno == EAGAIN || errno == EINTR))
-                continue;
-            if (size > 0)
-                parse(client, buffer, buffer + size);
-            if (client->lines > before)
-                last = monotonic_ns();
-            if (size <= 0) {
-                epoll_ctl(poll, EPOLL_CTL_DEL, client->fd, NULL);
-                close(client->fd);
-                if (!client->done)
-                    ended++;
-            }
-            if (!client->done && (size <= 0 || client->lines >= wanted)) {
-                client->done = 1;
-                running--;
-            }
-        }
-    }
+    long long began = monotonic_ns();
+    double used = cpu_seconds();
+    long long last = read_all(poll, clients, wanted, &ended);
     long lines = 0, fewest = all[0].lines;
     for (int n = 0; n < clients; n++) {
         lines += all[n].lines;
         if (all[n].lines < fewest)
             fewest = all[n].lines;
     }
-    printf("{\"lines\": %ld, \"fewest\": %ld, \"wrong\": %ld, \"ended\": %d, \"seconds\": %.6f}\n",
-           lines, fewest, wrong, ended, (double)(last - began) * 1e-9);
+    printf("{\"lines\": %ld, \"fewest\": %ld, \"wrong\": %ld, \"ended\": %d, \"seconds\": %.6f, "
+           "\"cpu\": %.6f}\n",
+           lines, fewest, wrong, ended, (double)(last - began) * 1e-9, cpu_seconds() - used);
     return 0;
 }
