@@ -12,14 +12,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from attrs import frozen
 
 from bench import archives, command, files, peers
-from bench.agents import STARTS_AT_ONCE, Agent, agent
+from bench.agents import COMPILED, PYTHON, STARTS_AT_ONCE, Agent, agent, kinds
 from bench.building import build
 from bench.ending import wait_for
 from bench.figures import Aim, Failed, Report, Row, percentile, ratios
@@ -27,11 +27,11 @@ from bench.files import Section
 from bench.idling import Idle, idling
 from bench.running import running
 
-BLOCKS = 5
-"""So many times the runs are taken in turn."""
+AIMS = {0: Aim(bound=2.5), 1000: Aim(bound=4)}
+"""Times the floor, with so many others, for an agent with the compiled guardian."""
 
-AIMS = {0: Aim(bound=8), 1000: Aim(bound=12)}
-"""Times the floor, with so many others."""
+DESCRIPTORS = 3000
+"""What the agent has open with 1,000 others."""
 
 
 @frozen
@@ -82,14 +82,32 @@ Measure = Callable[[Program, int], list[float]]
 """Restart a program so many times; the seconds that each took."""
 
 
-def floor(spawner: Path) -> Measure:
+@frozen
+class Contender:
+    """
+    Who is measured.
+
+    @ivar who: As the table has it.
+    @ivar restarts: So many a round.
+    @ivar aim: For the median.
+    """
+
+    who: str
+    measure: Measure
+    restarts: int
+    aim: Aim | None = None
+
+
+def floor(spawner: Path, descriptors: int = 0) -> Measure:
     """
     What no supervisor can be faster than.
+
+    @param descriptors: So many are open in it.
     """
 
     def measure(program: Program, restarts: int) -> list[float]:
         subprocess.run(
-            [spawner, str(restarts + 1), *program.words],
+            [spawner, str(restarts + 1), str(descriptors), *program.words],
             stdout=subprocess.DEVNULL,
             timeout=60 + restarts,
             check=True,
@@ -192,76 +210,92 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     def program() -> Program:
         return Program(built["brief"], folder / f"log-{next(logs)}", options.milliseconds)
 
+    agents = kinds()
+    if COMPILED not in agents:
+        report.add(Row(what="restart", who=COMPILED, note="there is no compiled guardian"))
     for count in options.others:
+        what = f"restart, {count:,} others"
+        contenders = [Contender("floor (C)", floor(built["spawn_floor"]), options.restarts)]
         with ExitStack() as stack:
-            made = stack.enter_context(agent(folder / f"with-{count}"))
+            for who, python in agents.items():
+                home = folder / f"{who}-with-{count}"
+                made = stack.enter_context(agent(home, python=python))
+                if count:
+                    stack.enter_context(idling(made, Idle(built["idle"], count), home))
+                aim = None if python else AIMS.get(count)
+                contenders.append(Contender(who, smartmob(made), options.restarts, aim))
             if count:
-                stack.enter_context(idling(made, Idle(built["idle"], count), folder))
-            _compare(
-                options.restarts,
-                f"restart, {count:,} others",
-                [("floor (C)", floor(built["spawn_floor"])), ("smartmob", smartmob(made))],
-                program,
-                report,
-                AIMS.get(count),
-            )
-    if options.no_peers:
-        return
-    for who, peer, restarts in (
-        ("supervisor", supervisor, options.restarts // 20),
-        ("circus", circus, options.restarts // 20),
-        ("pm2", pm2, options.restarts // 2),
+                held = floor(built["spawn_floor"], DESCRIPTORS)
+                name = f"floor (C), {DESCRIPTORS:,} descriptors"
+                contenders.append(Contender(name, held, options.restarts))
+            elif not options.no_peers:
+                contenders += _peers(folder, report, what, options.restarts)
+            _compare(options.rounds, what, contenders, program, report)
+
+
+def _peers(folder: Path, report: Report, what: str, restarts: int) -> Iterator[Contender]:
+    for who, peer, share in (
+        ("supervisor", supervisor, 12),  # it takes a second for each
+        ("circus", circus, 25),  # and it five
+        ("pm2", pm2, 1),
     ):
         home = folder / who
         home.mkdir()
         try:
-            gaps = peer(home)(program(), max(1, restarts))
-        except (Failed, OSError, subprocess.SubprocessError) as error:
-            report.add(Row(what="restart, 0 others", who=who, note=str(error)))
-            continue
-        _tell(report, "restart, 0 others", who, [gaps], [])
+            yield Contender(who, peer(home), max(1, restarts // share))
+        except (Failed, OSError) as error:
+            report.add(Row(what=what, who=who, note=str(error)))
 
 
 def _compare(
-    restarts: int,
+    rounds: int,
     what: str,
-    measures: list[tuple[str, Measure]],
+    contenders: list[Contender],
     program: Callable[[], Program],
     report: Report,
-    aim: Aim | None,
 ) -> None:
     """
-    The first of the measures is what all are compared with.
+    The first of them is what all are compared with.
     """
-    found: dict[str, list[list[float]]] = {who: [] for who, _ in measures}
-    for _ in range(min(BLOCKS, restarts)):
-        for who, measure in measures:
-            found[who].append(measure(program(), max(1, restarts // BLOCKS)))
-    base = found[measures[0][0]]
-    for who, blocks in found.items():
-        _tell(report, what, who, blocks, [] if blocks is base else base, aim)
+    found: dict[str, list[list[float]]] = {each.who: [] for each in contenders}
+    base = found[contenders[0].who]
+    for _ in range(rounds):
+        for each in contenders:
+            gaps = found.get(each.who)
+            if gaps is None:
+                continue
+            try:
+                gaps.append(each.measure(program(), each.restarts))
+            except (Failed, OSError, subprocess.SubprocessError) as error:
+                if each.who in (contenders[0].who, COMPILED, PYTHON):
+                    raise
+                report.add(Row(what=what, who=each.who, note=str(error)))
+                del found[each.who]
+    for each in contenders:
+        blocks = found.get(each.who)
+        if blocks:
+            _tell(report, what, each, blocks, [] if blocks is base else base)
 
 
 def _tell(
     report: Report,
     what: str,
-    who: str,
+    contender: Contender,
     blocks: list[list[float]],
     base: list[list[float]],
-    aim: Aim | None = None,
 ) -> None:
     for percent in (50, 90):
         values = _milliseconds(blocks, percent)
         report.add(
             Row(
                 what=f"{what}, p{percent}",
-                who=who,
+                who=contender.who,
                 unit="ms",
                 values=values,
                 ratios=ratios(values, _milliseconds(base, percent)) if base else (),
                 to="floor" if base else "",
-                aim=aim if base else None,
-                note=f"{sum(map(len, blocks))} restarts",
+                aim=contender.aim if percent == 50 else None,
+                note=f"{sum(map(len, blocks)):,} restarts",
             )
         )
 
@@ -272,8 +306,9 @@ def _milliseconds(blocks: list[list[float]], percent: float) -> tuple[float, ...
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--restarts", type=int, default=200)
-    parser.add_argument("--milliseconds", type=int, default=100, help="of each run")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--restarts", type=int, default=25, help="a round")
+    parser.add_argument("--milliseconds", type=int, default=60, help="of each run")
     parser.add_argument("--others", type=int, nargs="*", default=[0, 1000])
     return parser
 
@@ -282,7 +317,7 @@ BENCHMARK = command.Benchmark(
     name="restart",
     parser=_parser(),
     measure=measure,
-    short=("--restarts", "2", "--milliseconds", "10", "--others", "2"),
+    short=("--rounds", "1", "--restarts", "2", "--milliseconds", "10", "--others", "2"),
 )
 
 if __name__ == "__main__":
