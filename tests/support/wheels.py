@@ -107,6 +107,4 @@ def compiler() -> str | None:
     """
     What C would be compiled with, if anything.
     """
-    if not any((TREE / "smartmob" / "launch" / "compiled").glob("*.c")):
-        return None
     return next(filter(shutil.which, ("cc", "gcc", "clang")), None)
