@@ -67,6 +67,7 @@ def hold_collections_short() -> None:
     """
     gc.freeze()
     gc.set_threshold(2000, 10, 50)
+    gc.enable()
 
 
 class CantStart(Exception):

@@ -18,8 +18,8 @@ from smartmob import __version__
 from smartmob.config.configuration import BadConfiguration
 from smartmob.launch import helper
 from smartmob.logs import LogFile
-from smartmob.main import AgentOptions
 from smartmob.options import Options
+from smartmob.standalone import AgentOptions
 from tests.support.certificates import pair
 from tests.support.papers import options as named
 
@@ -199,7 +199,7 @@ class OptionsTests(CommandLine):
         """Nothing of this installs a reactor: a daemon makes its own after it has forked."""
         self.write()
         program = (
-            "import sys; from smartmob.main import AgentOptions;"
+            "import sys; from smartmob.standalone import AgentOptions;"
             "AgentOptions().parseOptions(['gaffer.ini']);"
             "sys.exit('twisted.internet.reactor' in sys.modules)"
         )

@@ -20,8 +20,8 @@ from smartmob.client.cli import command_line
 from smartmob.config import endpoints, hooks, processes, settings
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.events import About, Event, Topic
-from smartmob.main import AgentOptions
 from smartmob.source.limits import SourceLimits
+from smartmob.standalone import AgentOptions
 from smartmob.web.channel import UPLOAD_SECONDS, UPLOAD_SILENCE
 from smartmob.web.measurements import Measurements
 from smartmob.web.problems import CATALOGUE
