@@ -1,5 +1,6 @@
 """
-What every launcher promises: the same tests on the real one and on the fake.
+What every launcher promises: the same tests on the real one, with each guardian, and on
+the fake.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
+from smartmob.launch.helper import PYTHON
 from smartmob.launch.interfaces import Command, ILauncher, IProgram, NotExecuted
 from smartmob.launch.launcher import Launcher
 from tests.support.detaching import DetachedFolder, DetachingLauncher
 from tests.support.launching import FakeLauncher, FakeProgram
 from tests.support.processes import Recorder
+from tests.support.twins import STARTERS, WithCompiled
 
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
@@ -393,6 +396,8 @@ class RealTests(LauncherMixin, TestCase):
     The promises, kept by L{Launcher}.
     """
 
+    guardian = PYTHON
+
     def setUp(self) -> None:
         self.launcher = service = self.make_launcher()
         service.startService()
@@ -402,7 +407,7 @@ class RealTests(LauncherMixin, TestCase):
         """
         The launcher.
         """
-        return Launcher(reactor)
+        return Launcher(reactor, start=STARTERS[self.guardian])
 
     def program(
         self,
@@ -423,6 +428,12 @@ class RealTests(LauncherMixin, TestCase):
 
     def missing(self) -> IProgram:
         return self.launcher.program(Command(argv=("no-such-program",), env=ENV))
+
+
+class CompiledTests(WithCompiled, RealTests):
+    """
+    The promises, kept by L{Launcher} with the compiled guardian.
+    """
 
 
 class DetachedTests(RealTests):

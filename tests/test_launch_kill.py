@@ -1,5 +1,6 @@
 """
-KILL of the agent, or of any one of its helpers: nothing of theirs is left.
+KILL of the agent, or of any one of its helpers: nothing of theirs is left.  With each
+guardian.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 import smartmob
 from smartmob.launch import tree
+from smartmob.launch.helper import PYTHON, VARIABLE
 from smartmob.launch.interfaces import Command, LauncherLost
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.terms import order
 from tests.support import launcher_host, menagerie, small_agent
 from tests.support.processes import PLAIN, Recorder, marked, new_marker, setuid_copy, until
+from tests.support.twins import STARTERS, WithCompiled
 
 PROMISED = 1.0
 """
@@ -42,14 +45,17 @@ class Agent:
     A process that hosts programs, for a test to kill.
     """
 
-    def __init__(self, argv: list[str], user: int | None = None) -> None:
+    def __init__(self, argv: list[str], guardian: str, user: int | None = None) -> None:
+        """
+        @param guardian: The kind of its guardian.
+        """
         self._rest = b""
         self.process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env={**ENV, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**ENV, "PYTHONPATH": os.pathsep.join(sys.path), VARIABLE: guardian},
             user=user,
             group=user,
             extra_groups=None if user is None else [],
@@ -141,6 +147,7 @@ class SmallAgentTests(SynchronousTestCase):
     With the smallest agent there can be, as whoever runs the tests.
     """
 
+    guardian = PYTHON
     user: int | None = None
     python = sys.executable
     setuid_owner = PLAIN
@@ -163,9 +170,10 @@ class SmallAgentTests(SynchronousTestCase):
             sleep = setuid_copy(menagerie.SLEEP, self.folder, self.setuid_owner)
             self.env["MENAGERIE_SETUID"] = sleep.__enter__()
             self.addCleanup(sleep.__exit__, None, None, None)
-        self.agent = Agent([self.python, "-I", "-S", host, self.folder], self.user)
+        argv = [self.python, "-I", "-S", host, self.folder]
+        self.agent = Agent(argv, self.guardian, self.user)
         self.addCleanup(self.agent.kill)
-        self.guardian = int(self.agent.hear().removeprefix("guardian "))
+        self.guardian_pid = int(self.agent.hear().removeprefix("guardian "))
 
     def start(self, *words: str, env: dict[str, str] | None = None) -> None:
         """
@@ -199,14 +207,14 @@ class SmallAgentTests(SynchronousTestCase):
         """
         second, reapers = self.start_menageries()
         self.agent.kill()
-        soon(self.guardian, *reapers, markers=(self.marker, second))
+        soon(self.guardian_pid, *reapers, markers=(self.marker, second))
 
     def test_guardian(self) -> None:
         """
         KILL of the guardian leaves no program and no reaper.
         """
         second, reapers = self.start_menageries()
-        os.kill(self.guardian, signal.SIGKILL)
+        os.kill(self.guardian_pid, signal.SIGKILL)
         soon(*reapers, markers=(self.marker, second))
 
     def test_reaper(self) -> None:
@@ -217,11 +225,13 @@ class SmallAgentTests(SynchronousTestCase):
         os.kill(first_reaper, signal.SIGKILL)
         soon(first_reaper, markers=(self.marker,))
         self.assertGreaterEqual(len(marked(second)), 10)
-        self.assertEqual(alive([self.guardian, second_reaper]), [self.guardian, second_reaper])
+        self.assertEqual(
+            alive([self.guardian_pid, second_reaper]), [self.guardian_pid, second_reaper]
+        )
         self.start("echo", "still", "here")
         self.agent.hear_all("2 still here", "2 exited 0", "2 gone 0")
         self.agent.kill()
-        soon(self.guardian, second_reaper, markers=(second,))
+        soon(self.guardian_pid, second_reaper, markers=(second,))
 
     def test_reapersOneByOne(self) -> None:
         """
@@ -247,7 +257,7 @@ class SmallAgentTests(SynchronousTestCase):
             [len(marked(markers[n])) for n in range(count) if n not in killed], [1] * 10
         )
         self.agent.kill()
-        soon(self.guardian, markers=tuple(markers))
+        soon(self.guardian_pid, markers=tuple(markers))
 
 
 class PlainTests(SmallAgentTests):
@@ -305,12 +315,15 @@ class HostTests(SynchronousTestCase):
     With a L{Launcher} in a process of its own.
     """
 
+    guardian = PYTHON
+
     def host(self, count: int, *words: str) -> tuple[Agent, int]:
         """
         @return: The process, and its guardian.
         """
         said = "\0".join(words).encode().hex()
-        agent = Agent([sys.executable, "-P", launcher_host.__file__, str(count), said])
+        argv = [sys.executable, "-P", launcher_host.__file__, str(count), said]
+        agent = Agent(argv, self.guardian)
         self.addCleanup(agent.kill)
         return agent, int(agent.hear().removeprefix("guardian "))
 
@@ -347,9 +360,10 @@ class LauncherTests(TestCase):
     """
 
     timeout = 60
+    guardian = PYTHON
 
     def setUp(self) -> None:
-        self.launcher = Launcher(reactor)
+        self.launcher = Launcher(reactor, start=STARTERS[self.guardian])
         self.launcher.startService()
         self.addCleanup(self.launcher.stopService)
         self.marker = new_marker()
@@ -421,3 +435,27 @@ class LauncherTests(TestCase):
                 await until(reactor, lambda: program._link is None, PATIENCE)
         program.dismiss()
         await until(reactor, lambda: not alive([reaper]), PATIENCE)
+
+
+class CompiledSmallAgentTests(WithCompiled, SmallAgentTests):
+    """
+    With the compiled guardian of the smallest agent.
+    """
+
+
+class CompiledPlainTests(WithCompiled, PlainTests):
+    """
+    With the compiled guardian of a user without rights.
+    """
+
+
+class CompiledHostTests(WithCompiled, HostTests):
+    """
+    With the compiled guardian of a L{Launcher} in a process of its own.
+    """
+
+
+class CompiledLauncherTests(WithCompiled, LauncherTests):
+    """
+    With the compiled guardian of a L{Launcher} in the tests' own process.
+    """

@@ -1,5 +1,5 @@
 """
-Real programs: what they get, and what is left of them.
+Real programs: what they get, and what is left of them.  With each guardian.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from twisted.internet import reactor
 from twisted.internet.error import ProcessTerminated
 from twisted.trial.unittest import SkipTest, TestCase
 
+from smartmob.launch.helper import PYTHON
 from smartmob.launch.interfaces import Command, NotExecuted
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import Program
@@ -26,6 +27,7 @@ from tests.support.processes import (
     setuid_copy,
     until,
 )
+from tests.support.twins import STARTERS, WithCompiled
 
 LISTING = (
     "n=0; while [ $n -lt 99 ]; do [ -e /proc/$$/fd/$n ] && printf '%s ' $n; n=$((n+1)); done"
@@ -40,9 +42,12 @@ ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 class RealCase(TestCase):
     """
     A launcher, and programs of it.
+
+    @ivar guardian: The kind of guardian.
     """
 
     timeout = 60
+    guardian = PYTHON
 
     def setUp(self) -> None:
         self.launcher = self.make_launcher()
@@ -53,7 +58,7 @@ class RealCase(TestCase):
         """
         The launcher.
         """
-        return Launcher(reactor)
+        return Launcher(reactor, start=STARTERS[self.guardian])
 
     async def whole_run(self, command: Command) -> Recorder:
         """
@@ -357,6 +362,7 @@ class RefusedTests(RealCase):
             (("true", "a\0b"), ENV),
             (("true",), {**ENV, "A": "a\0b"}),
             (("true",), {**ENV, "A=B": "c"}),
+            (("true",), {**ENV, "": "c"}),
             (("true", "\ud800"), ENV),
             (("true", "x" * 200_000), ENV),
             (("true", *("x" * 100_000 for _ in range(100))), ENV),
@@ -708,7 +714,7 @@ class StopTests(RealCase):
         """
         await self.launcher.whenReady()
         before = len(os.listdir("/proc/self/fd"))
-        launcher = Launcher(reactor)
+        launcher = Launcher(reactor, start=STARTERS[self.guardian])
         launcher.startService()
         await launcher.whenReady()
         assert launcher._helper is not None
@@ -733,6 +739,30 @@ class StopTests(RealCase):
         self.assertRaises(
             RuntimeError, launcher.program(Command(argv=("true",), env=ENV)).run, Recorder()
         )
+
+
+class CompiledGivenTests(WithCompiled, GivenTests):
+    """
+    What a program gets, from the compiled guardian.
+    """
+
+
+class CompiledRefusedTests(WithCompiled, RefusedTests):
+    """
+    What the compiled guardian says of what can't be executed.
+    """
+
+
+class CompiledOutputTests(WithCompiled, OutputTests):
+    """
+    Output of what the compiled guardian started.
+    """
+
+
+class CompiledStopTests(WithCompiled, StopTests):
+    """
+    Nothing is left of what the compiled guardian started.
+    """
 
 
 def _children(pid: int | None) -> list[int]:

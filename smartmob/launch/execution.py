@@ -114,6 +114,9 @@ def execute(packet: bytes, streams: tuple[int, int, int], report: int, parent: i
 
 
 def _become(order: Order, streams: tuple[int, int, int], parent: int) -> NoReturn:
+    if any(not name or b"=" in name for name, _ in order.env):
+        why = "it can't be executed: a name in its environment is empty, or has = in it"
+        raise Refused(NOT_EXECUTABLE, why)
     os.setsid()
     for descriptor, stream in enumerate(streams):
         if stream != descriptor:
