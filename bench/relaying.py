@@ -75,20 +75,33 @@ def delivered(
     return Run(received.lines, received.seconds, cpu)
 
 
-def smartmob(
-    made: Agent, source: str, receiver: Path, query: str = "", form: str = "frames"
-) -> Measure:
+@frozen
+class Form:
+    """
+    How an agent's clients get lines.
+
+    @ivar name: As C{programs/receive.c} has it.
+    @ivar path: For a slug.
+    """
+
+    name: str
+    path: str
+
+
+FRAMES = Form("frames", "/attach-console/{slug}")
+"""A WebSocket message each."""
+
+
+def smartmob(made: Agent, source: str, receiver: Path, form: Form = FRAMES) -> Measure:
     """
     A process of this agent, whose output waits for its readers: so no line is missed.
-
-    @param query: Of the WebSocket.
     """
 
     def measure(emission: Emission, clients: int) -> Run:
         slug = start(made, "relay", source, emission, "block")
         try:
-            path = f"/attach-console/{slug}{query}"
-            return delivered(receiver, made.port, path, clients, emission, made.pid, form)
+            path = form.path.format(slug=slug)
+            return delivered(receiver, made.port, path, clients, emission, made.pid, form.name)
         finally:
             made.delete(slug)
 

@@ -107,7 +107,11 @@ static void take_piece(struct client *client, const char *at, size_t size, int l
     }
     if (client->unit == NULL)
         client->unit = malloc(UNIT);
-    if (client->unit == NULL || client->known + size > UNIT) {
+    if (client->unit == NULL) {
+        fail("no memory");
+        exit(1);
+    }
+    if (client->known + size >= UNIT) {
         wrong++;
         size = 0;
     }
@@ -115,6 +119,7 @@ static void take_piece(struct client *client, const char *at, size_t size, int l
     client->known += size;
     if (last) {
         size = client->known;
+        client->unit[size] = '\n'; /* as it is behind one that came in one piece */
         client->known = 0;
         take_unit(client, client->unit, size);
     }
