@@ -10,6 +10,7 @@ from bench import (
     bringup,
     command,
     configured,
+    idling,
     posting,
     relay,
     reloading,
@@ -20,6 +21,7 @@ from bench import (
 
 BENCHMARKS = (
     restart.BENCHMARK,
+    idling.BENCHMARK,
     relay.BENCHMARK,
     slow.BENCHMARK,
     bringup.BENCHMARK,
