@@ -10,7 +10,7 @@ import resource
 from pathlib import Path
 
 from twisted.logger import LogLevel, capturedLogs, formatEvent
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from smartmob.launch import helper, wire
 from smartmob.launch.guardians import Guardians
@@ -50,6 +50,25 @@ class GuardianCase(SynchronousTestCase):
         helper.connection.close()
         helper.reap()
         return helper
+
+
+class BuiltTests(SynchronousTestCase):
+    """
+    The executable of this checkout.
+    """
+
+    def test_fresh(self) -> None:
+        """
+        It was made of the sources as they are: else what is tested is another one.
+        """
+        folder = Path(helper.EXECUTABLE).parent
+        if not os.path.exists(helper.EXECUTABLE):
+            raise SkipTest("the guardian was not compiled: no C compiler, or SMARTMOB_PURE")
+        made = os.stat(helper.EXECUTABLE).st_mtime
+        newer = [path.name for path in folder.glob("*.[ch]") if path.stat().st_mtime > made]
+        self.assertEqual(
+            newer, [], "changed since: `pip install --editable .` compiles it again"
+        )
 
 
 class ChoiceTests(GuardianCase):
