@@ -5,17 +5,25 @@ promised shape to what is no HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
+from twisted.web.http_headers import Headers
 
 from smartmob.web.patience import Patience
 from smartmob.web.problems import Problem
+from smartmob.web.way_out import WayOut
 
 if TYPE_CHECKING:
     from smartmob.web.site import Request, Site
@@ -43,7 +51,7 @@ class Channel(http.HTTPChannel):
     """
     An HTTP connection.
 
-    It has one timer at most: none while an answer is being made.
+    It has one timer at most: none while an answer is being made that takes a while.
 
     @ivar closing: Nothing more of what the client sends counts.
     """
@@ -55,6 +63,11 @@ class Channel(http.HTTPChannel):
     _waitingForTransport: bool
     _handlingRequest: bool
     _patience: Patience
+    _out: WayOut
+    _peer: IAddress
+    _host: IAddress
+    _secure: bool
+    _head = b""
     _held = False
     _idle = True
     _discarded = 0
@@ -64,6 +77,9 @@ class Channel(http.HTTPChannel):
         The client may take a while to say something.
         """
         super().connectionMade()
+        self._out = WayOut(self.transport)
+        self._peer, self._host = self.transport.getPeer(), self.transport.getHost()
+        self._secure = super().isSecure()
         self._patience = Patience(self.site.reactor, self._expired)
         self._patience.wait(IDLE_SECONDS)
 
@@ -126,6 +142,57 @@ class Channel(http.HTTPChannel):
         if waits and self.length != 0 and version == b"HTTP/1.1":
             self._send100Continue()
 
+    def getPeer(self) -> IAddress:
+        """
+        Who is connected: the same for every request.
+        """
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """
+        What they are connected to, likewise.
+        """
+        return self._host
+
+    def isSecure(self) -> bool:
+        """
+        Whether there is TLS, likewise.
+        """
+        return self._secure
+
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Headers
+    ) -> None:
+        """
+        A head, which is sent together with the beginning of its body: see L{flush}.
+        """
+        parts = [version, b" ", code, b" ", reason, b"\r\n"]
+        for name, values in headers.getAllRawHeaders():
+            for value in values:
+                parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n")
+        self._head = b"".join(parts)
+
+    def write(self, data: bytes) -> None:
+        """
+        A part of an answer.
+        """
+        head, self._head = self._head, b""
+        self._out.write(head, data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """
+        Parts of an answer.
+        """
+        self.write(b"".join(iovec))
+
+    def flush(self) -> None:
+        """
+        Send a head that still waits for a body: there is none, or none yet.
+        """
+        if self._head:
+            self.write(b"")
+
     def expect_upload(self) -> None:
         """
         What comes now is large, and may take its time.
@@ -157,8 +224,10 @@ class Channel(http.HTTPChannel):
         A request is complete: as long as it is worked on it has all the time.
         """
         if not self.closing:
-            self._patience.cancel()
+            self._patience.rest()
             super().allContentReceived()
+            if self._handlingRequest:  # its answer takes a while
+                self._patience.cancel()
 
     def requestDone(self, request: http.Request) -> None:
         """

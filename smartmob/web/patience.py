@@ -5,6 +5,7 @@ How long a client may take.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -13,7 +14,8 @@ class Patience:
     """
     A bound on time, and perhaps one on silence, with one timer at most.
 
-    A byte that comes moves no timer: what it means is seen when the timer fires.
+    Neither a byte that comes nor a later end moves a timer: what they mean is seen when the
+    timer fires.  So a connection that is asked again and again has its timer set once.
     """
 
     def __init__(self, clock: IReactorTime, expired: Callable[[], None]) -> None:
@@ -24,6 +26,7 @@ class Patience:
         self._expired = expired
         self._timer: IDelayedCall | None = None
         self._end = 0.0
+        self._fires = 0.0
         self._silence: float | None = None
         self._heard = 0.0
         self._held = False
@@ -33,12 +36,18 @@ class Patience:
         From now on the client has so many seconds in all, and may be silent for
         C{silence} of them at a time.
         """
-        self.cancel()
         self._heard = self._clock.seconds()
         self._end = self._heard + seconds
         self._silence = silence
         self._held = False
         self._arm()
+
+    def rest(self) -> None:
+        """
+        The client has all the time, until it has to L{wait} again, which may be soon.
+        """
+        self._end = inf
+        self._silence = None
 
     def heard(self) -> None:
         """
@@ -53,19 +62,24 @@ class Patience:
         self._held = held
         self.heard()
         if self._timer is not None:
-            self.cancel()
             self._arm()
 
     def cancel(self) -> None:
         """
-        The client has all the time.
+        The client has all the time, and there is no timer.
         """
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
 
     def _arm(self) -> None:
-        left = self._due() - self._clock.seconds()
+        due = self._due()
+        if self._timer is not None:
+            if self._fires <= due:
+                return
+            self._timer.cancel()
+        self._fires = due
+        left = due - self._clock.seconds()
         self._timer = self._clock.callLater(max(0.0, left), self._look)
 
     def _due(self) -> float:
@@ -75,6 +89,8 @@ class Patience:
 
     def _look(self) -> None:
         self._timer = None
+        if self._end == inf:
+            return
         if self._clock.seconds() < self._due():
             self._arm()
         else:
