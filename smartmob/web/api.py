@@ -48,7 +48,14 @@ def reply(request: Request, body: bytes, status: int = http.OK) -> bytes:
     Answer with a JSON document.
     """
     request.setResponseCode(status)
-    return send(request, b"application/json", body + b"\n")
+    return listed(request, body + b"\n")
+
+
+def listed(request: Request, body: bytes) -> bytes:
+    """
+    Answer with a JSON document that has its last line end: a large one is not copied.
+    """
+    return send(request, b"application/json", body)
 
 
 def send(request: Request, content_type: bytes, body: bytes) -> bytes:
@@ -155,6 +162,8 @@ class Processes:
     def list_processes(self, request: Request) -> bytes:
         """The processes, oldest first; app, state and node may be globs, repeated for any."""
         processes = self.agent.processes()
+        if not request.args:
+            return listed(request, self.documents.all(processes, request.base_url))
         for name, value_of in FILTERS.items():
             patterns = globs(request, name)
             if patterns:
@@ -163,7 +172,7 @@ class Processes:
                     for process in processes
                     if any(fnmatchcase(value_of(process), pattern) for pattern in patterns)
                 ]
-        return reply(request, self.documents.listing(processes, request.base_url))
+        return listed(request, self.documents.some(processes, request.base_url))
 
     @app.route("/create-process", methods=["POST"])
     def create_process(self, request: Request) -> bytes:
@@ -236,7 +245,7 @@ class Verbs:
         wanted = steps(read_json(request))
         await self.agent.scale(app, wanted, request.request_id)
         processes = [each for each in self.agent.processes() if each.definition.app == app]
-        return reply(request, self.documents.listing(processes, request.base_url))
+        return listed(request, self.documents.some(processes, request.base_url))
 
     @app.route("/signal-process/<slug>", methods=["POST"])
     def signal_process(self, request: Request, slug: str) -> bytes:

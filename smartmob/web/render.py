@@ -2,9 +2,9 @@
 The documents that the REST interface shows.
 
 Building and encoding the document of a process costs more than sending it, so
-what was encoded is kept until the process changes.  URLs begin with the scheme
-and Host that a client used: where they go is marked, and filled in last, so
-that nothing of one client's request is kept for another.
+what was encoded is kept until the process changes, and so is the listing of all
+of them.  URLs begin with the scheme and Host that a client used: what is kept is
+kept for these, and nobody else gets it; those of the last few clients' only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
-from attrs import field, frozen
+from attrs import define, field
 
 from smartmob.documents import CreateRequest, Definition, LastExit
 from smartmob.lines.encodings import timestamp
@@ -22,23 +22,29 @@ from smartmob.lines.encodings import timestamp
 if TYPE_CHECKING:
     from smartmob.process import Process
 
-_MARK = "\0"
-"""Stands for the base URL; C{\\0w} for that of WebSockets.  Encoded JSON has no NUL."""
+MOST_BASES = 2
+"""For so many schemes and Hosts documents are kept: those that were used last."""
 
 LINKS = {
-    "attach": f"{_MARK}w/attach-console/",
-    "details": f"{_MARK}h/process-status/",
-    "status": f"{_MARK}h/process-status/",
-    "delete": f"{_MARK}h/delete-process/",
-    "stop": f"{_MARK}h/stop-process/",
-    "start": f"{_MARK}h/start-process/",
-    "restart": f"{_MARK}h/restart-process/",
-    "signal": f"{_MARK}h/signal-process/",
-    "stdin": f"{_MARK}h/write-stdin/",
-    "logs": f"{_MARK}h/process-logs/",
-    "stats": f"{_MARK}h/process-stats/",
+    "attach": "/attach-console/",
+    "details": "/process-status/",
+    "status": "/process-status/",
+    "delete": "/delete-process/",
+    "stop": "/stop-process/",
+    "start": "/start-process/",
+    "restart": "/restart-process/",
+    "signal": "/signal-process/",
+    "stdin": "/write-stdin/",
+    "logs": "/process-logs/",
+    "stats": "/process-stats/",
 }
-"""The links of a process document, to which its slug is added."""
+"""The paths of the links of a process document, to which its slug is added."""
+
+_SLUG = "<slug>"
+"""Stands for the slug in links; no Host has such brackets."""
+
+SOCKETS = frozenset({"attach"})
+"""Those of WebSockets."""
 
 
 def shown_url(url: str) -> str:
@@ -105,13 +111,30 @@ def encode(document: object) -> bytes:
     return json.dumps(document).encode()
 
 
-@frozen(eq=False)
+def _links(base: bytes) -> str:
+    """
+    The links of a document, and its end.
+    """
+    there = base.decode("latin-1")
+    sockets = "ws" + there.removeprefix("http")
+    links = {
+        name: f"{sockets if name in SOCKETS else there}{path}{_SLUG}"
+        for name, path in LINKS.items()
+    }
+    return ", " + json.dumps(links).removeprefix("{")
+
+
+def _joined(documents: Iterable[bytes]) -> bytes:
+    return b'{"processes": [' + b", ".join(documents) + b"]}\n"
+
+
+@define(eq=False)
 class Documents:
     """
     Process documents, encoded.
     """
 
-    _kept: WeakKeyDictionary[Process, tuple[int, bytes]] = field(factory=WeakKeyDictionary)
+    _shown: dict[bytes, _Shown] = field(factory=dict, init=False)
 
     def one(self, process: Process, base: bytes) -> bytes:
         """
@@ -119,29 +142,78 @@ class Documents:
 
         @param base: As L{smartmob.web.site.Request.base_url}.
         """
-        return _fill(self._fragment(process), base)
+        return self._with(base).one(process)
 
-    def listing(self, processes: Iterable[Process], base: bytes) -> bytes:
+    def some(self, processes: Iterable[Process], base: bytes) -> bytes:
         """
-        The documents of some processes.
+        A listing of some processes.
         """
-        joined = b", ".join([self._fragment(process) for process in processes])
-        return _fill(b'{"processes": [' + joined + b"]}", base)
+        return _joined(map(self._with(base).one, processes))
 
-    def _fragment(self, process: Process) -> bytes:
+    def all(self, processes: list[Process], base: bytes) -> bytes:
+        """
+        The listing of all processes there are, which is kept, too.
+        """
+        return self._with(base).all(processes)
+
+    def _with(self, base: bytes) -> _Shown:
+        shown = self._shown.pop(base, None) or _Shown(_links(base))
+        self._shown[base] = shown
+        if len(self._shown) > MOST_BASES:
+            del self._shown[next(iter(self._shown))]  # which was asked for longest ago
+        return shown
+
+
+@define(eq=False)
+class _Shown:
+    """
+    Documents with the URLs that some clients get.
+
+    Nothing in here keeps a process that was deleted.
+
+    @ivar _links: The end of each document, with L{_SLUG} for the slug.
+    @ivar _kept: Each document, and which version of its process it shows.
+    @ivar _listed: Whose documents the listing has that was made last ...
+    @ivar _versions: ... of which versions ...
+    @ivar _parts: ... and the documents; C{_listing} are all of them together.
+    """
+
+    _links: str
+    _kept: WeakKeyDictionary[Process, tuple[int, bytes]] = field(factory=WeakKeyDictionary)
+    _listed: list[ref[Process]] = field(factory=list)
+    _versions: list[int] = field(factory=list)
+    _parts: list[bytes] = field(factory=list)
+    _listing: bytes = field(init=False, factory=lambda: _joined(()))
+
+    def one(self, process: Process) -> bytes:
+        """
+        The document of a process.
+        """
         kept = self._kept.get(process)
         if kept is not None and kept[0] == process.version:
             return kept[1]
         version = process.version
-        document = process_document(process)
-        links = {name: link + process.slug for name, link in LINKS.items()}
-        body = json.dumps(document)[:-1].encode()
-        linked = "".join(f', "{name}": "{link}"' for name, link in links.items())
-        fragment = body + linked.encode() + b"}"
-        self._kept[process] = (version, fragment)
-        return fragment
+        body = json.dumps(process_document(process)).removesuffix("}")
+        document = (body + self._links.replace(_SLUG, process.slug)).encode("latin-1")
+        self._kept[process] = (version, document)
+        return document
 
-
-def _fill(body: bytes, base: bytes) -> bytes:
-    sockets = b"ws" + base.removeprefix(b"http")
-    return body.replace(b"\0h", base).replace(b"\0w", sockets)
+    def all(self, processes: list[Process]) -> bytes:
+        """
+        The listing of these.  Where no process came or went, only what changed is put in
+        anew; and what did not change at all is what was made before.
+        """
+        versions = [process.version for process in processes]
+        if [listed() for listed in self._listed] == processes:
+            if versions == self._versions:
+                return self._listing
+            pairs = zip(versions, self._versions, strict=True)
+            for index, (version, before) in enumerate(pairs):
+                if version != before:
+                    self._parts[index] = self.one(processes[index])
+        else:
+            self._listed = [ref(process) for process in processes]
+            self._parts = [self.one(process) for process in processes]
+        self._versions = versions
+        self._listing = _joined(self._parts)
+        return self._listing
