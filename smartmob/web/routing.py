@@ -12,12 +12,18 @@ from urllib.parse import unquote_to_bytes
 
 from attrs import field, frozen
 from klein import Klein
-from klein.resource import KleinResource
+from twisted.web.iweb import IRequest
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
 from smartmob.web.bodies import Body
 from smartmob.web.problems import Problem
+
+MOST_KNOWN = 4_096
+"""Requests whose routes are remembered: what is asked for is mostly the same ..."""
+
+SHORT = 128
+"""... unless its path has more bytes."""
 
 _BODIES: Mapping[str, Body] = {"POST": Body.DOCUMENT, "PUT": Body.ARCHIVE}
 """What methods take; a family may have C{bodies} of its own."""
@@ -61,8 +67,17 @@ class Route:
     methods: tuple[str, ...]
     endpoint: str
     summary: str
-    resource: KleinResource = field(repr=False)
+    app: Klein = field(repr=False)
     bodies: Mapping[str, Body] = field(repr=False)
+
+    def answer(self, request: IRequest, arguments: Mapping[str, str]) -> Any:
+        """
+        What its function returns; a Deferred, where that is a coroutine.
+
+        Klein's own resource is passed by: it would look for the route once more, and make
+        a Deferred of what is there at once.
+        """
+        return self.app.execute_endpoint(self.endpoint, request, **arguments)
 
     @property
     def allow(self) -> tuple[str, ...]:
@@ -98,6 +113,7 @@ class Routes:
         @param families: Where the routes come from; no two may share a path.
         """
         self._routes = [route for family in families for route in _routes(family)]
+        self._known: dict[tuple[bytes, bytes], Match] = {}
 
     @cached_property
     def _adapter(self) -> MapAdapter:
@@ -126,6 +142,16 @@ class Routes:
         @param path: As it was sent.
         @raise Problem: not-found, method-not-allowed.
         """
+        known = self._known.get((method, path))
+        if known is None:
+            known = self._match(method, path)
+            if len(path) <= SHORT:
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[method, path] = known
+        return known
+
+    def _match(self, method: bytes, path: bytes) -> Match:
         if path == b"*" and method == b"OPTIONS":
             return Match(None, {}, ("GET", "HEAD", "OPTIONS", "POST", "PUT"))
         verb = method.decode("ascii")
@@ -159,14 +185,13 @@ def not_found() -> Problem:
 
 def _routes(family: Family) -> Iterator[Route]:
     app = family.app
-    resource = app.resource()
     bodies = getattr(family, "bodies", _BODIES)
     for rule in app.url_map.iter_rules():
-        yield _route(app, resource, rule, bodies)
+        yield _route(app, rule, bodies)
 
 
-def _route(app: Klein, resource: KleinResource, rule: Any, bodies: Mapping[str, Body]) -> Route:
+def _route(app: Klein, rule: Any, bodies: Mapping[str, Body]) -> Route:
     function = app.endpoints[rule.endpoint]
     summary = " ".join((function.__doc__ or "").split()).split(". ")[0].rstrip(".")
     methods = tuple(sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"}))
-    return Route(rule.rule, methods, rule.endpoint, summary, resource, bodies)
+    return Route(rule.rule, methods, rule.endpoint, summary, app, bodies)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
+from time import time
 from typing import cast
-from urllib.parse import unquote_to_bytes
 
 from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -72,7 +74,7 @@ class Request(server.Request):
         self.started_at = site.reactor.seconds()
         self.request_id = request_id_of(self)
         self.setHeader(b"X-Request-Id", self.request_id.encode())
-        self.setHeader(b"Date", http.datetimeToString())
+        self.setHeader(b"Date", _date(int(time())))
         self.way = site.gate.trust.way(
             self.requestHeaders, self.getClientAddress(), secure=self.isSecure()
         )
@@ -159,17 +161,40 @@ class Request(server.Request):
         The request is complete.
         """
         self.site = self.channel.site
-        self.prepath = []
-        self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
         if self.method == b"OPTIONS" or self.match.route is None:
             self.setResponseCode(http.NO_CONTENT)
             self.setHeader(b"Allow", ", ".join(self.match.allow).encode())
             self.finish()
             return
         try:
-            self.render(self.match.route.resource)
+            self._give(self.match.route.answer(self, self.match.arguments))
         except Exception:
             self.processingFailed(Failure())
+
+    def _give(self, answer: object) -> None:
+        """
+        Answer with what a route returned: a body, what makes one (a resource), or what
+        will be one of these.  A client that hangs up cancels the wait.
+        """
+        if self._disconnected:
+            return
+        if isinstance(answer, Deferred):
+            self.notifyFinish().addErrback(lambda _: answer.cancel())
+            answer.addCallback(self._give).addErrback(self._fail)
+        elif IResource.providedBy(answer):
+            self.render(answer)
+        else:
+            assert isinstance(answer, bytes)
+            self.write(answer)
+            self.finish()
+
+    def _fail(self, reason: Failure) -> None:
+        if not self._disconnected:
+            self.processingFailed(reason)
+        elif reason.check(CancelledError) is None:
+            _log.failure(
+                "for a client that hung up ({request_id})", reason, request_id=self.request_id
+            )
 
     def processingFailed(self, reason: Failure) -> Failure:
         """
@@ -214,6 +239,14 @@ class Request(server.Request):
         self.write(error.body)
         self.finish()
 
+    def write(self, data: bytes) -> None:
+        """
+        A part of an answer.  Its head leaves with the first one, also where that is empty.
+        """
+        super().write(data)
+        if not self._disconnected:
+            self.channel.flush()
+
     def write_chunks(self, parts: Sequence[bytes]) -> None:
         """
         Go on with an answer: each part is a chunk of its own, where there are chunks (RFC
@@ -226,19 +259,21 @@ class Request(server.Request):
             chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part]
             self.channel.write(b"".join(chunks))
 
-    def getRequestHostname(self) -> bytes:
-        """
-        What Klein gives to its URL map, whose rules have no hosts: werkzeug
-        refuses names that are fine on a unix socket.
-        """
-        return b"localhost"
-
     @property
     def base_url(self) -> bytes:
         """
         The scheme and Host that the client used, without a slash at the end.
         """
         return self.way.base_url
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    """
+    A time as the header Date has it: the same for a second, and that for many requests.
+    """
+    date: bytes = http.datetimeToString(second)
+    return date
 
 
 def request_id_of(request: http.Request) -> str:

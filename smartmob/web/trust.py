@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from attrs import frozen
@@ -170,6 +171,7 @@ def _last(headers: Headers, name: bytes) -> bytes:
     return b"".join(headers.getRawHeaders(name, [])[-1:]).rpartition(b",")[2].strip()
 
 
+@lru_cache(maxsize=256)
 def _address(text: str) -> str | None:
     """
     An address, an IPv4 one in IPv6's clothes without these; C{None} if it is none.
