@@ -95,15 +95,22 @@ class Connection:
 @frozen
 class Agent:
     """
-    @ivar port: Where it listens, on 127.0.0.1.
+    @ivar urls: Where it listens, in the order in which it says so.
     @ivar began: When it was executed: seconds, monotonic.
     @ivar listened: When it said that it listens.
     """
 
     process: subprocess.Popen[bytes]
-    port: int
+    urls: tuple[str, ...]
     began: float
     listened: float
+
+    @property
+    def port(self) -> int:
+        """
+        The first of these, on 127.0.0.1.
+        """
+        return int(self.urls[0].rpartition(":")[2])
 
     @property
     def pid(self) -> int:
@@ -168,34 +175,40 @@ class Agent:
 
 
 @contextmanager
-def agent(folder: Path, *words: str | Path, python: bool = False) -> Iterator[Agent]:
+def agent(
+    folder: Path, *words: str | Path, python: bool = False, endpoints: int = 0
+) -> Iterator[Agent]:
     """
     An agent with its state below C{folder}, ended at the end.
 
     @param words: More for its command line.
     @param python: With the guardian in Python; else with the compiled one, where there is one.
+    @param endpoints: So many are in a file that the words name, and the first of them is a port
+        of 127.0.0.1; else it has one of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = Path(sys.executable).with_name("smartmob-agent")
-    own = ("--bind", "127.0.0.1:0", "--state-dir", folder / "state")
+    bind = () if endpoints else ("--bind", "127.0.0.1:0")
+    own = (*bind, "--state-dir", folder / "state")
     said = folder / "agent.stderr"
     with said.open("wb") as stderr:
         began = monotonic()
         more = {helper.VARIABLE: helper.PYTHON} if python else {}
         with running([command, *own, *words], folder, stderr, more=more) as process:
-            port = _port(process, said)
-            yield Agent(process, port, began, monotonic())
+            urls = _urls(process, said, endpoints or 1)
+            yield Agent(process, urls, began, monotonic())
 
 
-def _port(process: subprocess.Popen[bytes], said: Path) -> int:
+def _urls(process: subprocess.Popen[bytes], said: Path, count: int) -> tuple[str, ...]:
     def listens() -> bool:
         text = said.read_text()
         if process.poll() is not None:
             raise Refused(f"the agent ended with {process.returncode}: {text.strip()[-500:]}")
-        return "Listening on " in text and text.endswith("\n")
+        return text.count("Listening on ") == count and text.endswith("\n")
 
     wait_for("the agent to listen", listens, 60, step=0.002)
-    for line in said.read_text().splitlines():
-        if "Listening on " in line:
-            return int(line.rpartition(":")[2])
-    raise Refused("the agent does not say where it listens")
+    return tuple(
+        line.rpartition("Listening on ")[2]
+        for line in said.read_text().splitlines()
+        if "Listening on " in line
+    )
