@@ -32,6 +32,7 @@ from smartmob.config.configuration import Configuration
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
 from smartmob.exposure import local_users_may_act
+from smartmob.launch.interfaces import LauncherLost
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile, complain
 from smartmob.plugins.plugins import MissingPlugin, Plugins
@@ -42,6 +43,7 @@ from smartmob.soundness import located
 from smartmob.source.sources import Sources
 from smartmob.statefolder import FolderTaken, StateFolder
 from smartmob.web.connections import Census
+from smartmob.web.doors import Doors
 from smartmob.webhooks.service import Webhooks
 
 _log = Logger()
@@ -102,6 +104,7 @@ class Lifecycle(Service):
     declarations: Declarations
     endpoints: Endpoints
     connections: Census
+    doors: Doors
     plugins: Plugins
     webhooks: Webhooks
     reload: Reload
@@ -155,7 +158,9 @@ class Lifecycle(Service):
         self.plugins.startService()
         self.declarations.carry_out(plan)
         self.launcher.end_leftovers(self.agent.detached, self.agent.outliving())
-        self.launcher.whenReady().addCallbacks(self._ready, self._unready)
+        ready = self.launcher.whenReady()
+        opened = Deferred.fromCoroutine(self.doors.open())
+        ready.addCallback(lambda _: opened).addCallbacks(self._ready, self._unready)
         self.reactor.callWhenRunning(self._take_signals)
 
     def open_folder(self) -> None:
@@ -234,6 +239,8 @@ class Lifecycle(Service):
             yield warning
 
     def _ready(self, _: object) -> None:
+        if not self.running:
+            return  # it was told to end meanwhile
         hold_collections_short()
         for url in self.endpoints.urls():
             _log.info("Listening on {url}", url=url, **{ALWAYS: True})
@@ -243,7 +250,10 @@ class Lifecycle(Service):
         if not self.running:
             return  # it was told to end meanwhile
         self.failed = True
-        _log.failure("the helper that launches programs did not start", failure)
+        what = "the helper that launches programs did not start"
+        if not failure.check(LauncherLost):
+            what = "there is nothing to answer requests"
+        _log.failure("{what}", failure, what=what)
         self.reactor.stop()
 
     def _take_signals(self) -> None:

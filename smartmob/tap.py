@@ -8,7 +8,7 @@ import os
 import sys
 import uuid
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import reactor as installed_reactor
 from twisted.python.filepath import FilePath
@@ -32,17 +32,12 @@ from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.statefolder import StateFolder
 from smartmob.web.connections import Census
-from smartmob.web.measurements import Measurements, in_thread_of
-from smartmob.web.plugins import PluginReports
-from smartmob.web.reload import Reloads
-from smartmob.web.root import make_site
-from smartmob.web.routing import Family
-from smartmob.web.serving import Serving
-from smartmob.web.sites import Sites
-from smartmob.web.sockets import sockets_of
+from smartmob.web.doors import Doors
 from smartmob.web.trust import Trust
-from smartmob.web.webhooks import WebhookReports
 from smartmob.webhooks.service import Webhooks
+
+if TYPE_CHECKING:
+    from smartmob.web.serving import Serving
 
 __all__ = ["Options", "makeService"]
 
@@ -71,34 +66,27 @@ def makeService(options: Options) -> Lifecycle:
     webhooks = Webhooks(reactor, agent.events)
     webhooks.configure(configuration.hooks)
 
-    def reload_now() -> Outcome:
-        return lifecycle.reload_now()  # which needs what is made below, and that the site
+    def make_interfaces() -> Serving:
+        from smartmob.web.interfaces import interfaces
 
-    pages = Sites(plugins, reactor)
-    families: list[Family] = [
-        Reloads(reload_now),
-        WebhookReports(webhooks.report),
-        PluginReports(plugins),
-        pages,
-    ]
-    measurements = Measurements(in_thread_of(reactor))
-    sockets = sockets_of(reactor)
-    site = make_site(
-        agent, reactor, measurements=measurements, sockets=sockets, families=families
-    )
-    serving = Serving(site, declarations, reactor, measurements, sockets, [pages])
+        return interfaces(declarations, reactor, plugins, webhooks.report, reload_now)
+
+    def reload_now() -> Outcome:
+        return lifecycle.reload_now()  # which needs what is made below, and that the ports
+
+    doors = Doors(make_interfaces, reactor)
     connections = Census()
     endpoints = Endpoints(
         reactor,
         reactor,
-        serving.on,
+        doors.on,
         connections.guard,
         bool(options["insecure"]),
     )
 
     def settle(settings: Settings) -> None:
         trust = Trust.of(settings, endpoints.hosts())
-        serving.settle(trust)
+        doors.settle(trust)
         connections.is_proxy = trust.has_proxy
         sources.rules = SourceRules.of(settings)
         agent.ports.use(*settings.port_range)
@@ -119,6 +107,7 @@ def makeService(options: Options) -> Lifecycle:
         declarations=declarations,
         endpoints=endpoints,
         connections=connections,
+        doors=doors,
         plugins=plugins,
         webhooks=webhooks,
         reload=reload,

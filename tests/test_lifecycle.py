@@ -52,6 +52,9 @@ class Part:
         if self.cut_off is not None:
             self.cut_off.callback(None)
 
+    async def open(self) -> None:
+        """All is there."""
+
     def load(self, folders: object, parser: object) -> None:
         """There are none."""
 
@@ -137,6 +140,7 @@ class LifecycleTests(SynchronousTestCase):
                 "declarations",
                 "endpoints",
                 "connections",
+                "doors",
                 "plugins",
                 "webhooks",
                 "reload",
