@@ -55,11 +55,15 @@ class Turns(Clock):
     turns = 0
 
     def callLater(
-        self, delay: float, call: Callable[..., object], *args: object, **kw: object
+        self,
+        delay: float,
+        callable: Callable[..., object],  # noqa: A002 - as the framework calls it
+        *args: object,
+        **kw: object,
     ) -> IDelayedCall:
         """As ever."""
         self.turns += 1
-        return super().callLater(delay, call, *args, **kw)
+        return super().callLater(delay, callable, *args, **kw)
 
 
 class DoorsTests(SynchronousTestCase):
