@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from smartmob.lines.encodings import timestamp
+from smartmob.webhooks.counts import Counts
 from smartmob.webhooks.delivery import Delivery, Encoded
 from smartmob.webhooks.outcome import Outcome, Result
 
@@ -56,31 +57,6 @@ class Posting(Protocol):
 
 
 Post = Callable[[Delivery], Posting]
-
-
-@define
-class Counts:
-    """
-    What became of events, and of tries.
-
-    @ivar failed: Tries after which there was, or will be, another one.
-    @ivar refused: Events that were dropped as their sink did not want them.
-    @ivar missed: Events that were dropped as too many waited, or as there was no more time.
-    """
-
-    delivered: int = 0
-    failed: int = 0
-    refused: int = 0
-    missed: int = 0
-
-    def add(self, other: Counts) -> None:
-        """
-        Count those, too.
-        """
-        self.delivered += other.delivered
-        self.failed += other.failed
-        self.refused += other.refused
-        self.missed += other.missed
 
 
 @frozen(kw_only=True)

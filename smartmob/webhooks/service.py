@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import time
+from typing import TYPE_CHECKING
 
 from attrs import asdict, define, field
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
-from twisted.web.client import BrowserLikePolicyForHTTPS
-from twisted.web.iweb import IPolicyForHTTPS
 
 from smartmob.config.configuration import Hooks
 from smartmob.events import Event, Events
@@ -21,11 +20,14 @@ from smartmob.lines.encodings import timestamp
 from smartmob.target import Target
 from smartmob.topics import Topics, parse
 from smartmob.waiting import Waiters
-from smartmob.webhooks.delivering import Delivering, delivering
-from smartmob.webhooks.delivery import Delivery, Encoded
+from smartmob.webhooks.counts import Counts
 from smartmob.webhooks.names import LookUp, Names
-from smartmob.webhooks.posting import HttpPosting
-from smartmob.webhooks.queue import Counts, Queue
+
+if TYPE_CHECKING:
+    from twisted.web.iweb import IPolicyForHTTPS
+
+    from smartmob.webhooks.hook import Hook
+    from smartmob.webhooks.queue import Queue
 
 _log = Logger()
 
@@ -34,37 +36,23 @@ END_SECONDS = 2.0
 
 
 @define(eq=False)
-class _Hook:
-    """
-    One URL.
-
-    @ivar names: Its topics as they were written, in their order.
-    """
-
-    names: tuple[str, ...]
-    topics: Topics
-    queue: Queue
-    machine: Delivering
-
-
-@define(eq=False)
 class Webhooks(Service):
     """
     Posts events to the URLs that are configured for them.
 
     @ivar reactor: Of TCP and time.
-    @ivar policy: How certificates of https servers are checked.
+    @ivar policy: How certificates of https servers are checked; C{None}: as browsers do.
     @ivar now: Seconds since the epoch.
     @ivar look_up: How addresses of hosts are found; in threads, unless given.
     """
 
     reactor: IReactorTime
     events: Events
-    policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
+    policy: IPolicyForHTTPS | None = None
     now: Callable[[], float] = time
     look_up: LookUp = field()
     _secret: bytes | None = field(default=None, init=False, repr=False)
-    _hooks: dict[str, _Hook] = field(factory=dict, init=False, repr=False)
+    _hooks: dict[str, Hook] = field(factory=dict, init=False, repr=False)
     _leaving: set[Queue] = field(factory=set, init=False)
     _gone: Counts = field(factory=Counts, init=False)
     _unsubscribe: Callable[[], None] | None = field(default=None, init=False)
@@ -152,23 +140,25 @@ class Webhooks(Service):
     def _give(self, event: Event) -> None:
         encoded = None
         for hook in self._hooks.values():
-            if hook.topics.want(event.names):
-                encoded = encoded or Encoded.of(event)
-                hook.machine.add(encoded)
+            encoded = hook.give(event, encoded)
 
-    def _new(self, target: Target) -> _Hook:
-        def post(delivery: Delivery) -> HttpPosting:
-            moment = self.now()
-            headers = delivery.headers(target, self._secret, moment)
-            posting = HttpPosting(self.reactor, target, self.policy, self.look_up, self.now)
-            return posting.begin(headers, delivery.event.body)
+    def _new(self, target: Target) -> Hook:
+        # It brings an HTTP client along, which agents without webhooks can do without.
+        from smartmob.webhooks.hook import Hook
 
-        def rested() -> None:
+        def rested(queue: Queue) -> None:
             self._leaving.discard(queue)
             self._look()
 
-        queue = Queue(target.shown, post, self.reactor, self.now, rested)
-        return _Hook((), Topics(), queue, delivering(queue))
+        return Hook.of(
+            target,
+            self.reactor,
+            policy=self.policy,
+            now=self.now,
+            look_up=self.look_up,
+            secret=lambda: self._secret,
+            rested=rested,
+        )
 
     def _remove(self, url: str, why: str = "it is not configured any more") -> None:
         hook = self._hooks.pop(url)
@@ -206,7 +196,7 @@ def _any(topics: list[str]) -> Topics:
     )
 
 
-def _report(hook: _Hook) -> dict[str, object]:
+def _report(hook: Hook) -> dict[str, object]:
     queue = hook.queue
     return {
         "url": queue.shown,
