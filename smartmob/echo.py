@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from smartmob.broken_pipe import discard
 from smartmob.lines.console import Wanted
+from smartmob.lines.encodings import between
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.ring import Chunk
 from smartmob.process import Process
@@ -34,8 +35,7 @@ class Prefixed:
         """
         All lines of the chunk.
         """
-        prefix = f"{self.slug} | ".encode()
-        return b"".join([b"%b%b\n" % (prefix, line) for line in chunk.lines()])
+        return between(f"{self.slug} | ".encode(), chunk.data)
 
     def event(self, document: Mapping[str, object]) -> bytes:
         """

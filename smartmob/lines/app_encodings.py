@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from smartmob.lines.encodings import Format, compact, documents, frame, frames
+from smartmob.lines.encodings import (
+    OWN,
+    Format,
+    between,
+    compact,
+    document,
+    document_frames,
+    filled,
+    frame,
+    json_lines,
+    prefixed_frames,
+)
 from smartmob.lines.ring import Chunk
 
 
@@ -31,29 +42,22 @@ class Prefix(Protocol):
     What stands before each line.
     """
 
-    def __call__(self, chunk: Chunk, node: str) -> str: ...
+    def __call__(self, chunk: Chunk, node: str) -> bytes: ...
 
 
-def plain(chunk: Chunk, node: str) -> str:
+def plain(chunk: Chunk, node: str) -> bytes:
     """
     As foreman says it.
     """
-    return f"{node} | smartmob: " if chunk.own else f"{node} | "
+    return f"{node} | ".encode() + (OWN if chunk.own else b"")
 
 
-def heroku(chunk: Chunk, node: str) -> str:
+def heroku(chunk: Chunk, node: str) -> bytes:
     """
     As C{heroku logs} says it.
     """
     moment = datetime.fromtimestamp(int(chunk.time), UTC).isoformat()
-    return f"{moment} app[{node}]: smartmob: " if chunk.own else f"{moment} app[{node}]: "
-
-
-def prefixed(chunk: Chunk, prefix: bytes) -> list[bytes]:
-    """
-    Each line, behind the prefix.
-    """
-    return [prefix + line for line in chunk.lines()]
+    return f"{moment} app[{node}]: ".encode() + (OWN if chunk.own else b"")
 
 
 class AppFrames:
@@ -68,7 +72,7 @@ class AppFrames:
         self._prefix = prefix
 
     def lines(self, chunk: Chunk, node: str) -> bytes:
-        return frames(prefixed(chunk, self._prefix(chunk, node).encode()))
+        return prefixed_frames(self._prefix(chunk, node), chunk.lines())
 
     def event(self, document: Mapping[str, object]) -> bytes:
         raise NotImplementedError("plain frames are lines only")
@@ -83,7 +87,7 @@ class AppJsonFrames:
     events = True
 
     def lines(self, chunk: Chunk, node: str) -> bytes:
-        return frames([document.encode() for document in documents(chunk, node)])
+        return document_frames(chunk, node)
 
     def event(self, document: Mapping[str, object]) -> bytes:
         return frame(compact(document))
@@ -101,9 +105,7 @@ class AppText:
         self._prefix = prefix
 
     def lines(self, chunk: Chunk, node: str) -> bytes:
-        found = prefixed(chunk, self._prefix(chunk, node).encode())
-        found.append(b"")
-        return b"\n".join(found)
+        return between(self._prefix(chunk, node), chunk.data)
 
     def event(self, document: Mapping[str, object]) -> bytes:
         raise NotImplementedError("text is lines only")
@@ -119,9 +121,7 @@ class AppNdjson:
     events = False
 
     def lines(self, chunk: Chunk, node: str) -> bytes:
-        found = documents(chunk, node)
-        found.append("")
-        return "\n".join(found).encode()
+        return filled(document(chunk, node) + b"\n", chunk.numbers, json_lines(chunk))
 
     def event(self, document: Mapping[str, object]) -> bytes:
         return compact(document) + b"\n"
@@ -147,11 +147,10 @@ class AppServerSentEvents:
 
     def lines(self, chunk: Chunk, node: str) -> bytes:
         if self._prefix is None:
-            found = documents(chunk, node)
-        else:
-            prefix = self._prefix(chunk, node)
-            found = [prefix + line.decode().replace("\r", "\ndata: ") for line in chunk.lines()]
-        return "".join([f"data: {line}\n\n" for line in found]).encode()
+            event = b"data: " + document(chunk, node) + b"\n\n"
+            return filled(event, chunk.numbers, json_lines(chunk))
+        start = b"data: " + self._prefix(chunk, node)
+        return between(start, chunk.data, b"\n\n").replace(b"\r", b"\ndata: ")
 
     def event(self, document: Mapping[str, object]) -> bytes:
         return b"event: %s\ndata: %s\n\n" % (str(document["event"]).encode(), compact(document))

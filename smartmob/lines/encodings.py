@@ -7,13 +7,13 @@ final, text, not masked, no extension.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from json import dumps
 from json.encoder import encode_basestring
 from typing import Protocol
 
-from smartmob.lines.ring import Chunk
+from smartmob.lines.ring import Chunk, split
 
 _HEADERS = [bytes([0x81, n]) for n in range(126)]
 _HEADERS += [b"\x81\x7e" + n.to_bytes(2, "big") for n in range(126, 4096)]
@@ -44,6 +44,17 @@ def timestamp(seconds: float) -> str:
     """
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+OWN = b"smartmob: "
+"""What stands before the agent's own words."""
+
+_ESCAPES = [
+    (character.encode(), encode_basestring(character)[1:-1].encode())
+    for character in ("\\", '"', *map(chr, range(0x20)))
+    if character != "\n"
+]
+"""What a JSON string must not have in it (RFC 8259, section 7), the backslash first."""
 
 
 class Format(Protocol):
@@ -87,9 +98,7 @@ class PlainFrames:
 
     def lines(self, chunk: Chunk) -> bytes:
         lines = chunk.lines()
-        if chunk.own:
-            lines = [b"smartmob: " + line for line in lines]
-        return frames(lines)
+        return prefixed_frames(OWN, lines) if chunk.own else frames(lines)
 
     def event(self, document: Mapping[str, object]) -> bytes:
         raise NotImplementedError("plain frames are lines only")
@@ -104,7 +113,7 @@ class JsonFrames:
     events = True
 
     def lines(self, chunk: Chunk) -> bytes:
-        return frames([document.encode() for document in documents(chunk)])
+        return document_frames(chunk)
 
     def event(self, document: Mapping[str, object]) -> bytes:
         return frame(compact(document))
@@ -119,9 +128,7 @@ class Text:
     events = False
 
     def lines(self, chunk: Chunk) -> bytes:
-        if chunk.own:
-            return b"".join([b"smartmob: " + line + b"\n" for line in chunk.lines()])
-        return chunk.data
+        return between(OWN, chunk.data) if chunk.own else chunk.data
 
     def event(self, document: Mapping[str, object]) -> bytes:
         raise NotImplementedError("text is lines only")
@@ -137,9 +144,7 @@ class Ndjson:
     events = False
 
     def lines(self, chunk: Chunk) -> bytes:
-        found = documents(chunk)
-        found.append("")
-        return "\n".join(found).encode()
+        return filled(document(chunk) + b"\n", chunk.numbers, json_lines(chunk))
 
     def event(self, document: Mapping[str, object]) -> bytes:
         return compact(document) + b"\n"
@@ -160,15 +165,15 @@ class ServerSentEvents:
         self._json = json
 
     def lines(self, chunk: Chunk) -> bytes:
-        found = documents(chunk) if self._json else self._plain(chunk)
-        return "".join(
-            [f"id: {n}\ndata: {line}\n\n" for n, line in enumerate(found, chunk.first)]
-        ).encode()
-
-    @staticmethod
-    def _plain(chunk: Chunk) -> list[str]:
-        prefix = "smartmob: " if chunk.own else ""
-        return [prefix + line.decode().replace("\r", "\ndata: ") for line in chunk.lines()]
+        numbers = chunk.numbers
+        if self._json:
+            event = b"id: %d\ndata: " + document(chunk) + b"\n\n"
+            return filled(event, numbers, numbers, json_lines(chunk))
+        lines = chunk.lines()
+        if b"\r" in chunk.data:
+            lines = [line.replace(b"\r", b"\ndata: ") for line in lines]
+        event = b"id: %d\ndata: " + (OWN if chunk.own else b"") + b"%b\n\n"
+        return filled(event, numbers, lines)
 
     def event(self, document: Mapping[str, object]) -> bytes:
         return b"event: %s\ndata: %s\n\n" % (str(document["event"]).encode(), compact(document))
@@ -182,34 +187,101 @@ SSE = ServerSentEvents(json=False)
 SSE_JSON = ServerSentEvents(json=True)
 
 
+def heads(lines: list[bytes], more: int = 0) -> list[bytes]:
+    """
+    The head of each line's frame.
+
+    @param more: Bytes of the frame's payload that are not of the line.
+    """
+    try:
+        if more:
+            return [_HEADERS[len(line) + more] for line in lines]
+        return [_HEADERS[len(line)] for line in lines]
+    except IndexError:
+        return [header(len(line) + more) for line in lines]
+
+
 def frames(lines: list[bytes]) -> bytes:
     """
     A frame each, one after the other.
     """
     pairs = lines * 2
+    pairs[::2] = heads(lines)
     pairs[1::2] = lines
-    try:
-        pairs[::2] = [_HEADERS[len(line)] for line in lines]
-    except IndexError:
-        pairs[::2] = [header(len(line)) for line in lines]
     return b"".join(pairs)
 
 
-def documents(chunk: Chunk, node: str = "") -> list[str]:
+def prefixed_frames(prefix: bytes, lines: list[bytes]) -> bytes:
     """
-    Each line of the chunk as a JSON document, which says whose it is where that is
-    given.
+    A frame a line, with the prefix before each.
     """
-    middle = f',"node":{encode_basestring(node)}' if node else ""
-    middle += f',"time":"{timestamp(chunk.time)}","stream":"{chunk.stream}","line":'
-    end = f',"pid":{"null" if chunk.pid is None else chunk.pid}'
+    frame = b"%b" + literal(prefix) + b"%b"
+    return filled(frame, heads(lines, len(prefix)), lines)
+
+
+def between(prefix: bytes, data: bytes, end: bytes = b"\n") -> bytes:
+    """
+    Lines, the prefix before each, and C{end} instead of its own behind it.
+    """
+    return prefix + data[:-1].replace(b"\n", end + prefix) + end
+
+
+def document_frames(chunk: Chunk, node: str = "") -> bytes:
+    """
+    A frame with a JSON document a line.
+    """
+    template, lines, numbers = document(chunk, node), json_lines(chunk), chunk.numbers
+    beside, beside_last = (len(template % (numbers[at], b"")) for at in (0, -1))
+    if beside != beside_last:  # the numbers get longer, as they do now and then
+        return frames(split(filled(template + b"\n", numbers, lines)))
+    return filled(b"%b" + template, heads(lines, beside), numbers, lines)
+
+
+def document(chunk: Chunk, node: str = "") -> bytes:
+    """
+    The template for the JSON documents of the chunk's lines, to be filled with a number and
+    what L{json_lines} gives.
+
+    @param node: Whose they are, where the document says that.
+    """
+    whose = f',"node":{encode_basestring(node)}' if node else ""
+    start = f'{whose},"time":"{timestamp(chunk.time)}","stream":"{chunk.stream}","line":"'
+    end = f'","pid":{"null" if chunk.pid is None else chunk.pid}'
     end += ',"partial":true}' if chunk.partial else "}"
-    lines = chunk.data.decode().split("\n")
-    lines.pop()
-    return [
-        f'{{"seq":{n}{middle}{encode_basestring(line)}{end}'
-        for n, line in enumerate(lines, chunk.first)
-    ]
+    return b'{"seq":%d' + literal(start.encode()) + b"%b" + end.encode()
+
+
+def json_lines(chunk: Chunk) -> list[bytes]:
+    """
+    Each line as the inside of a JSON string.
+
+    Most have nothing that has to be escaped: to see that of all of them at once takes
+    less time than of each.
+    """
+    data = chunk.data
+    for character, instead in _ESCAPES:
+        if character in data:
+            data = data.replace(character, instead)
+    return chunk.lines() if data is chunk.data else split(data)
+
+
+def literal(text: bytes) -> bytes:
+    """
+    The template that stays what it is.
+    """
+    return text.replace(b"%", b"%%")
+
+
+def filled(template: bytes, *columns: Sequence[object]) -> bytes:
+    """
+    The template once for each row of these columns, one after the other.  All of it is one
+    operation, which takes half the time of one a row.
+    """
+    width, rows = len(columns), len(columns[0])
+    values: list[object] = [None] * (width * rows)
+    for at, column in enumerate(columns):
+        values[at::width] = column
+    return template * rows % tuple(values)
 
 
 def compact(document: Mapping[str, object]) -> bytes:

@@ -47,6 +47,13 @@ class Chunk:
         """
         return len(self.data) - self.count
 
+    @property
+    def numbers(self) -> range:
+        """
+        The number of each line.
+        """
+        return range(self.first, self.first + self.count)
+
     def lines(self) -> list[bytes]:
         """
         Each line, without its end.

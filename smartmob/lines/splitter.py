@@ -57,11 +57,12 @@ class Splitter:
             # Two bytes more than the limit: of one, the line's end might still
             # follow, and of "\r" that it is a part of it.
             return self._overlong() if self._size >= LINE_LIMIT + 2 else []
-        raw = data if end == len(data) else data[:end]
+        raw = data
         if self._parts:
-            self._parts.append(raw)
-            raw = b"".join(self._parts)
+            raw = b"".join([*self._parts, memoryview(data)[:end]])
             self._parts.clear()
+        elif end < len(data):
+            raw = data[:end]
         self._size = len(data) - end
         if self._size:
             self._parts.append(data[end:])
