@@ -7,10 +7,15 @@ from __future__ import annotations
 import sys
 
 from bench import (
+    audience,
     bringup,
     command,
     configured,
+    endpoints,
+    formats,
     idling,
+    latency,
+    lines,
     posting,
     relay,
     reloading,
@@ -22,7 +27,12 @@ from bench import (
 BENCHMARKS = (
     restart.BENCHMARK,
     idling.BENCHMARK,
+    lines.BENCHMARK,
     relay.BENCHMARK,
+    latency.BENCHMARK,
+    formats.BENCHMARK,
+    endpoints.BENCHMARK,
+    audience.BENCHMARK,
     slow.BENCHMARK,
     bringup.BENCHMARK,
     configured.BENCHMARK,

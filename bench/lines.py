@@ -1,30 +1,39 @@
 """
-What a line costs on its way through C{smartmob.lines}: split, numbered, kept, and
-encoded for those who read.
+What a line costs on its way through C{smartmob.lines}: split, numbered, kept, and encoded for
+those who read.
 
-Readers throw away what they get, so this is the agent's own work without the
-system's.  Run it as C{python bench/lines.py [SECONDS]}; each row is the median of
-five rounds.
+Readers throw away what they get, so this is the agent's own work without the system's.
 """
 
 from __future__ import annotations
 
+import argparse
 import random
-import statistics
 import sys
-import time
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
 
+from attrs import frozen
 from zope.interface import implementer
 
+from bench import command
+from bench.figures import Report, Row
 from smartmob.documents import State
 from smartmob.lines.app import AppWanted
 from smartmob.lines.app_encodings import APP_FRAMES
 from smartmob.lines.console import Wanted
 from smartmob.lines.consoles import Consoles
-from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES, Encoding
+from smartmob.lines.encodings import JSON_FRAMES, NDJSON, PLAIN_FRAMES, SSE, Encoding
 from smartmob.lines.readers import Ending, IReader
 
-ROUNDS = 5
+KINDS = {
+    "fixed": "80 bytes",
+    "mixed": "10-150 bytes, 1 in 10 not ASCII",
+}
+
+CHUNKS = (4096, 65536)
+"""Bytes that are read at once: a write of a program's, and the most that an agent reads."""
 
 
 @implementer(IReader)
@@ -43,83 +52,134 @@ class Nowhere:
         """See L{IReader.ended}."""
 
 
-def mixed(chance: random.Random, ascii_only: bool) -> bytes:
+@frozen
+class Readers:
     """
-    A line of 10 to 150 bytes; one in ten is not ASCII.
+    Who reads.
+
+    @ivar encodings: Of the process, one each.
+    @ivar of_app: So many of its app ...
+    @ivar form: ... in this format.
     """
-    line = b"x" * chance.randint(10, 150)
-    if not ascii_only and chance.random() < 0.1:
-        line += "żółw".encode()
-    return line
+
+    name: str
+    encodings: tuple[Encoding, ...] = ()
+    of_app: int = 0
+    form: str = "plain"
 
 
-def output(kind: str, size: int) -> tuple[list[bytes], int]:
-    """
-    About 4 MiB of output cut into chunks, and the number of its lines.
-    """
-    chance = random.Random(1)
-    lines: list[bytes] = []
-    total = 0
-    while total < 4 << 20:
-        line = b"x" * 80 if kind == "80 bytes" else mixed(chance, kind == "mixed ASCII")
-        lines.append(line)
-        total += len(line) + 1
-    data = b"\n".join([*lines, b""])
-    return [data[at : at + size] for at in range(0, len(data), size)], len(lines)
+READERS = (
+    Readers("nobody"),
+    Readers("1 plain", (PLAIN_FRAMES,)),
+    Readers("10 plain", (PLAIN_FRAMES,) * 10),
+    Readers("1 JSON", (JSON_FRAMES,)),
+    Readers("1 NDJSON", (NDJSON,)),
+    Readers("1 server-sent events", (SSE,)),
+    Readers("10 JSON of the app", of_app=10, form="json"),
+)
 
 
-def cost(
-    kind: str, size: int, readers: list[Encoding], seconds: float, of_app: str = ""
-) -> float:
+@frozen
+class Output:
     """
-    Seconds a line.
+    What a program writes.
 
-    @param of_app: There are ten readers of the app, too, in this format.
+    @ivar chunks: As it is read.
+    @ivar lines: How many that are.
     """
-    chunks, lines = output(kind, size)
-    rounds = []
-    for _ in range(ROUNDS):
-        consoles = Consoles(epoch="bench")
-        console = consoles.open("bench.lines", State.RUNNING)
-        for encoding in readers:
-            console.attach(Nowhere(), Wanted(), encoding).resume()
-        for _ in range(10 if of_app else 0):
-            app = consoles.app("bench")
-            app.attach(Nowhere(), AppWanted(), APP_FRAMES[of_app]).resume()
-        done = 0
-        begun = time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            for chunk in chunks:
-                console.received("stdout", chunk, 1)
-            done += lines
-        rounds.append((time.perf_counter() - begun) / done)
-    return statistics.median(rounds)
+
+    chunks: tuple[bytes, ...]
+    lines: int
+
+    @classmethod
+    def make(cls, kind: str, chunk: int, size: int) -> Output:
+        """
+        About so many bytes.
+        """
+        chance = random.Random(1)
+        lines: list[bytes] = []
+        total = 0
+        while total < size:
+            line = b"x" * (80 if kind == "fixed" else chance.randint(10, 150))
+            if kind == "mixed" and chance.random() < 0.1:
+                line += "żółw".encode()
+            lines.append(line)
+            total += len(line) + 1
+        data = b"\n".join([*lines, b""])
+        cut = tuple(data[at : at + chunk] for at in range(0, len(data), chunk))
+        return cls(cut, len(lines))
 
 
-def main() -> None:
+def cost(output: Output, readers: Readers, seconds: float) -> float:
     """
-    Print the table.
+    Nanoseconds a line, measured for so long.
     """
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.3
-    rows: list[tuple[str, list[Encoding], str]] = [
-        ("nobody", [], ""),
-        ("1 plain", [PLAIN_FRAMES], ""),
-        ("10 plain", [PLAIN_FRAMES] * 10, ""),
-        ("1 JSON", [JSON_FRAMES], ""),
-        ("10 plain, 10 JSON", [PLAIN_FRAMES, JSON_FRAMES] * 10, ""),
-        ("10 plain of the app", [], "plain"),
-        ("10 JSON of the app", [], "json"),
-    ]
-    print(f"{'lines':14}{'chunk':>8}  {'readers':20}{'ns/line':>9}{'M lines/s':>11}")
-    for kind in ("80 bytes", "mixed ASCII", "mixed"):
-        for size in (4096, 65536):
-            for name, readers, of_app in rows:
-                line = cost(kind, size, readers, seconds, of_app)
-                print(
-                    f"{kind:14}{size:>8}  {name:20}{line * 1e9:>9.1f}{1e-6 / line:>11.2f}",
-                    flush=True,
-                )
+    consoles = Consoles(epoch="bench")
+    console = consoles.open("bench.lines", State.RUNNING)
+    for encoding in readers.encodings:
+        console.attach(Nowhere(), Wanted(), encoding).resume()
+    for _ in range(readers.of_app):
+        app = consoles.app("bench")
+        app.attach(Nowhere(), AppWanted(), APP_FRAMES[readers.form]).resume()
 
+    def relay() -> None:
+        for chunk in output.chunks:
+            console.received("stdout", chunk, 1)
+
+    return _nanoseconds(relay, seconds) / output.lines
+
+
+def _nanoseconds(do: Callable[[], None], seconds: float) -> float:
+    """
+    A turn.
+    """
+    turns = 0
+    began = perf_counter()
+    while not turns or perf_counter() - began < seconds:
+        do()
+        turns += 1
+    return (perf_counter() - began) * 1e9 / turns
+
+
+def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
+    """
+    Fill the report.
+    """
+    size = options.bytes
+    outputs = {
+        (kind, chunk): Output.make(kind, chunk, size) for kind in KINDS for chunk in CHUNKS
+    }
+    found: dict[tuple[str, int, Readers], list[float]] = {
+        (kind, chunk, readers): [] for kind, chunk in outputs for readers in READERS
+    }
+    for _ in range(options.rounds):
+        for (kind, chunk, readers), values in found.items():
+            values.append(cost(outputs[kind, chunk], readers, options.seconds))
+    for (kind, chunk, readers), values in found.items():
+        report.add(
+            Row(
+                what=f"inside, {KINDS[kind]}, {chunk // 1024} KiB at once, {readers.name}",
+                who="smartmob",
+                unit="ns/line",
+                values=tuple(values),
+            )
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each row in a round")
+    parser.add_argument("--bytes", type=int, default=1 << 20, help="of output, again and again")
+    return parser
+
+
+BENCHMARK = command.Benchmark(
+    name="lines",
+    parser=_parser(),
+    measure=measure,
+    short=("--rounds", "1", "--seconds", "0.001", "--bytes", "65536"),
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command.main(BENCHMARK))

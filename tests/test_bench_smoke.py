@@ -17,9 +17,14 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench import (
+    audience,
     bringup,
     configured,
+    endpoints,
+    formats,
     idling,
+    latency,
+    lines,
     posting,
     relay,
     reloading,
@@ -158,6 +163,36 @@ class SmokeTests(SynchronousTestCase):
         Every line arrives as it has to be.
         """
         self.measured(relay.BENCHMARK)
+
+    def test_latency(self) -> None:
+        """
+        Each lone line has an age.
+        """
+        self.measured(latency.BENCHMARK)
+
+    def test_formats(self) -> None:
+        """
+        Every document arrives as it has to be, in each format.
+        """
+        self.measured(formats.BENCHMARK)
+
+    def test_endpoints(self) -> None:
+        """
+        Every byte arrives as it has to be, over each kind of endpoint.
+        """
+        self.measured(endpoints.BENCHMARK)
+
+    def test_audience(self) -> None:
+        """
+        Many readers have all lines.
+        """
+        self.measured(audience.BENCHMARK)
+
+    def test_lines(self) -> None:
+        """
+        The way of a line inside the agent is measured for each who reads it.
+        """
+        self.measured(lines.BENCHMARK)
 
     def test_slow(self) -> None:
         """

@@ -50,7 +50,7 @@ int main(int count, char **words)
     if (count != 5)
         return 2;
     long wanted = atol(words[3]);
-    int fd = shake_hands(words[1], words[2]);
+    int fd = shake_hands(words[1], 0, words[2]);
     if (fd < 0)
         return fail("no WebSocket");
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -216,8 +216,8 @@ static int attach(const char *port, const char *path, int number)
     else
         snprintf(own, sizeof own, "%s", path);
     if (form < NDJSON)
-        return shake_hands(port, own);
-    return ask(port, own, form == SSE ? "Accept: text/event-stream\r\n" : "", "200");
+        return shake_hands(port, number, own);
+    return ask(port, number, own, form == SSE ? "Accept: text/event-stream\r\n" : "", "200");
 }
 
 static double cpu_seconds(void)

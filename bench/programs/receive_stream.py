@@ -3,11 +3,12 @@ C{receive_stream.py WHERE PATH FRAMES COUNT GO [CERTIFICATE]}: one WebSocket ove
 loopback), a unix socket (a path), or TLS (a port, and the certificate of who is there).
 
 When it shook hands, opens the FIFO GO for writing, so that the program on the other side
-begins, and reads COUNT bytes.  They are compared, all of them, with the file FRAMES, again and again:
-what a server has to send is known to the last byte.  That costs a comparison of memory only, so
-Python is quick enough, and has TLS.  Prints one JSON document: C{seconds} from the opening of
-GO to the last byte, C{cpu} seconds of this program meanwhile, C{right} whether all were equal,
-and C{cipher}.
+begins, and reads COUNT bytes.  They are compared, all of them, with the file FRAMES, again and
+again: what a server has to send is known to the last byte.  That costs a comparison of memory
+only, so Python is quick enough, and has TLS.  Prints one JSON document:
+
+  seconds  from the opening of GO to the last byte     right   whether all were equal
+  cpu      seconds of this program meanwhile           cipher  of TLS
 """
 
 import json

@@ -14,29 +14,33 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEAD = 4096, TEXT = 0x81, CONTROL = 0x88 }; /* final and text; final and any control */
+enum { HEAD = 4096, OF_AN_ADDRESS = 200 };
+enum { TEXT = 0x81, CONTROL = 0x88 }; /* final and text; final and any control */
 
-/* A connection to a port of loopback, or -1. */
-static inline int reach(const char *port)
+/* A connection to a port of loopback, or -1.  Many clients come from several addresses, as
+ * they do anywhere: servers have bounds for each. */
+static inline int reach(const char *port, int number)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((unsigned short)atoi(port))};
+    struct sockaddr_in own = {.sin_family = AF_INET}, address = own;
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (unsigned)number / OF_AN_ADDRESS);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address))
+    address.sin_port = htons((unsigned short)atoi(port));
+    if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) ||
+        connect(fd, (struct sockaddr *)&address, sizeof address))
         return -1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
 }
 
-/* Ask for a path.  What comes behind the head of the answer is left in the socket.  Returns
+/* Ask for a path, as the client of that number.  What comes behind the head of the answer is left in the socket.  Returns
  * the socket, or -1 where the status is another. */
-static inline int ask(const char *port, const char *path, const char *headers,
+static inline int ask(const char *port, int number, const char *path, const char *headers,
                       const char *status)
 {
     char text[HEAD];
-    int fd = reach(port);
+    int fd = reach(port, number);
     int size = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s\r\n",
                         path, port, headers);
 
@@ -45,16 +49,20 @@ static inline int ask(const char *port, const char *path, const char *headers,
     for (size_t known = 0; known < sizeof text; known++) {
         if (read(fd, text + known, 1) != 1)
             return -1;
-        if (known >= 3 && !memcmp(text + known - 3, "\r\n\r\n", 4))
-            return memcmp(text + 9, status, 3) ? -1 : fd;
+        if (known < 3 || memcmp(text + known - 3, "\r\n\r\n", 4))
+            continue;
+        if (!memcmp(text + 9, status, 3))
+            return fd;
+        fprintf(stderr, "%.*s: ", (int)strcspn(text, "\r"), text);
+        break;
     }
     return -1;
 }
 
 /* A WebSocket to a path, or -1. */
-static inline int shake_hands(const char *port, const char *path)
+static inline int shake_hands(const char *port, int number, const char *path)
 {
-    return ask(port, path,
+    return ask(port, number, path,
                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
                "101");
