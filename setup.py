@@ -18,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -100,12 +101,13 @@ class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
 
     def run(self) -> None:
         """
-        Compile it.  One of an earlier build does not stay: it may be another's twin.
+        Compile it.  Where that can't be, one of an earlier build does not stay: it is another
+        one's twin.
         """
-        self.target.unlink(missing_ok=True)
         try:
             self._build()
-        except NotBuilt as why:
+        except (NotBuilt, OSError) as why:
+            self.target.unlink(missing_ok=True)
             self.warn(
                 f"no compiled guardian: {why}.  The one in Python does the same, with"
                 " more memory for each program, and slower starts."
@@ -124,10 +126,10 @@ class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
         ]
         before, behind = _flags("CPPFLAGS", "CFLAGS"), _flags("LDFLAGS")
         self.target.parent.mkdir(parents=True, exist_ok=True)
-        # Beside it: the one that is there may run, and would be written into.
-        made = self.target.with_suffix(".new")
         failed: list[str] = []
-        try:
+        # Beside it: the one that is there may run, and would be written into.
+        with TemporaryDirectory(dir=self.target.parent) as folder:
+            made = Path(folder, self.target.name)
             # By itself it needs less memory, and any C library to run beside will do.
             for kind in (["-static", "-s"], ["-s"]):
                 words = [*names, "-O2", *before, *kind, "-o", str(made), *sources, *behind]
@@ -141,8 +143,6 @@ class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
                 self.warn(f"the guardian is not static, and needs more memory: {why}")
             made.chmod(0o755)
             made.replace(self.target)
-        finally:
-            made.unlink(missing_ok=True)
 
     def get_source_files(self) -> list[str]:
         """

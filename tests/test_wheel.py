@@ -107,6 +107,16 @@ class WheelTests(TestCase):
             said = run(self.bin / program, "--version", cwd=self.folder)
             self.assertEqual(said, f"{known}{kind}\n")
 
+    def test_unusable(self) -> None:
+        """
+        The agent does without the executable where it can't be executed.
+        """
+        for path in self.bin.parent.rglob("smartmob-guardian"):
+            self.addCleanup(path.chmod, 0o755)
+            path.chmod(0o644)
+        said = run(self.bin / "smartmob-agent", "--version", cwd=self.folder)
+        self.assertEqual(said, f"smartmob {version('smartmob')} (guardian: python)\n")
+
     def test_plugin(self) -> None:
         """
         twistd and twist have found the agent.
