@@ -5,6 +5,7 @@ from their registries by name, once.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -66,14 +67,19 @@ def websocketd() -> Path:
     return Path(found) if found else _installed("websocketd/usr/bin/websocketd", _debian)
 
 
-def version(python: Path, library: str) -> str:
+def version(peer: str) -> str:
     """
-    Which one that is.
+    Which one of it is below C{.bench/}; empty where none is.
     """
-    words = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
-    return subprocess.run(
-        [python, "-c", words, library], capture_output=True, text=True, timeout=60, check=True
-    ).stdout.strip()
+    library = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+    home = CACHE / peer
+    if (python := home / "bin/python").exists():
+        words = [python, "-c", library, peer]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.strip()
+    if (package := home / "node_modules" / peer / "package.json").exists():
+        return str(json.loads(package.read_text())["version"])
+    return next((found.name.split("_")[1] for found in home.glob("*_*_*.deb")), "")
 
 
 def _library(name: str) -> Path:

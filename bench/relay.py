@@ -87,9 +87,11 @@ class Cell:
     """
     The rounds of one of them.
 
+    @ivar who: With its version.
     @ivar broken: Why one has no figure; then all have none.
     """
 
+    who: str
     runs: list[Run] = field(factory=list)
     broken: str = ""
 
@@ -158,7 +160,8 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
             measures[SMARTMOB](warming, clients)
         before = system.rss(made.pid)
         system.forget_peak(made.pid)
-        cells = _rounds(options, measures, built["emit"], folder)
+        names = {who: f"{who} {peers.version(who)}".strip() for who in measures}
+        cells = _rounds(options, measures, names, built["emit"], folder)
         _tell(report, cells)
         report.add(
             Row(
@@ -190,7 +193,11 @@ def _peers(built: Mapping[str, Path], folder: Path) -> Iterator[tuple[str, Measu
 
 
 def _rounds(
-    options: argparse.Namespace, measures: Mapping[str, Measure], emit: Path, folder: Path
+    options: argparse.Namespace,
+    measures: Mapping[str, Measure],
+    names: Mapping[str, str],
+    emit: Path,
+    folder: Path,
 ) -> Cells:
     """
     All of them in turn, in each round.
@@ -203,7 +210,7 @@ def _rounds(
                     if who in raw_peers.RAW and clients > 1:
                         continue  # a program with all of node or Python for each client
                     column = Column(kind, clients)
-                    cell = cells[who].setdefault(column, Cell())
+                    cell = cells[who].setdefault(column, Cell(names[who]))
                     count = column.lines(who, options.lines)
                     try:
                         run = measure(Emission.make(emit, kind, count, folder), clients)
@@ -221,7 +228,7 @@ def _tell(report: Report, cells: Cells) -> None:
             rows = _compared(cells, column)
             for who, found in cells.items():
                 if column in found and not (who == SMARTMOB and rows):
-                    rows.append(_rate(f"relay, {column}", column, who, found[column]))
+                    rows.append(_rate(f"relay, {column}", column, found[column]))
             for row in rows:
                 report.add(row)
         aimed = [column for column in columns if column.kind in AIMED]
@@ -234,10 +241,10 @@ def _tell(report: Report, cells: Cells) -> None:
             report.add(_cpu(kind, who, found[Column(kind, 1)]))
 
 
-def _rate(what: str, column: Column, who: str, cell: Cell) -> Row:
+def _rate(what: str, column: Column, cell: Cell) -> Row:
     return Row(
         what=what,
-        who=who,
+        who=cell.who,
         unit="lines/s each",
         values=tuple(rate / column.clients for rate in cell.rates),
         note=cell.note(),
@@ -252,7 +259,7 @@ def _beside(cells: Cells, what: str, column: Column, whose: str | None) -> Row |
     theirs = () if whose is None else cells[whose][column].rates
     if whose is None or not ours.rates or not theirs:
         return None
-    row = _rate(what, column, SMARTMOB, ours)
+    row = _rate(what, column, ours)
     return evolve(row, ratios=ratios(ours.rates, theirs), to=whose)
 
 
@@ -288,7 +295,7 @@ def _clients(count: int) -> str:
 def _cpu(kind: str, who: str, cell: Cell) -> Row:
     return Row(
         what=f"relay, {KINDS[kind]}, 1 client: CPU of a million lines",
-        who=who,
+        who=cell.who,
         unit="s",
         values=cell.cpu,
         aim=CPU_AIM if who == SMARTMOB and kind in AIMED else None,
