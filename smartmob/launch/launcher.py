@@ -23,6 +23,7 @@ from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.program import Program
 from smartmob.launch.start_queue import Startable, StartQueue
+from smartmob.launch.turns import Turns
 
 _log = Logger()
 
@@ -64,6 +65,7 @@ class Launcher(Service):
         @param start_keeper: Starts a keeper.
         """
         self.reactor = reactor
+        self.turns = Turns(reactor)
         self._start = start or Guardians()
         self._start_keeper = start_keeper
         self._bounds = (0, 0)

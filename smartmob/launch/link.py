@@ -14,6 +14,7 @@ from smartmob.launch.helper import packet_pair
 from smartmob.launch.interfaces import Command
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor, Reader, Writer
+from smartmob.launch.turns import Turns
 
 
 class Tie(Protocol):
@@ -51,6 +52,7 @@ class Link:
     def __init__(
         self,
         reactor: Reactor,
+        turns: Turns,
         command: Command,
         said: Callable[[bytes], None],
         output: Callable[[int, bytes], None],
@@ -59,6 +61,7 @@ class Link:
         """
         Make the pipes.
 
+        @param turns: When they are read.
         @param command: Whose pipes they are, and whether stdout and stderr are one.
         @param said: Called with the reaper's packets, and with C{b""} when it is gone.
         @param output: Called with 1 or 2, and what was read.
@@ -83,7 +86,7 @@ class Link:
         self._theirs = (theirs.detach(), their_stdout, their_stderr)
         self._open = len(ends)
         self.readers = tuple(
-            Reader(reactor, end, partial(output, fd), self._ended) for fd, end in ends
+            Reader(reactor, turns, end, partial(output, fd), self._ended) for fd, end in ends
         )
         self.control = Packets(reactor, ours, said, self._lost)
 

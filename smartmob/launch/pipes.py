@@ -22,6 +22,8 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from smartmob.launch.turns import LONG, Portion, Turns
+
 CHUNK = 65536
 """
 Bytes that are read at once: what a pipe holds.  Larger reads are not faster.
@@ -46,31 +48,36 @@ class Reactor(Protocol):
 @implementer(IReadDescriptor)
 class Reader:
     """
-    The reading end of a pipe.  One read a turn of the reactor: no pipe starves
-    another.
+    The reading end of a pipe.  One read a turn of the reactor, if there is time for it in this
+    turn: no pipe starves another, and all pipes together starve nobody.
 
     @ivar fd: The descriptor; -1 once it is closed.
     """
 
-    __slots__ = ("_got", "_lost", "_paused", "_reactor", "fd")
+    __slots__ = ("_got", "_lost", "_paused", "_portion", "_reactor", "_taking", "_turns", "fd")
 
     def __init__(
         self,
         reactor: Reactor,
+        turns: Turns,
         fd: int,
         got: Callable[[bytes], None],
         lost: Callable[[], None],
     ) -> None:
         """
+        @param turns: Shared with all other pipes.
         @param got: Called with what was read.  It must not raise.
         @param lost: Called when every writing end is closed, or L{close} was called.
         """
         os.set_blocking(fd, False)
         self.fd = fd
         self._reactor = reactor
+        self._turns = turns
+        self._portion = Portion(CHUNK)
         self._got = got
         self._lost = lost
         self._paused = True
+        self._taking = False
 
     def fileno(self) -> int:
         """
@@ -86,18 +93,69 @@ class Reader:
 
     def doRead(self) -> Exception | None:  # type: ignore[override] # the reactor wants this
         """
-        Read once.
+        Read once, now or in the next turn.
         """
-        try:
-            data = os.read(self.fd, CHUNK)
-        except BlockingIOError:
+        turns = self._turns
+        if turns.over:
+            self._wait()
             return None
+        found = self._read()
+        if not isinstance(found, int):
+            return found
+        if turns.waiting and self._has_more(found):
+            self._wait()
+        return None
+
+    def take(self) -> bool:
+        """
+        See L{Source.take<smartmob.launch.turns.Source.take>}.
+        """
+        self._taking = True
+        try:
+            found = self._read()
+        finally:
+            self._taking = False
+        if not isinstance(found, int):
+            self.close()
+        elif self._has_more(found):
+            return True
+        elif not self._paused:
+            self._reactor.addReader(self)
+        return False
+
+    def _wait(self) -> None:
+        self._reactor.removeReader(self)
+        self._turns.wait(self)
+
+    def _has_more(self, found: int) -> bool:
+        """
+        Whether there is probably more to read, where so much was found.
+        """
+        return found * 2 >= self._portion.size and not self._paused
+
+    def _read(self) -> int | Exception:
+        """
+        Read once.
+
+        @return: How much; or why there will be nothing more.
+        """
+        turns, portion = self._turns, self._portion
+        began = turns.clock.seconds()
+        size = portion.size
+        try:
+            data = os.read(self.fd, size)
+        except BlockingIOError:
+            return 0
         except OSError:
             return CONNECTION_LOST
         if not data:
             return CONNECTION_DONE
         self._got(data)
-        return None
+        took = turns.clock.seconds() - began
+        turns.spend(took)
+        if (took > LONG or size < CHUNK) and len(data) == size:
+            portion.took(took)
+        return len(data)
 
     def drain(self) -> None:
         """
@@ -119,7 +177,8 @@ class Reader:
         """
         if self.fd >= 0 and not self._paused:
             self._paused = True
-            self._reactor.removeReader(self)
+            if not self._turns.forget(self):
+                self._reactor.removeReader(self)
 
     def resume(self) -> None:
         """
@@ -127,7 +186,8 @@ class Reader:
         """
         if self.fd >= 0 and self._paused:
             self._paused = False
-            self._reactor.addReader(self)
+            if not self._taking:
+                self._reactor.addReader(self)
 
     def close(self) -> None:
         """

@@ -207,7 +207,7 @@ class Program(StandardStreams):
         Its turn has come: have it executed.
         """
         self._phase = Phase.ASKED
-        command, reactor = self.command, self._launcher.reactor
+        command, reactor, turns = self.command, self._launcher.reactor, self._launcher.turns
         stdin: tuple[int, ...] = ()
         try:
             if command.redirect_input:
@@ -217,7 +217,7 @@ class Program(StandardStreams):
                 self._link.control.send(wire.RUN, stdin, self._undelivered)
                 return
             packet = order(command).pack()
-            link = Link(reactor, command, self._said, self._output, self._emptied)
+            link = Link(reactor, turns, command, self._said, self._output, self._emptied)
         except (OSError, ValueError) as e:
             for descriptor in stdin:
                 os.close(descriptor)

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from smartmob.launch.helper import Helper
 from smartmob.launch.pipes import Reactor
+from smartmob.launch.turns import Turns
 
 WINDOW = 8
 """
@@ -47,9 +48,12 @@ class Startable(Protocol):
 class Starts(Protocol):
     """
     What a program needs of its launcher.
+
+    @ivar turns: When the output of all programs is read.
     """
 
     reactor: Reactor
+    turns: Turns
 
     def enter(self, program: Startable) -> None:
         """Call C{program.begin()} as soon as there is room for one more start."""
