@@ -74,9 +74,8 @@ def version(peer: str) -> str:
     library = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
     home = CACHE / peer
     if (python := home / "bin/python").exists():
-        words = [python, "-c", library, peer]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
-        return done.stdout.strip()
+        words: list[str | Path] = [python, "-c", library, peer]
+        return subprocess.check_output(words, text=True, timeout=60).strip()
     if (package := home / "node_modules" / peer / "package.json").exists():
         return str(json.loads(package.read_text())["version"])
     return next((found.name.split("_")[1] for found in home.glob("*_*_*.deb")), "")
