@@ -18,8 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import smartmob
 from smartmob.plugins.folders import default_folders
+from smartmob.plugins.installed import ENTRY_POINTS, installed, may_be_installed
 from smartmob.plugins.plugin import Plugin
-from smartmob.plugins.plugins import ENTRY_POINTS, MissingPlugin, installed
+from smartmob.plugins.plugins import MissingPlugin
 from tests.support.papers import TREE
 from tests.support.plugging import TOLD, PluggingCase, app, plugin
 
@@ -224,9 +225,49 @@ class FoundTests(PluggingCase):
         self.assertIn("NoPlugin: ", reports["b"]["error"])
         self.assertIn("ModuleNotFoundError: ", reports["c"]["error"])
 
+    def packages(self, group: str, name: str = "it-1.dist-info") -> str:
+        """A folder of the module path with a package that has something of a group."""
+        folder = Path(self.mktemp()).absolute()
+        (folder / name).mkdir(parents=True)
+        (folder / name / "METADATA").write_text("Name: it\nVersion: 1\n")
+        (folder / name / "entry_points.txt").write_text(f"[{group}]\nit = it:It\n")
+        return str(folder)
+
     def test_installed(self) -> None:
-        """What pip installed is asked for by its group."""
-        self.assertEqual([each for each in installed() if each.group != ENTRY_POINTS], [])
+        """What pip installed is found by its group, and nothing else is."""
+        found = self.packages(ENTRY_POINTS)
+        others = self.packages("console_scripts", "other-1.dist-info")
+        self.patch(sys, "path", [others, found])
+        self.assertEqual([(each.name, each.value) for each in installed()], [("it", "it:It")])
+        self.patch(sys, "path", [others])
+        self.assertEqual(list(installed()), [])
+
+    def test_mayBeInstalled(self) -> None:
+        """Wherever there could be some, it is asked for them; else nobody is."""
+        none = Path(self.mktemp()).absolute()
+        none.mkdir()
+        (none / "bare-1.dist-info").mkdir()
+        (none / "old-1.egg-info").write_text("Name: old\n")
+        archive = none / "archive.zip"
+        archive.touch()
+        for path, may in (
+            ([], False),
+            (["/nowhere", str(none), self.packages("console_scripts")], False),
+            ([str(none), self.packages(ENTRY_POINTS)], True),
+            ([self.packages(ENTRY_POINTS, "it.egg-info")], True),
+            ([self.packages("any", "it-1.egg")], True),
+            ([str(archive)], True),
+        ):
+            self.assertEqual(may_be_installed(path), may, path)
+
+    def test_otherFinders(self) -> None:
+        """Who else finds packages may find some."""
+
+        class Other:
+            find_distributions = None
+
+        self.patch(sys, "meta_path", [*sys.meta_path, Other()])
+        self.assertTrue(may_be_installed([]))
 
 
 class BrokenTests(PluggingCase):

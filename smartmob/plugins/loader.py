@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from configparser import RawConfigParser
-from importlib.metadata import EntryPoint
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 from twisted.logger import Logger
@@ -19,6 +19,9 @@ from smartmob.plugins.imports import Imports, importable_as_gaffer
 from smartmob.plugins.life import Life, State
 from smartmob.plugins.plugin import Plugin
 from smartmob.plugins.trust import Refused
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _log = Logger()
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from configparser import RawConfigParser
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -20,6 +19,7 @@ from twisted.python.failure import Failure
 
 from smartmob.plugins.calls import TooSlow, within
 from smartmob.plugins.folders import PluginFolder, plugin_folder, plugin_folders
+from smartmob.plugins.installed import installed
 from smartmob.plugins.life import END_SECONDS, Life
 from smartmob.plugins.loader import (
     Loaded,
@@ -33,19 +33,11 @@ from smartmob.plugins.standing import Standing
 from smartmob.plugins.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from smartmob.agent import Agent
 
 _log = Logger()
-
-ENTRY_POINTS = "smartmob.plugins"
-"""The group of those that pip installed."""
-
-
-def installed() -> Iterable[EntryPoint]:
-    """
-    Those that pip installed.
-    """
-    return entry_points(group=ENTRY_POINTS)
 
 
 class MissingPlugin(Exception):
