@@ -157,7 +157,7 @@ class CompiledPlaceTests(PlaceTests):
         """
         pid = self.guardian.helper.pid
         before = resource.prlimit(pid, resource.RLIMIT_AS)
-        resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, before[1]))
+        resource.prlimit(pid, resource.RLIMIT_AS, (1, before[1]))
         said = self.guardian.run(order(b"/bin/true", b"x" * 150_000))
         why = b"its helper has no memory left"
         self.assertEqual(said.answers, [[wire.REFUSED, b"126", why]])

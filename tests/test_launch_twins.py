@@ -377,6 +377,7 @@ class SentenceTests(TwinCase):
             raise SkipTest("root has all rights")
         closed = f"{self.folder()}/closed"
         os.mkdir(closed, 0)
+        self.addCleanup(os.chmod, closed, stat.S_IRWXU)
         for packet, why in (
             (
                 order(b"true", cwd=closed.encode()),
