@@ -25,6 +25,7 @@ from bench import (
     idling,
     latency,
     lines,
+    listing,
     posting,
     relay,
     reloading,
@@ -181,6 +182,12 @@ class SmokeTests(SynchronousTestCase):
         Every byte arrives as it has to be, over each kind of endpoint.
         """
         self.measured(endpoints.BENCHMARK)
+
+    def test_listing(self) -> None:
+        """
+        Listings are whole, and as new as they have to be.
+        """
+        self.measured(listing.BENCHMARK)
 
     def test_audience(self) -> None:
         """
