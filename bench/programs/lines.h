@@ -71,4 +71,31 @@ static inline int page_make(struct page *page, const char *kind)
     return 0;
 }
 
+/* The same lines as a WebSocket server sends them (RFC 6455, section 5.2): a frame each, final,
+ * text, not masked, without line ends.  Returns 0, or -1 where there is no memory. */
+static inline int page_frame(struct page *framed, const struct page *page)
+{
+    framed->single = page->single;
+    framed->size = 0;
+    framed->text = malloc((size_t)PAGE * (LONGEST + 4));
+    if (framed->text == NULL)
+        return -1;
+    for (int n = 0; n < PAGE; n++) {
+        size_t length = page->start[n + 1] - page->start[n] - 1;
+        char *to = framed->text + framed->size;
+
+        framed->start[n] = framed->size;
+        *to++ = (char)0x81;
+        *to++ = (char)(length < 126 ? length : 126);
+        if (length >= 126) {
+            *to++ = (char)(length >> 8);
+            *to++ = (char)(length & 255);
+        }
+        memcpy(to, page->text + page->start[n], length);
+        framed->size += length + (length < 126 ? 2 : 4);
+    }
+    framed->start[PAGE] = framed->size;
+    return 0;
+}
+
 #endif
