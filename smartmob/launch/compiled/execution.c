@@ -209,7 +209,8 @@ static void explain(const char *program, int wrong, struct refusal *refusal)
     const char *why = strerror(wrong);
 
     if (wrong == ENOENT || wrong == ENOTDIR || wrong == ELOOP) {
-        refuse(refusal, NOT_FOUND, "the interpreter of %s, or what it links to, is missing", program);
+        refuse(refusal, NOT_FOUND, "the interpreter of %s, or what it links to, is missing",
+               program);
         return;
     }
     if (wrong == EACCES)
