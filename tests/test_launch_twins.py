@@ -176,7 +176,17 @@ class OrderTests(TwinCase):
         words = st.binary(max_size=30).map(lambda word: word.replace(b"\0", b""))
         names = words.map(lambda word: word.replace(b"=", b""))
         bounds = st.sampled_from((-2, -1, 0, 1, 20, 100, 5000, 2**31, 2**63 - 1))
-        kinds = ("CORE", "NOFILE", "FSIZE", "CPU", "NONE", "SIGPENDING", "OFILE", "", "\u00e9")
+        kinds = (
+            "CORE",
+            "NOFILE",
+            "FSIZE",
+            "RTPRIO",
+            "NONE",
+            "SIGPENDING",
+            "OFILE",
+            "",
+            "\u00e9",
+        )
         identities = [[], [], [PLAIN, PLAIN], [PLAIN, PLAIN, 1, 2, 2], [0, 0]]
         identities += [
             [2**32 - 1, 5],
