@@ -54,7 +54,7 @@ MEMORY_AIM = Aim(bound=16)
 FEWER = {1: 1, 10: 3, 100: 16}
 """Less often than with one client the lines of a round are moved by those who are fast."""
 
-SLOWER = 20
+SLOWER = 40
 """Times that peers are slower, about; so many fewer lines they get, of all clients together."""
 
 SMARTMOB = "smartmob"
@@ -306,7 +306,7 @@ def _cpu(kind: str, who: str, cell: Cell) -> Row:
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--lines", type=int, default=2_000_000, help="to one client, a round")
+    parser.add_argument("--lines", type=int, default=4_000_000, help="to one client, a round")
     return parser
 
 
@@ -314,7 +314,7 @@ BENCHMARK = command.Benchmark(
     name="relay",
     parser=_parser(),
     measure=measure,
-    short=("--rounds", "1", "--lines", "20000"),
+    short=("--rounds", "1", "--lines", "40000"),
 )
 
 if __name__ == "__main__":
