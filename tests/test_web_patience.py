@@ -74,6 +74,31 @@ class PatienceTests(SynchronousTestCase):
         self.patience.hold(False)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_rest(self) -> None:
+        """Who rests has all the time, and no timer when the one of before has fired."""
+        self.patience.wait(30)
+        self.patience.rest()
+        self.clock.advance(1000)
+        self.assertEqual(self.expired, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.patience.wait(30)
+        self.clock.advance(30)
+        self.assertEqual(self.expired, [1030])
+
+    def test_again(self) -> None:
+        """Who waits and rests in turn, and often, has one timer, which is not set each time."""
+        timers = []
+        for _ in range(100):
+            self.patience.wait(75)
+            self.patience.wait(30)
+            timers += self.clock.getDelayedCalls()
+            self.patience.rest()
+            self.clock.advance(0.1)
+        self.assertEqual(len(set(timers)), 1)
+        self.patience.wait(30)
+        self.clock.pump([1] * 60)
+        self.assertEqual(self.expired, [40])
+
     @settings(deadline=None)
     @given(st.lists(st.integers(1, 40), max_size=40))
     def test_anyRhythm(self, pauses: list[int]) -> None:

@@ -17,7 +17,7 @@ from smartmob.lines.budget import TooManyReaders
 from smartmob.refusals import Refusal
 from smartmob.web.measurements import Measurements
 from smartmob.web.openapi import OPERATIONS
-from smartmob.web.problems import CATALOGUE
+from smartmob.web.problems import CATALOGUE, Problem
 from smartmob.web.root import make_routes, make_site
 from smartmob.web.schemas import SCHEMAS
 from smartmob.web.sockets import sockets_of
@@ -160,6 +160,20 @@ class WalkTests(SynchronousTestCase):
         """Every path is answered whatever its query."""
         for path, query, method in itertools.product(self.paths(), QUERIES, ("GET", "POST")):
             self.walk(method, path + query, None, UPGRADE if method == "GET" else ())
+
+    def test_again(self) -> None:
+        """What is asked for once more leads where it led before."""
+        routes = self.site.gate.routes
+
+        def outcome(method: str, path: str) -> object:
+            try:
+                return routes.match(method.encode(), path.encode())
+            except Problem as problem:
+                return problem.code, problem.headers
+
+        for method, path in itertools.product(METHODS, self.paths()):
+            first = outcome(method, path)
+            self.assertEqual(outcome(method, path), first, f"{method} {path}")
 
     def test_noUpgrade(self) -> None:
         """A WebSocket asked for without Upgrade says what it is."""
