@@ -87,7 +87,7 @@ class PatienceTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """Who waits and rests in turn, and often, has one timer, which is not set each time."""
-        timers = []
+        timers: list[object] = []
         for _ in range(100):
             self.patience.wait(75)
             self.patience.wait(30)
