@@ -93,11 +93,11 @@ class PatienceTests(SynchronousTestCase):
             self.patience.wait(30)
             timers += self.clock.getDelayedCalls()
             self.patience.rest()
-            self.clock.advance(0.1)
+            self.clock.advance(0.125)
         self.assertEqual(len(set(timers)), 1)
         self.patience.wait(30)
         self.clock.pump([1] * 60)
-        self.assertEqual(self.expired, [40])
+        self.assertEqual(self.expired, [42.5])
 
     @settings(deadline=None)
     @given(st.lists(st.integers(1, 40), max_size=40))
