@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 
 from attrs import frozen
 
@@ -131,15 +130,16 @@ def _printed(
             stdin=client.stdout,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # the first line leaves what follows it where it is
         ) as reading:
-            sleep(QUIET)
+            assert reading.stdout is not None
+            reading.stdout.readline()  # its start is over, and no part of what lines cost
             pids = (daemon, client.pid)
             before = system.cpu_seconds(pids)
             out, error = reading.communicate(timeout=PATIENCE)
             cpu = system.cpu_seconds(pids) - before
     if reading.returncode:
-        raise Broken(error.strip())
+        raise Broken(error.decode().strip())
     printed = Printed(**json.loads(out))
     if not printed.lines:
         raise Broken("nothing came")

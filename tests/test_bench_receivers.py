@@ -344,12 +344,16 @@ class RawTests(Receiving):
         text = change(b"\n".join([*self.lines(), b""]))
         words = (emission.kind, str(emission.count), emission.go, "0.05")
         with subprocess.Popen(
-            [self.built["receive_raw"], *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [self.built["receive_raw"], *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         ) as process:
             assert process.stdin is not None
             process.stdin.write(b"I am there\n")
-            process.stdin.flush()
             os.close(os.open(emission.go, os.O_RDONLY))
+            assert process.stdout is not None
+            self.assertEqual(process.stdout.readline(), b"go\n")
             out, _ = process.communicate(text, timeout=PATIENCE)
         found: dict[str, float] = json.loads(out)
         return found

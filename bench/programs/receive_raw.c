@@ -3,10 +3,10 @@
  *
  * For programs that print what another writes, and have no frames: reads standard input.
  * Once something has come (they say that they are there) and nothing more for SECONDS, opens
- * the FIFO GO for writing, so that the writing program begins, and reads COUNT lines of a kind
- * (see lines.h), until their end or until nothing comes for some seconds.  The bytes are compared
- * with what they have to be; line ends do not count, since some put them where a chunk ends.
- * Prints one JSON document:
+ * the FIFO GO for writing, so that the writing program begins, says "go" in a line, and reads
+ * COUNT lines of a kind (see lines.h), until their end or until nothing comes for some seconds.
+ * The bytes are compared with what they have to be; line ends do not count, since some put them
+ * where a chunk ends.  Prints one JSON document:
  *
  *   lines    as many as there are bytes of      right    of those, before the first that differs
  *   cut      line ends too many                 seconds  from the opening of GO to the last byte
@@ -68,6 +68,8 @@ int main(int count, char **words)
     if (open(words[3], O_WRONLY | O_CLOEXEC) < 0)
         return fail("no FIFO");
     long long began = monotonic_ns(), last = began;
+    puts("go");
+    fflush(stdout);
     long most = wanted / PAGE * ((long)page.size - PAGE) +
                 (long)page.start[wanted % PAGE] - wanted % PAGE;
     size_t at = 0;
