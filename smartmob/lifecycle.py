@@ -242,6 +242,7 @@ class Lifecycle(Service):
         if not self.running:
             return  # it was told to end meanwhile
         hold_collections_short()
+        self.launcher.make_way()
         for url in self.endpoints.urls():
             _log.info("Listening on {url}", url=url, **{ALWAYS: True})
         self.ready()

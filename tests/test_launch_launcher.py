@@ -21,7 +21,7 @@ from smartmob.launch.helper import Helper, packet_pair
 from smartmob.launch.interfaces import Command, LauncherLost, NotExecuted
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import LINGER, Program
-from smartmob.launch.start_queue import OVERDUE, WINDOW
+from smartmob.launch.start_queue import AT_FIRST, OVERDUE, WINDOW
 from tests.support.processes import Recorder
 
 
@@ -159,7 +159,11 @@ def room_for(spare: int) -> int:
 class LauncherCase(SynchronousTestCase):
     """
     A launcher whose guardians the test plays.
+
+    @cvar answering: Its agent answers requests by now.
     """
+
+    answering = True
 
     def setUp(self) -> None:
         self.bounds = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -170,6 +174,8 @@ class LauncherCase(SynchronousTestCase):
         self.reapers: list[Reaper] = []
         self.failing: OSError | None = None
         self.launcher = Launcher(self.reactor, start=self.start_guardian)
+        if self.answering:
+            self.launcher.make_way()
         self.launcher.startService()
 
     def tearDown(self) -> None:
@@ -606,6 +612,31 @@ class StartTests(LauncherCase):
         else:
             self.fail("it never worked")
         self.assertGreater(spare, 3)
+        self.assertEqual(len(self.arrived()), 1)
+
+
+class FirstTests(LauncherCase):
+    """
+    Starts before there are requests to answer meanwhile.
+    """
+
+    answering = False
+
+    def test_window(self) -> None:
+        """
+        More are under way than ever after; the others wait until these have landed.
+        """
+        for _ in range(AT_FIRST + 2 * WINDOW):
+            self.program()
+        first = self.arrived()
+        self.assertEqual(len(first), AT_FIRST)
+        self.launcher.make_way()
+        for reaper in first[WINDOW:]:
+            reaper.say(wire.EXECUTED, b"7")
+        self.reactor.turn()
+        self.assertEqual(self.arrived(), [])
+        first[0].say(wire.EXECUTED, b"7")
+        self.reactor.turn()
         self.assertEqual(len(self.arrived()), 1)
 
 

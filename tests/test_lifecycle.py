@@ -102,6 +102,9 @@ class Part:
         """Fired by the test."""
         return self.ready
 
+    def make_way(self) -> None:
+        """It leaves some of the machine to others."""
+
     def hurry(self) -> None:
         """It is hurried."""
         self.log.append(f"hurry {self.name}")

@@ -138,6 +138,12 @@ class Launcher(Service):
         self._waiting_for_ready.append(waiting)
         return waiting
 
+    def make_way(self) -> None:
+        """
+        From now on there are requests to answer while programs are started.
+        """
+        self._start_queue.narrow()
+
     def lives(self, folder: str, name: str) -> bool:
         """
         See L{smartmob.launch.earlier.lives}.

@@ -20,6 +20,12 @@ Starts that are under way at once.  A thousand forks at the same moment would st
 the agent.
 """
 
+AT_FIRST = 64
+"""
+The same until the agent answers requests, so that none can be late: about as many as
+programs start while what answers them is imported.
+"""
+
 OVERDUE = 5.0
 """
 Seconds after which a start does not count any more: it hangs, as an executable on a
@@ -100,6 +106,7 @@ class StartQueue:
         self._under_way: dict[Startable, float] = {}
         self._timer: IDelayedCall | None = None
         self._going = False
+        self._window = AT_FIRST
 
     def enter(self, startable: Startable) -> None:
         """
@@ -139,7 +146,7 @@ class StartQueue:
             return
         self._going = True
         try:
-            while self._waiting and len(self._under_way) < WINDOW and self._is_open():
+            while self._waiting and len(self._under_way) < self._window and self._is_open():
                 startable = self._waiting.popleft()
                 self._under_way[startable] = self._reactor.seconds()
                 startable.begin()
@@ -147,6 +154,12 @@ class StartQueue:
             self._going = False
         if self._waiting and self._timer is None:
             self._timer = self._reactor.callLater(OVERDUE, self._look)
+
+    def narrow(self) -> None:
+        """
+        From now on there are others who need the machine.
+        """
+        self._window = WINDOW
 
     def close(self, why: str) -> None:
         """
