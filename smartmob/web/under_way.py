@@ -10,7 +10,7 @@ from twisted.web.server import NOT_DONE_YET
 
 class UnderWay(Resource):
     """
-    An answer that others write: Klein knows that of resources alone.
+    An answer that others write, which a resource can say.
     """
 
     isLeaf = True
