@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import resource
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from smartmob.launch import wire
 from smartmob.launch.helper import COMPILED, PYTHON
@@ -151,6 +151,25 @@ class CompiledPlaceTests(PlaceTests):
             self.assertLess(private(self.guardian.helper.pid), 400)
             soon(children, self.guardian.helper.pid, [])
 
+    def test_secrets(self) -> None:
+        """
+        No order stays with the guardian, nor comes to the reaper of another.
+        """
+        held = []
+        secrets = [b"secret-%d-" % number * 3 for number in range(4)]
+        for secret, size in zip(secrets, (10, 5000, 120_000, 10), strict=True):
+            env = [(b"TOKEN", secret), (b"V", b"x" * size)]
+            control, output = self.guardian.give(order(b"/bin/sleep", b"1000", env=env))
+            self.assertEqual(wire.unpack(control.recv(100))[0], wire.EXECUTED)
+            held.append((control, output))
+        reapers = sorted(children(self.guardian.helper.pid))
+        known = [[secret for secret in secrets if secret in memory(pid)] for pid in reapers]
+        self.assertEqual(sorted(known), [[secret] for secret in secrets])
+        self.assertNotIn(b"secret-", memory(self.guardian.helper.pid))
+        for control, output in held:
+            control.close()
+            os.close(output)
+
     def test_noMemory(self) -> None:
         """
         An order for which there is no memory is refused, and the next one is not.
@@ -179,6 +198,25 @@ class CompiledPlaceTests(PlaceTests):
             self.assertEqual(exited, [wire.EXITED, b"9"])
             self.assertEqual(gone[:2], [wire.GONE, b"50"])
             self.assertEqual(len(gone), 52, "something was left")
+
+
+def memory(pid: int) -> bytes:
+    """
+    All that a process may write to.
+
+    @raise SkipTest: It may not be looked at.
+    """
+    found = []
+    try:
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as file:
+            for place, rights, *_ in map(str.split, maps):
+                if rights.startswith("rw"):
+                    start, end = (int(number, 16) for number in place.split("-"))
+                    file.seek(start)
+                    found.append(file.read(end - start))
+    except PermissionError as e:
+        raise SkipTest("nobody may look into the memory of another process here") from e
+    return b"".join(found)
 
 
 def private(pid: int) -> int:

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +26,25 @@ static void keep_descriptors(struct parcel *parcel, struct msghdr *message)
     }
 }
 
+/*
+ * Pages of their own, which are given back as a whole: of memory that is only free, the next
+ * reaper would get a copy, and with it what is another program's.  They begin as zeros.
+ */
+static char *take_pages(size_t size)
+{
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void prepare(struct parcel *parcel, size_t size)
+{
+    *parcel = (struct parcel){.size = size};
+    parcel->packet = size < sizeof parcel->few ? parcel->few : take_pages(size + 1);
+    if (!parcel->packet)
+        parcel->missing = "memory";
+}
+
 enum arrival mailbox_receive(struct parcel *parcel)
 {
     union {
@@ -39,27 +58,21 @@ enum arrival mailbox_receive(struct parcel *parcel)
         return NOTHING;
     if (size <= 0)
         return HUNG_UP;
-    *parcel = (struct parcel){.packet = malloc((size_t)size + 1)};
-    if (!parcel->packet)
-        parcel->missing = "memory";
-    struct iovec words = {parcel->packet, parcel->packet ? (size_t)size : 0};
+    prepare(parcel, (size_t)size);
+    struct iovec words = {parcel->packet, parcel->packet ? parcel->size : 0};
     struct msghdr message = {
         .msg_iov = &words,
         .msg_iovlen = 1,
         .msg_control = &control,
         .msg_controllen = sizeof control,
     };
-    size = recvmsg(PEER, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (size < 0) {
-        free(parcel->packet);
+    if (recvmsg(PEER, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0) {
+        parcel_drop(parcel);
         return HUNG_UP;
     }
     keep_descriptors(parcel, &message);
     if (message.msg_flags & MSG_CTRUNC)
         parcel->missing = "descriptors";
-    parcel->size = (size_t)size;
-    if (parcel->packet)
-        parcel->packet[size] = '\0';
     return PARCEL;
 }
 
@@ -67,7 +80,8 @@ void parcel_drop(struct parcel *parcel)
 {
     for (size_t at = 0; at < parcel->count; at++)
         close(parcel->descriptors[at]);
-    free(parcel->packet);
+    if (parcel->packet && parcel->packet != parcel->few)
+        munmap(parcel->packet, parcel->size + 1);
 }
 
 void packet_send(const struct packet *packet, int socket)

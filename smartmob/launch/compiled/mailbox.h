@@ -9,10 +9,11 @@
 
 enum { PEER = 3 };
 
-/* A packet that came.  Its descriptors close on exec. */
+/* A packet that came.  Its descriptors close on exec.  It stays where it is. */
 struct parcel {
     char *packet; /* with a NUL behind it */
     size_t size;
+    char few[64]; /* where it is when it is small: verbs need no memory */
     int descriptors[DESCRIPTORS];
     size_t count;
     const char *missing; /* what there was none left of for all of it, or NULL */
