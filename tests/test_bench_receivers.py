@@ -256,6 +256,7 @@ class ReceiveTests(Receiving):
         yield "stream", [*before, {**one, "stream": "stderr"}, *after]
         yield "piece", [*before, {**one, "partial": True}, *after]
         yield "missed", [*before, {"event": "dropped", "missed": 1}, *after]
+        yield "told as missed", [*before, {"event": "dropped", "missed": 1}, one, *after]
         yield "nothing in it", [*before, {"pid": 1}, *after]
 
     def test_wrongJson(self) -> None:
