@@ -40,6 +40,7 @@ class Supervised:
     @ivar emit: Told each change, for those who want to know.
     @ivar going: It was set going, and no operator has brought it down since.
     @ivar version: Grows whenever a document of the process would differ.
+    @ivar untold: How the last run ended, while nobody was told.
     @ivar settled: Fires when a restart was executed, or will not be.
     @ivar gone: Fires when the tree is gone.
     @ivar deleted: Fires when nothing is left.
@@ -75,6 +76,7 @@ class Supervised:
     left_pid: int | None = None
     executed_at: float | None = None
     exited: Ending | None = None
+    untold: Ending | None = None
     settled: Waiters = field(factory=Waiters)
     gone: Waiters = field(factory=Waiters)
     deleted: Waiters = field(factory=Waiters)
@@ -206,7 +208,9 @@ class Supervised:
 
     def over(self, ending: Ending) -> float:
         """
-        The run is over: note how it was, and tell.  Returns the seconds it took.
+        The run is over: note how it was.  Returns the seconds it took.  To tell of it is for
+        L{tell_over}: where the program is to run again at once, every microsecond before
+        that is one without it.
         """
         if self.exited is None and self.run_pid is not None:
             self._tell_exit(ending)
@@ -220,22 +224,32 @@ class Supervised:
             killed=ending.killed,
             left=ending.left,
         )
-        pid, self.pid, self.run_pid = self.run_pid, None, None
+        self.left_pid = self.run_pid
+        self.pid = self.run_pid = None
         self.executed_at = self.exited = None
         self.version += 1
+        self.untold = leader
+        return ran
+
+    def tell_over(self) -> None:
+        """
+        Tell how the last run was, unless that was done.
+        """
+        leader, self.untold = self.untold, None
+        if leader is None:
+            return
+        assert self.last_exit is not None
         self.console.finish()
         if leader.why is not None:
             self.console.say(leader.why)
-        self.console.exited(self.last_exit, pid)
+        self.console.exited(self.last_exit, self.left_pid)
         _log.info(
             "{slug} {ending} after {ran:.3f} s",
             slug=self.slug,
             ending=str(leader),
-            ran=ran,
+            ran=self.last_exit.ran_seconds,
         )
-        self.left_pid = pid
         self._tell_reap()
-        return ran
 
     def concluded(self, ending: Ending) -> None:
         """
@@ -243,6 +257,7 @@ class Supervised:
         """
         if self.executed_at is not None:
             self.over(ending)
+            self.tell_over()
         elif self.last_exit is not None:
             self.last_exit = evolve(self.last_exit, left=ending.left)
             self._tell_reap()

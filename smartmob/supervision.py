@@ -100,11 +100,13 @@ def build() -> TypeMachine[Supervision, Supervised]:
 
     @poised.upon(Supervision._go_run).to(starting)
     def run(k: Supervision, core: Supervised) -> None:
-        core.show(State.STARTING)
         if core.program is None:
             assert core.command is not None
             core.program = core.launcher.program(core.command)
+        # Before all else: of this run nothing is told within the call.
         core.program.run(Run(k, core.console, core.recipe.streams))
+        core.tell_over()
+        core.show(State.STARTING)
         core.gone.fire()
 
     @poised.upon(Supervision._go_rest).to(stopped)
@@ -185,10 +187,13 @@ def build() -> TypeMachine[Supervision, Supervised]:
     def unplanned(k: Supervision, core: Supervised, ending: Ending) -> None:
         ran = core.over(ending)
         left = core.tree_left()
-        if left is not None:
-            k._go_fail(str(left))
+        following = GiveUp(str(left)) if left is not None else core.next_after(ending, ran)
+        if following == Again(0) and core.command is not None:
+            core.restarts += 1
+            k._go_run()  # which tells
             return
-        match core.next_after(ending, ran):
+        core.tell_over()
+        match following:
             case None:
                 core.going = False  # as it wished itself
                 k._go_rest()
