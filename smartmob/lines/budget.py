@@ -98,11 +98,12 @@ class Budget:
         and a little more than that, so that it does not have to be done again for the
         next line.  Not in the midst of a change to a queue.
         """
-        while self.queued > self.bounds.queues_in_all:
-            largest = max(self._members, key=_queued)
-            before = self.queued
-            largest.shed(before - self.bounds.queues_in_all * 63 // 64)
-            if self.queued >= before:
+        if self.queued <= self.bounds.queues_in_all:
+            return
+        enough = self.bounds.queues_in_all * 63 // 64
+        for member in sorted(self._members, key=_queued, reverse=True):
+            member.shed(self.queued - enough)
+            if self.queued <= enough:
                 break
 
     def less(self, size: int) -> None:

@@ -22,6 +22,18 @@ from smartmob.lines.encodings import Format
 BATCH = 128 * 1024
 """So much of a queue is written at once, about: Twisted sends no more at a time."""
 
+DIRECT = 512 * 1024
+"""
+More than this is not given to a connection at once, which would keep what it can't send: a
+chunk of very short lines is a hundred times its size as JSON.
+"""
+
+SMALL = 2048
+"""
+Bytes that are queued behind others are put together with them while both are fewer than this:
+an entry takes 300 bytes beside them, twenty times a short line.
+"""
+
 
 class Ending(Enum):
     """
@@ -57,6 +69,12 @@ class IReader(Interface):
         """
 
 
+_Entry = tuple[bytes, dict[str, int]]
+"""Encoded lines, and how many of each node; of events none."""
+
+_EVENT: dict[str, int] = {}
+
+
 class _Phase(Enum):
     """
     Where a subscription stands.
@@ -88,6 +106,7 @@ class Subscription:
         "_limit",
         "_missed",
         "_moved",
+        "_offset",
         "_paused",
         "_phase",
         "_queue",
@@ -115,7 +134,8 @@ class Subscription:
         self._limit = budget.bounds.queue
         self._moved = moved
         self._left = left
-        self._queue: deque[tuple[bytes, int, str]] = deque()  # a count of 0 is an event
+        self._queue: deque[_Entry] = deque()
+        self._offset = 0  # so much of the first of them was written
         self._missed: dict[str, int] = {}  # by node, never 0
         self._phase = _Phase.LIVE
         self._paused = True
@@ -147,6 +167,7 @@ class Subscription:
         self._budget.less(self.queued)
         self._budget.remove(self)
         self._queue.clear()
+        self._offset = 0
         self.queued = 0
 
     # What the console says.
@@ -165,7 +186,13 @@ class Subscription:
         So many lines, encoded.
         """
         if self._flows:
-            self._reader.write(data)
+            if len(data) <= DIRECT:
+                self._reader.write(data)
+            else:
+                self._flows = False
+                self._push(data, count, node)
+                self._pump()
+                self._budget.enforce()
         elif self._phase is _Phase.SKIPS:
             self._miss(count, node)
         elif self._phase is _Phase.LIVE:
@@ -219,21 +246,24 @@ class Subscription:
         """
         Drop the newest queued lines, so many bytes or more of them, since all readers
         together have too much.  Events stay, and where lines were dropped before one
-        it is told there.
+        it is told there.  Where there are no lines, it is ended, without its events.
         """
-        later: deque[tuple[bytes, int, str]] = deque()
+        later: deque[_Entry] = deque()
         missed: dict[str, int] = {}
-        while self._queue and size > 0:
-            data, count, node = self._queue.pop()
-            if count:
-                self.queued -= len(data)
-                self._budget.less(len(data))
+        before = self.queued
+        while len(self._queue) > bool(self._offset) and size > 0:
+            data, counts = self._queue.pop()
+            if counts:
+                self._less(len(data))
                 size -= len(data)
-                missed[node] = missed.get(node, 0) + count
+                for node, count in counts.items():
+                    missed[node] = missed.get(node, 0) + count
             else:
                 self._dropped_before(later, missed)
-                later.appendleft((data, count, node))
-        if not self.encoding.told:
+                later.appendleft((data, counts))
+        if not self.encoding.told or self.queued >= before:
+            self._less(sum(len(data) for data, _ in later))
+            self._missed.clear()
             self.end(Ending.TOO_SLOW)
             return
         self._dropped_before(later, missed)
@@ -265,26 +295,44 @@ class Subscription:
         parts = []
         size = 0
         while self._queue and size < BATCH:
-            data, _, _ = self._queue.popleft()
-            parts.append(data)
-            size += len(data)
-        self.queued -= size
-        self._budget.less(size)
+            data, _ = self._queue[0]
+            if len(data) - self._offset > DIRECT:
+                part = data[self._offset : self._offset + BATCH]
+                self._offset += BATCH
+            else:
+                part = data[self._offset :] if self._offset else data
+                self._offset = 0
+                self._queue.popleft()
+            parts.append(part)
+            size += len(part)
+        self._less(size)
         self._moved()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _push(self, data: bytes, count: int, node: str) -> None:
-        self._queue.append((data, count, node))
+        """
+        Queue lines, or where they are none an event.
+        """
         self.queued += len(data)
         self._budget.more(len(data))
+        if len(data) < SMALL and len(self._queue) > bool(self._offset):
+            before, counts = self._queue[-1]
+            if len(before) < SMALL and bool(counts) == bool(count):
+                if count:
+                    counts[node] = counts.get(node, 0) + count
+                self._queue[-1] = (before + data, counts)
+                return
+        self._queue.append((data, {node: count} if count else _EVENT))
+
+    def _less(self, size: int) -> None:
+        self.queued -= size
+        self._budget.less(size)
 
     def _dropped(self, missed: int, node: str) -> bytes:
         whose = {"node": node} if node else {}
         return self.encoding.event({"event": "dropped", **whose, "missed": missed})
 
-    def _dropped_before(
-        self, later: deque[tuple[bytes, int, str]], missed: dict[str, int]
-    ) -> None:
+    def _dropped_before(self, later: deque[_Entry], missed: dict[str, int]) -> None:
         """
         Lines were dropped that came before what is C{later}: tell it there.  What was
         the newest of all is told with what is missed from now on.
@@ -292,7 +340,7 @@ class Subscription:
         for node, count in missed.items():
             if later or self._phase is _Phase.ENDS:
                 event = self._dropped(count, node)
-                later.appendleft((event, 0, node))
+                later.appendleft((event, _EVENT))
                 self.queued += len(event)
                 self._budget.more(len(event))
             else:
