@@ -28,6 +28,7 @@ from bench.collecting import Collector
 from bench.ending import end
 from bench.figures import Aim, Failed, Report, Row, percentile, ratios
 from bench.idling import PATIENCE, Idle
+from bench.listing_peers import SUPERVISORS, Supervisor, supervised
 
 CHANGES = 20
 """A second."""
@@ -82,6 +83,7 @@ class Scene:
     @ivar folder: Of the agent.
     @ivar changing: The programs that are started again.
     @ivar starts: All their starts.
+    @ivar supervisors: Who runs as many, and is asked in another way.
     """
 
     folder: Path
@@ -90,6 +92,7 @@ class Scene:
     documents: list[Document]
     changing: list[str]
     starts: list[Change] = field(factory=list)
+    supervisors: dict[str, Supervisor] = field(factory=dict)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -136,6 +139,9 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         # What is small is asked for where there are some processes, and not too many.
         middle = scenes[len(scenes) // 2]
         middle.documents += _small(stack, middle, servers)
+        if not options.no_peers:
+            for scene in scenes:
+                _add_supervisors(stack, scene, programs["idle"], report)
         for _ in range(options.rounds):
             for scene in scenes:
                 _round(scene, asker, options, found)
@@ -165,6 +171,18 @@ def _scene(
     # Each is left alone for a while after it was started again.
     changing = [each["slug"] for each in processes[:: max(1, count // 100)]]
     return Scene(folder, count, made.port, [document], changing, first_starts(processes))
+
+
+def _add_supervisors(stack: ExitStack, scene: Scene, program: Path, report: Report) -> None:
+    if not scene.count:
+        return  # they run nothing but what is in their files
+    idle = Idle(program, scene.count)
+    for who in SUPERVISORS:
+        home = scene.folder / who
+        try:
+            scene.supervisors[who] = stack.enter_context(supervised(who, home, idle))
+        except (Failed, OSError) as error:
+            report.add(Row(what=scene.documents[0].name, who=who, note=str(error)))
 
 
 def _small(stack: ExitStack, scene: Scene, servers: Servers) -> list[Document]:
@@ -236,6 +254,9 @@ def _round(scene: Scene, asker: Asker, options: argparse.Namespace, found: Figur
             processes=scene.count,
         )
         runs.append(answers)
+    for who, supervisor in scene.supervisors.items():
+        rate = supervisor.rate(options.seconds)
+        found.rates[scene.documents[0].name, 1, who].append(rate)
     for percent in (50, 99):
         found.late[scene.count, percent].append(percentile(answers.milliseconds(), percent))
     if scene.changing:
@@ -292,6 +313,9 @@ def _tell(options: argparse.Namespace, scene: Scene, found: Figures, report: Rep
             for who in peers_of_it:
                 report.add(_rate(what, who, rates[who], note=NOTES[who]))
     what = scene.documents[0].name
+    for who in scene.supervisors:
+        values = tuple(found.rates[what, 1, who])
+        report.add(_rate(f"{what}, 1 connection", who, values, note=SUPERVISORS[who]))
     for percent in (50, 99):
         report.add(
             Row(
