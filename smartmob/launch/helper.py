@@ -156,6 +156,7 @@ def start_compiled(bounds: tuple[int, int], executable: str = EXECUTABLE) -> Hel
     except ConnectionError:
         first, number, why = b"", ENOEXEC, ""
     if first == wire.READY:
+        helper.connection.settimeout(None)
         return helper
     helper.connection.close()
     helper.kill()
