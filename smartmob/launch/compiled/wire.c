@@ -115,7 +115,7 @@ static void read_limits(struct order *order, struct reader *reader)
     }
 }
 
-/* The environment, not yet in pairs: those who see it may refuse it. */
+/* Where each variable begins; false: one has no name that can be.  Nothing is changed yet. */
 static bool read_names(char **env, size_t count, struct reader *reader)
 {
     for (size_t at = 0; at < count; at++) {
@@ -160,23 +160,23 @@ const char *order_unpack(struct order *order, char *packet, size_t size)
     long long limits = next_number(&reader, 0, INT_MAX);
     long long identity = next_number(&reader, 0, INT_MAX);
     long long argc = next_number(&reader, 1, INT_MAX);
-    long long pairs = words - 8 - 3 * limits - identity - argc - 1;
-    if (reader.garbled || pairs < 0 || pairs % 2 || identity == 1)
+    long long rest = words - 8 - 3 * limits - identity - argc - 1;
+    if (reader.garbled || rest < 0 || rest % 2 || identity == 1)
         return GARBLED;
 
     order->limit_count = (size_t)limits;
     order->identity_count = (size_t)identity;
-    char **pointers = make_room(order, (size_t)(1 + argc + 1 + pairs / 2 + 1));
+    char **pointers = make_room(order, (size_t)(1 + argc + 1 + rest / 2 + 1));
     if (!pointers)
         return NO_MEMORY;
-    char **argv = pointers + 1, **env = argv + argc + 1;
+    char **argv = pointers + 1, **env = argv + argc + 1; /* each ends with a NULL */
     read_limits(order, &reader);
     for (long long at = 0; at < identity; at++)
         order->identity[at] = (gid_t)next_number(&reader, 0, UINT32_MAX);
     for (long long at = 0; at < argc; at++)
         argv[at] = next(&reader);
     order->cwd = next(&reader);
-    bool named = read_names(env, (size_t)pairs / 2, &reader);
+    bool named = read_names(env, (size_t)rest / 2, &reader);
     if (reader.garbled || !named) {
         free(pointers);
         return reader.garbled ? GARBLED : MISNAMED;
