@@ -131,7 +131,7 @@ class SmokeTests(SynchronousTestCase):
 
     def test_bringup(self) -> None:
         """
-        Some programs come up, and are looked at while they do nothing.
+        Some programs come up.
         """
         self.measured(bringup.BENCHMARK)
 
