@@ -566,7 +566,7 @@ class EndTests(AppTestCase):
         reader.subscription.detach()
         self.say(self.web, "3")
         self.assertEqual((self.consoles.queued, self.consoles.readers), (0, 0))
-        self.assertEqual((self.web._audiences, self.worker._audiences), ((), ()))
+        self.assertFalse(self.web._readers or self.worker._readers)
         for console in (self.web, self.worker, self.other):
             console.deleted()
         self.assertEqual(self.consoles._apps, {})

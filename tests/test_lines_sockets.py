@@ -180,7 +180,7 @@ class SocketTests(TestCase):
         transport = cast(Any, client.transport)
         transport.pauseProducing()
         console = self.process.console
-        [[subscription]] = console._readers.values()
+        [subscription] = console._readers
         while subscription.queued < 7 << 20:
             console.received("stdout", (b"x" * 99 + b"\n") * 600, 1)
             await deferLater(cast(IReactorTime, reactor), 0, lambda: None)

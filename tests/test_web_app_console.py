@@ -340,6 +340,7 @@ class LogsTests(AppTestCase):
         self.assertIn(b"data: worker.0 | 2\n\n", taken)
         self.assertIn(b":\n\n", taken)
         client.connection.lose()
-        self.assertEqual((self.agent.consoles.readers, self.web._audiences), (0, ()))
+        self.assertEqual(self.agent.consoles.readers, 0)
+        self.assertFalse(self.web._readers)
         soon = [call for call in self.reactor.getDelayedCalls() if call.getTime() < 50]
         self.assertEqual(soon, [])

@@ -488,7 +488,7 @@ class EndingTests(ConsoleTestCase):
         """
         No reader and no timer is left.
         """
-        self.assertEqual(self.console._readers, {})
+        self.assertFalse(self.console._readers)
         self.assertEqual(self.console._budget.queued, 0)
         self.assertEqual(len(self.console._budget), 0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])

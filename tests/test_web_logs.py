@@ -79,7 +79,7 @@ class LogsTestCase(SynchronousTestCase):
         """
         No reader and no timer is left.
         """
-        self.assertEqual(self.console._readers, {})
+        self.assertFalse(self.console._readers)
         self.assertEqual(len(self.console._budget), 0)
         self.assertEqual(self.console._budget.queued, 0)
         calls = [call for call in self.reactor.getDelayedCalls() if call.getTime() < 50]

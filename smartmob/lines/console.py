@@ -4,17 +4,18 @@ The console of a process: its lines, numbered, kept, and given to its readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from attrs import frozen
 
 from smartmob.documents import LastExit, State
-from smartmob.lines.audience import Audience, give, tell
+from smartmob.lines.audience import Audience
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Ending, IReader, Subscription
+from smartmob.lines.readership import Readership
 from smartmob.lines.ring import Chunk, Ring, split
 from smartmob.lines.splitter import Block, Splitter, valid
 from smartmob.lines.taps import AsTheyAre, Shape, Taps
@@ -39,9 +40,6 @@ class Wanted:
     after: int | None = None
     epoch: str | None = None
     streams: frozenset[str] = frozenset()
-
-
-_Key = tuple[Encoding, frozenset[str]]
 
 
 class Console:
@@ -91,10 +89,7 @@ class Console:
         self._ring = Ring(bounds)
         self._splitters: dict[str, Splitter] = {}
         self._last_pid: int | None = None
-        # Those who want the same streams in the same format, together.  A tuple is
-        # never changed, so a reader may come and go while one is walked through.
-        self._readers: dict[_Key, tuple[Subscription, ...]] = {}
-        self._audiences: tuple[Audience, ...] = ()
+        self._readers = Readership(self.node)
         self._taps = Taps(budget, self.moved)
 
     # Told by the process.
@@ -103,7 +98,8 @@ class Console:
         """
         A chunk of output, as it was read.
         """
-        self._taps.give(stream, data)
+        if self._taps.used:
+            self._taps.give(stream, data)
         splitter = self._splitters.get(stream)
         if splitter is None:
             splitter = self._splitters[stream] = Splitter()
@@ -133,13 +129,13 @@ class Console:
         """
         The program was executed.
         """
-        self._event({"event": "started", "time": timestamp(self._now()), "pid": pid})
+        self._readers.tell({"event": "started", "time": timestamp(self._now()), "pid": pid})
 
     def exited(self, exit: LastExit, pid: int | None) -> None:  # noqa: A002 - what it is
         """
         The program has ended; after L{finish}.
         """
-        self._event(
+        self._readers.tell(
             {
                 "event": "exited",
                 "time": timestamp(exit.at),
@@ -155,13 +151,13 @@ class Console:
         The process has come to this state.
         """
         self._state = state
-        self._event({"event": "state", "state": state.value, "reason": reason})
+        self._readers.tell({"event": "state", "state": state.value, "reason": reason})
 
     def deleted(self) -> None:
         """
         The process is no more: the end for all readers, and for what was kept.
         """
-        self._event({"event": "deleted"})
+        self._readers.tell({"event": "deleted"})
         self._close(Ending.DELETED)
         self.shrink(0)
         self._gone(self)
@@ -184,12 +180,10 @@ class Console:
         @return: What it gets, paused: call C{resume} when it may come.
         @raise TooManyReaders: The agent has as many as it may have.
         """
-        key = (encoding, wanted.streams)
-        subscription = Subscription(
-            reader, encoding, self._budget, self.moved, partial(self._left, key)
-        )
+        left = partial(self._left, encoding, wanted.streams)
+        subscription = Subscription(reader, encoding, self._budget, self.moved, left)
         self._budget.add(subscription, own)
-        self._readers[key] = (*self._readers.get(key, ()), subscription)
+        self._readers.add(subscription, encoding, wanted.streams)
         if encoding.events:
             subscription.event(encoding.event(self.standing()))
         missed, chunks = self._select(wanted)
@@ -250,25 +244,25 @@ class Console:
         """
         From now on these get the lines, too.
         """
-        self._audiences = (*self._audiences, audience)
+        self._readers.join(audience)
 
     def leave(self, audience: Audience) -> None:
         """
         They are no more.
         """
-        self._audiences = tuple(one for one in self._audiences if one is not audience)
+        self._readers.leave(audience)
 
     def greet(self) -> None:
         """
         Tell readers of the app that this process is one of it now.
         """
-        tell(self._audiences, self.standing(), self.node)
+        self._readers.greet(self.standing())
 
     def part(self) -> None:
         """
         It is no longer one of the app.
         """
-        self._audiences = ()
+        self._readers.part()
         self.moved()
 
     @property
@@ -288,8 +282,9 @@ class Console:
 
     def _publish(self, block: Block, stream: str, pid: int | None, own: bool = False) -> None:
         data = block.data
-        # Where somebody reads they are split, which counts them, too.
-        lines = split(data) if self._readers or self._audiences else None
+        # Where somebody reads them they are split, which counts them, too.
+        wanted = self._readers.want(stream)
+        lines = split(data) if wanted else None
         count = data.count(b"\n") if lines is None else len(lines)
         chunk = Chunk(
             first=self.next,
@@ -303,40 +298,13 @@ class Console:
             split=lines,
         )
         self.next += count
+        if wanted:
+            # Before it is kept: a line on its way waits for as little as can be.
+            self._readers.give(chunk)
+            chunk.split = None
         self._kept(self._ring.append(chunk))
-        if lines is None:
-            return
-        self._give(chunk)
-        chunk.split = None
-        if self.on_blocked is not None and not self.blocked:
+        if wanted and self.on_blocked is not None and not self.blocked:
             self._check()
-
-    def _give(self, chunk: Chunk) -> None:
-        encoded: dict[Encoding, bytes] = {}
-        for (encoding, streams), readers in list(self._readers.items()):
-            if streams and chunk.stream not in streams:
-                continue
-            for reader in readers:
-                if reader.misses(chunk.count):
-                    continue
-                lines = encoded.get(encoding)
-                if lines is None:
-                    lines = encoded[encoding] = encoding.lines(chunk)
-                reader.lines(lines, chunk.count)
-        if self._audiences:
-            give(self._audiences, chunk, self.node)
-
-    def _event(self, document: Mapping[str, object]) -> None:
-        encoded: dict[Encoding, bytes] = {}
-        for (encoding, _), readers in list(self._readers.items()):
-            if encoding.events:
-                event = encoded.get(encoding)
-                if event is None:
-                    event = encoded[encoding] = encoding.event(document)
-                for reader in readers:
-                    reader.event(event)
-        if self._audiences:
-            tell(self._audiences, document, self.node)
 
     def _select(self, wanted: Wanted) -> tuple[int, Iterable[Chunk]]:
         """
@@ -367,20 +335,16 @@ class Console:
             found = cut[::-1]
         return (0 if after is None else missed), found
 
-    def _left(self, key: _Key, subscription: Subscription) -> None:
-        others = tuple(s for s in self._readers.get(key, ()) if s is not subscription)
-        if others:
-            self._readers[key] = others
-        else:
-            self._readers.pop(key, None)
+    def _left(
+        self, encoding: Encoding, streams: frozenset[str], subscription: Subscription
+    ) -> None:
+        self._readers.remove(subscription, encoding, streams)
         self.moved()
 
     def _close(self, why: Ending) -> None:
         if self._closed is None:
             self._closed = why
-        for readers in list(self._readers.values()):
-            for reader in readers:
-                reader.end(why)
+        self._readers.end(why)
         self._taps.end(why)
 
     def _check(self) -> None:
@@ -391,8 +355,7 @@ class Console:
         limit = self._bounds.blocking
         if self.blocked:
             limit //= 4
-        groups = [*self._readers.values(), *(one.readers for one in self._audiences)]
-        blocked = any(reader.queued > limit for readers in groups for reader in readers)
+        blocked = any(reader.queued > limit for reader in self._readers)
         if blocked != self.blocked:
             self.blocked = blocked
             if self.on_blocked is not None:

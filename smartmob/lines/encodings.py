@@ -7,8 +7,10 @@ final, text, not masked, no extension.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from json import dumps
 from json.encoder import encode_basestring
 from typing import Protocol
@@ -42,8 +44,13 @@ def timestamp(seconds: float) -> str:
     """
     Seconds since the epoch as ISO 8601 in UTC, with milliseconds.
     """
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, millionth = divmod(round(seconds * 1e6), 1_000_000)
+    return f"{_second(second)}.{millionth // 1000:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(number: int) -> str:
+    return datetime.fromtimestamp(number, UTC).isoformat().removesuffix("+00:00")
 
 
 OWN = b"smartmob: "
@@ -55,6 +62,11 @@ _ESCAPES = [
     if character != "\n"
 ]
 """What a JSON string must not have in it (RFC 8259, section 7), the backslash first."""
+
+_ESCAPED = re.compile(rb'[\x00-\x09\x0b-\x1f"\\]')
+
+SMALL = 1000
+"""For so many bytes it takes less time to look for all of these at once than for each."""
 
 
 class Format(Protocol):
@@ -205,6 +217,8 @@ def frames(lines: list[bytes]) -> bytes:
     """
     A frame each, one after the other.
     """
+    if len(lines) == 1:
+        return frame(lines[0])
     pairs = lines * 2
     pairs[::2] = heads(lines)
     pairs[1::2] = lines
@@ -230,7 +244,10 @@ def document_frames(chunk: Chunk, node: str = "") -> bytes:
     """
     A frame with a JSON document a line.
     """
-    template, lines, numbers = document(chunk, node), json_lines(chunk), chunk.numbers
+    template, lines = document(chunk, node), json_lines(chunk)
+    if chunk.count == 1:
+        return frame(template % (chunk.first, lines[0]))
+    numbers = chunk.numbers
     beside, beside_last = (len(template % (numbers[at], b"")) for at in (0, -1))
     if beside != beside_last:  # the numbers get longer, as they do now and then
         return frames(split(filled(template + b"\n", numbers, lines)))
@@ -259,6 +276,8 @@ def json_lines(chunk: Chunk) -> list[bytes]:
     less time than of each.
     """
     data = chunk.data
+    if len(data) < SMALL and not _ESCAPED.search(data):
+        return chunk.lines()
     for character, instead in _ESCAPES:
         if character in data:
             data = data.replace(character, instead)

@@ -78,9 +78,11 @@ class Taps:
     """
     The readers of the bytes of one process, each as long as the run lasts in which it
     came.
+
+    @ivar used: There is one.
     """
 
-    __slots__ = ("_budget", "_moved", "_taps")
+    __slots__ = ("_budget", "_moved", "_taps", "used")
 
     def __init__(self, budget: Budget, moved: Callable[[], None]) -> None:
         """
@@ -89,6 +91,7 @@ class Taps:
         """
         self._budget = budget
         self._moved = moved
+        self.used = False
         self._taps: dict[tuple[str, Callable[[], Shape]], _Tap] = {}
 
     def attach(
@@ -116,12 +119,14 @@ class Taps:
                 self._taps[key] = tap._replace(readers=others)
             else:
                 del self._taps[key]
+                self.used = bool(self._taps)
             self._moved()
 
         subscription = Subscription(reader, RAW, self._budget, self._moved, left)
         self._budget.add(subscription, own=False)
         tap = self._taps.get(key) or _Tap(shape())
         self._taps[key] = tap._replace(readers=(*tap.readers, subscription))
+        self.used = True
         if closed is not None:
             subscription.end(closed)
         return subscription
