@@ -83,6 +83,12 @@ class Machine(RuleBasedStateMachine):
         self.console.received(stream, (b"x" * size + b"\n") * lines, 7)
         self.written += [stream] * lines
 
+    @rule(stream=st.sampled_from(STREAMS), chunks=st.integers(1, 6))
+    def flood(self, stream: str, chunks: int) -> None:
+        """More than may wait for a reader."""
+        for _ in range(chunks):
+            self.write(stream, 9, 99)
+
     @rule()
     def happens(self) -> None:
         """Something that is told to readers."""

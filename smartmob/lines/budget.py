@@ -46,7 +46,7 @@ class Budget:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.queued = 0
-        self._members: set[Member] = set()
+        self._members: dict[Member, None] = {}
         self._own: set[Member] = set()
         self._gone = Waiters()
 
@@ -65,13 +65,13 @@ class Budget:
             self._own.add(member)
         elif len(self) >= self.bounds.readers:
             raise TooManyReaders(f"there are {len(self)} readers, and room for no more")
-        self._members.add(member)
+        self._members[member] = None
 
     def remove(self, member: Member) -> None:
         """
         It is gone, and nothing waits for it.
         """
-        self._members.discard(member)
+        self._members.pop(member, None)
         self._own.discard(member)
         if not self._members:
             self._gone.fire()
