@@ -1,21 +1,25 @@
 """
 A client that attaches and never reads: what it costs its program, another client, and the
-agent's memory; and whether it is told what it missed, when it reads at last.
+agent's memory; whether it is told what it missed, when it reads at last; and a hundred of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from time import sleep
 
 from attrs import define, frozen
 
 from bench import archives, command, system
 from bench.agents import Agent, agent
 from bench.building import build
-from bench.emitting import Emission, Received, receive, start
+from bench.emitting import Broken, Emission, Received, receive, start
+from bench.ending import end
 from bench.figures import Aim, Report, Row, ratios
 from bench.websockets import CLOSE, TEXT, SlowClient
 
@@ -24,6 +28,15 @@ SLOWED_AIM = Aim(bound=1.25)
 
 MEMORY_AIM = Aim(bound=16)
 """MiB: 8 may be queued for a client, and there are as many kept lines again."""
+
+QUEUE = 8
+"""MiB that may wait for a client."""
+
+QUEUES = 256
+"""MiB that may wait for all clients together."""
+
+SPARE = 16
+"""MiB that the agent may have beside them."""
 
 PATIENCE = 5.0
 """Seconds without a byte after which nothing more will come."""
@@ -94,15 +107,52 @@ def run(made: Agent, source: str, receiver: Path, emission: Emission, slow: str 
 
 SLOW = {"plain": "", "JSON": "format=json"}
 
+STALLED = (1, 100)
+"""So many clients that stall at the same time."""
+
+
+def stall(made: Agent, source: str, swallow: Path, clients: int, seconds: float) -> int:
+    """
+    A program that floods, a client that reads, and so many that stall, for so long.
+
+    @return: By how many bytes the agent grew, at most.
+    """
+    slug = made.create("flood", "flood", source)
+    made.wait_until(slug, "running")
+    path = f"/attach-console/{slug}"
+    words: list[str | Path] = [swallow, str(made.port), "1", path]
+    before = system.rss(made.pid)
+    system.forget_peak(made.pid)
+    with (
+        ExitStack() as attached,
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reading,
+    ):
+        try:
+            for _ in range(clients):
+                client = SlowClient(made.port, f"{path}?format=json")
+                attached.callback(client.close)
+            sleep(seconds)
+            grown = system.peak(made.pid) - before
+            out, _ = reading.communicate(timeout=PATIENCE)
+        finally:
+            end(reading)
+    made.delete(slug)
+    came = json.loads(out.splitlines()[1])
+    if came["ended"] or not came["bytes"]:
+        raise Broken(f"the client that reads did not get its lines: {came}")
+    return grown
+
 
 def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     """
     Fill the report.
     """
-    built = build(folder, "emit", "receive")
+    built = build(folder, "emit", "receive", "swallow")
     runs: dict[str | None, list[Run]] = {None: [], **{slow: [] for slow in SLOW}}
+    procfile = {"emit": "$EMIT", "flood": f"exec yes {'x' * 79}"}
+    stalls: dict[int, list[int]] = {clients: [] for clients in STALLED}
     with (
-        archives.served(archives.pack({"emit": "$EMIT"})) as source,
+        archives.served(archives.pack(procfile)) as source,
         agent(folder / "agent") as made,
     ):
 
@@ -115,7 +165,32 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         before = system.rss(made.pid)
         for slow, found in [*runs.items()] * options.rounds:
             found.append(one(slow))
+        for clients, grown in [*stalls.items()] * options.rounds:
+            long = clients == 1 and not grown
+            seconds = options.long_stall if long else options.stall
+            grown.append(stall(made, source, built["swallow"], clients, seconds))
+    for clients, grown in stalls.items():
+        _tell_stalls(report, clients, grown, options)
     _tell(report, runs, options.lines, before)
+
+
+def _tell_stalls(
+    report: Report, clients: int, grown: list[int], options: argparse.Namespace
+) -> None:
+    who = "one client stalls" if clients == 1 else f"{clients} clients stall"
+    note = f"for {options.stall:g} s"
+    if clients == 1:
+        note += f", once for {options.long_stall:g} s: {grown[0] / system.MIB:.1f} MiB"
+    report.add(
+        Row(
+            what=f"memory while {who} behind a flood",
+            who="smartmob",
+            unit="MiB more",
+            values=tuple(each / system.MIB for each in grown),
+            aim=Aim(bound=min(QUEUE * clients, QUEUES) + SPARE),
+            note=note,
+        )
+    )
 
 
 def _tell(report: Report, runs: dict[str | None, list[Run]], lines: int, before: int) -> None:
@@ -187,8 +262,10 @@ def _tell_told(report: Report, who: str, told: list[Told], lines: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lines", type=int, default=5_000_000, help="a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--lines", type=int, default=3_000_000, help="a round")
+    parser.add_argument("--stall", type=float, default=3.0, help="seconds of each ...")
+    parser.add_argument("--long-stall", type=float, default=60.0, help="... but for the first")
     return parser
 
 
@@ -196,7 +273,7 @@ BENCHMARK = command.Benchmark(
     name="slow",
     parser=_parser(),
     measure=measure,
-    short=("--rounds", "1", "--lines", "20000"),
+    short=("--rounds", "1", "--lines", "20000", "--stall", "0.2", "--long-stall", "0.2"),
 )
 
 if __name__ == "__main__":
