@@ -21,6 +21,7 @@ from bench import (
     bringup,
     configured,
     endpoints,
+    fairness,
     formats,
     idling,
     latency,
@@ -200,6 +201,12 @@ class SmokeTests(SynchronousTestCase):
         The way of a line inside the agent is measured for each who reads it.
         """
         self.measured(lines.BENCHMARK)
+
+    def test_fairness(self) -> None:
+        """
+        Lines and requests are looked at while programs flood.
+        """
+        self.measured(fairness.BENCHMARK)
 
     def test_slow(self) -> None:
         """
