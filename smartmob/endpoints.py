@@ -151,7 +151,13 @@ class Endpoints:
         for listener in self._listeners.values():
             self._close(listener)
         self._listeners = {}
-        return DeferredList(self._closing).addCallback(lambda _: None)
+        return self.closed()
+
+    def closed(self) -> Deferred[None]:
+        """
+        Fires when those ports are gone that are not listened on any more.
+        """
+        return DeferredList(list(self._closing)).addCallback(lambda _: None)
 
     # For an Opening.
 

@@ -72,7 +72,7 @@ class Reload:
         self.settle(new.settings)
         self.webhooks.configure(new.hooks)
         changes = self.declarations.carry_out(plan)
-        done = all_of([changes.done, loading.commit()])
+        done = all_of([changes.done, loading.commit(), self.endpoints.closed()])
         self.current = new
         said = (
             *new.warnings,

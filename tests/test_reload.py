@@ -49,6 +49,7 @@ class Part:
 
     @ivar result: Of what it does.
     @ivar refusal: It raises this instead of a plan.
+    @ivar closing: Fires when its ports are closed.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Part:
     result: Any = None
     refusal: Exception | None = None
     warnings: tuple[str, ...] = field(default=())
+    closing: Deferred[None] = field(factory=Deferred)
 
     def prepare(self, *what: object) -> Plan:
         """It would do this."""
@@ -76,6 +78,10 @@ class Part:
     def urls(self) -> list[str]:
         """There are none."""
         return []
+
+    def closed(self) -> Deferred[None]:
+        """There is nothing to close."""
+        return self.closing
 
 
 class ReloadTests(SynchronousTestCase):
@@ -127,6 +133,8 @@ class ReloadTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(outcome.started, ("default.a.0",))
+        self.assertNoResult(outcome.done)
+        self.parts["endpoints"].closing.callback(None)  # a port closes a turn later
         self.successResultOf(outcome.done)
         current: Configuration = reload.current
         self.assertIs(current, self.new)
