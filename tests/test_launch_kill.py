@@ -142,6 +142,24 @@ def soon(*pids: int, markers: tuple[str, ...] = ()) -> None:
         time.sleep(0.005)
 
 
+def waits(pid: int) -> None:
+    """
+    Return once a process has slept for a tenth of a second: it has no more to do.
+    """
+    end = time.monotonic() + PATIENCE
+    before, now = -1, _switches(pid)
+    while before != now:
+        assert time.monotonic() < end, "it does not sleep"
+        time.sleep(0.1)
+        before, now = now, _switches(pid)
+
+
+def _switches(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as file:
+        fields = dict(line.split(":\t") for line in file)
+    return int(fields["voluntary_ctxt_switches"])
+
+
 class SmallAgentTests(SynchronousTestCase):
     """
     With the smallest agent there can be, as whoever runs the tests.
@@ -276,10 +294,11 @@ class PlainTests(SmallAgentTests):
             raise SkipTest(f"there is no {self.python} that everybody may execute")
         super().setUp()
 
-    def test_left(self) -> None:
+    def start_unkillable(self) -> tuple[int, str]:
         """
-        What became root beside a plain agent is told after 5 s, with its pid and name,
-        and its reaper goes on: it can try again, once there is nothing any more.
+        One that became root.
+
+        @return: Its pid, and where its program is.
         """
         copy = setuid_copy(os.path.realpath(self.python), self.folder, 0)
         self.addCleanup(copy.__exit__, None, None, None)
@@ -289,6 +308,43 @@ class PlainTests(SmallAgentTests):
         self.agent.hear_all("0 up")
         (pid,) = marked(self.marker)
         self.addCleanup(self.end_marked)
+        return pid, path
+
+    def test_orphan(self) -> None:
+        """
+        One whose reaper was killed is left alone after 5 s; its guardian goes on, and ends
+        with its agent.
+        """
+        pid, _ = self.start_unkillable()
+        reaper = parent(pid)
+        assert reaper is not None
+        os.kill(reaper, signal.SIGKILL)
+        soon(reaper)
+        self.assertEqual(parent(pid), self.guardian_pid)
+        self.start("echo", "still", "here")
+        self.agent.hear_all("1 still here", "1 exited 0", "1 gone 0")
+        waits(self.guardian_pid)
+        self.start("sh", "-c", "setsid sleep 1000 & echo $$ $! here; exec sleep 1000")
+        *_, line = self.agent.hear_all("here")
+        _, leader, orphan, _ = line.split()
+        other = parent(int(leader))
+        assert other is not None
+        os.kill(other, signal.SIGKILL)
+        soon(other, int(leader), int(orphan))
+        self.assertEqual(alive([pid]), [pid])
+        self.agent.kill()
+        end = time.monotonic() + PATIENCE
+        while alive([self.guardian_pid]):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        self.assertEqual(alive([pid]), [pid])
+
+    def test_left(self) -> None:
+        """
+        What became root beside a plain agent is told after 5 s, with its pid and name,
+        and its reaper goes on: it can try again, once there is nothing any more.
+        """
+        pid, path = self.start_unkillable()
         started = time.monotonic()
         self.agent.tell("0 stop 0.1")
         self.agent.hear_all(f"0 gone 0 {pid} {os.path.basename(path)[:15]}")
