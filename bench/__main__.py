@@ -22,6 +22,7 @@ from bench import (
     reloading,
     restart,
     slow,
+    startup,
     stopping,
 )
 
@@ -35,6 +36,7 @@ BENCHMARKS = (
     endpoints.BENCHMARK,
     audience.BENCHMARK,
     slow.BENCHMARK,
+    startup.BENCHMARK,
     bringup.BENCHMARK,
     configured.BENCHMARK,
     listing.BENCHMARK,

@@ -1,9 +1,9 @@
 """
-A thousand programs: how long until each has written its first line, and what the agent answers
-meanwhile.
+Programs that are created by REST: how long until each has written its first line, and what the
+agent answers meanwhile.
 
-The agent creates them by REST from one archive; supervisor, in turn with it, reads the same
-programs from its file.
+They come from one archive, over a few connections.  No peer is told by HTTP; pm2, whose daemon
+runs, is told of as many by its own client.
 """
 
 from __future__ import annotations
@@ -11,110 +11,107 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
-from bench import archives, command, files, peers
-from bench.agents import agent
+from bench import archives, command, peers, pm2
+from bench.agents import COMPILED, agent, kinds
 from bench.building import build
 from bench.collecting import Collector
-from bench.figures import Aim, Failed, Report, Row, percentile, ratios
+from bench.contest import Contender, contest
+from bench.figures import Aim, Failed, Report, Row, percentile
 from bench.idling import PATIENCE, Idle, lines_missing
 from bench.pinging import pinged
-from bench.running import running
-
-BRINGUP_AIM = Aim(bound=1)
-"""Times what supervisor takes."""
 
 PING_AIM = Aim(bound=50)
 """Milliseconds."""
+
+MANY = 500
+"""So many programs are too many for pm2."""
+
+BEFORE = 0.3
+"""Seconds for which the agent is asked before, so that it is asked in time."""
+
+
+def smartmob(
+    idle: Idle, clients: int, python: bool, pings: list[list[float]], home: Path
+) -> float:
+    """
+    An agent, which keeps what they write.
+
+    @param pings: Gets the seconds of each answer meanwhile.
+    """
+    with (
+        closing(Collector(home / "collector")) as collector,
+        archives.served(idle.archive(collector)) as source,
+        agent(home / "agent", python=python) as made,
+    ):
+        with pinged(made.port) as answers:
+            sleep(BEFORE)
+            began = monotonic()
+            idle.create(made, source, clients)
+            took = collector.wait(idle.count, PATIENCE) - began
+        pings.append(answers)
+        if missing := lines_missing(made, idle.slugs()):
+            raise Failed(f"{missing} lines missing")
+        return took
+
+
+def warm_pm2(path: Path, idle: Idle, home: Path) -> float:
+    """
+    U{pm2<https://pm2.keymetrics.io>}, whose daemon runs.
+    """
+    with closing(Collector(home / "collector")) as collector, pm2.told(path, home) as tell:
+        file = pm2.file(home, [idle.section(collector)])
+        tell("ping")
+        began = monotonic()
+        tell("start", file)
+        return collector.wait(idle.count, PATIENCE) - began
 
 
 def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     """
     Fill the report.
     """
-    idle = Idle(build(folder, "idle")["idle"], options.programs)
-    ours: list[float] = []
-    theirs: list[float] = []
-    pings: list[list[float]] = []
-    supervisor = None
-    if not options.no_peers:
-        try:
-            supervisor = peers.supervisor()
-        except peers.NotInstalled as error:
-            report.add(Row(what="bring-up", who="supervisor", note=str(error)))
-    for turn in range(options.rounds):
-        home = folder / f"{turn}"
-        home.mkdir()
-        if supervisor is not None:
+    program = build(folder, "idle")["idle"]
+    if COMPILED not in kinds():
+        report.add(Row(what="bring-up by REST", who=COMPILED, note="no compiled guardian"))
+    for count in options.programs:
+        what = f"bring-up of {count:,} programs by REST"
+        idle = Idle(program, count)
+        pings: dict[str, list[list[float]]] = {who: [] for who in kinds()}
+        contenders = [
+            Contender(
+                who=who,
+                measure=partial(smartmob, idle, options.clients, python, pings[who]),
+                note="from the first request; each line is kept by the agent",
+            )
+            for who, python in kinds().items()
+        ]
+        if not options.no_peers and count < MANY:
             try:
-                theirs.append(_supervised(supervisor, idle, home))
-            except (Failed, OSError) as error:
-                report.add(Row(what="bring-up", who="supervisor", note=str(error)))
-                supervisor = None
-                theirs.clear()
-        with (
-            closing(Collector(home / "collector")) as collector,
-            archives.served(idle.archive(collector)) as source,
-            agent(home / "agent") as made,
-        ):
-            with pinged(made.port) as answers:
-                sleep(0.3)  # until it asks
-                began = monotonic()
-                idle.create(made, source, options.clients)
-                ours.append(collector.wait(idle.count, PATIENCE) - began)
-            pings.append(answers)
-            missing = lines_missing(made, idle.slugs())
-            if missing:
-                row = Row(what="bring-up", who="smartmob", note=f"{missing} lines missing")
-                report.add(row)
-    _tell_bringup(report, idle, ours, theirs, pings)
+                path = peers.pm2()
+            except Failed as error:
+                report.add(Row(what=what, who="pm2", note=str(error)))
+            else:
+                peer = partial(warm_pm2, path, idle)
+                note = "pm2 start, with a daemon that runs"
+                contenders.append(Contender(who="pm2", measure=peer, note=note, peer=True))
+        contest(what, contenders, options.rounds, folder / f"{count}", report)
+        for who, answers in pings.items():
+            _tell_pings(what, who, answers, report)
 
 
-def _supervised(path: Path, idle: Idle, home: Path) -> float:
-    """
-    Seconds until supervisor has all of them up.
-    """
-    with closing(Collector(home / "collector")) as collector:
-        file = files.supervisor(home, [idle.section(collector)])
-        began = monotonic()
-        with running([path, "-n", "-c", file], home):
-            return collector.wait(idle.count, PATIENCE) - began
-
-
-def _tell_bringup(
-    report: Report,
-    idle: Idle,
-    ours: list[float],
-    theirs: list[float],
-    pings: list[list[float]],
-) -> None:
-    what = f"bring-up of {idle.count:,} programs"
-    report.add(
-        Row(
-            what=what,
-            who="smartmob",
-            unit="s",
-            values=tuple(ours),
-            ratios=ratios(ours, theirs) if theirs else (),
-            to="supervisor" if theirs else "",
-            aim=BRINGUP_AIM if theirs else None,
-            note="from the first request; each line is kept by the agent",
-        )
-    )
-    if theirs:
-        note = "from its start; its output is thrown away"
-        row = Row(what=what, who="supervisor", unit="s", values=tuple(theirs), note=note)
-        report.add(row)
+def _tell_pings(what: str, who: str, pings: list[list[float]], report: Report) -> None:
     for percent, aim in ((50, None), (99, PING_AIM), (100, None)):
         report.add(
             Row(
-                what=f"/ping meanwhile, p{percent}",
-                who="smartmob",
+                what=f"{what}, /ping meanwhile, p{percent}",
+                who=who,
                 unit="ms",
                 values=tuple(percentile(answers, percent) * 1e3 for answers in pings),
-                aim=aim,
+                aim=aim if who == COMPILED else None,
                 note=f"{sum(map(len, pings)):,} answers",
             )
         )
@@ -122,9 +119,9 @@ def _tell_bringup(
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--programs", type=int, default=1000)
+    parser.add_argument("--programs", type=int, nargs="*", default=[100, 1000])
     parser.add_argument("--clients", type=int, default=4, help="connections that create")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     return parser
 
 

@@ -1,9 +1,9 @@
 """
 Programs of a configuration file: how long from the execution of the supervisor until each has
-written its first line; and how long until the agent listens.
+written its first line.
 
-Written in both ways: one section for all of them, and a section for each; in turn with circus
-and supervisor, who read the same programs from theirs.
+Written in both ways: one section for all of them, and a section for each; in turn with circus,
+and with supervisor and pm2 who read the same programs from a file of theirs.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from time import monotonic
 
 from attrs import frozen
 
-from bench import command, files, peers
-from bench.agents import agent
+from bench import command, files, peers, pm2
+from bench.agents import COMPILED, agent, kinds
 from bench.building import build
 from bench.collecting import Collector
-from bench.figures import Aim, Failed, Report, Row, ratios
+from bench.contest import Contender, contest
+from bench.figures import Aim, Failed, Report, Row
 from bench.files import Section
 from bench.idling import PATIENCE, lines_missing
-from bench.running import GRACE, running, sweep
+from bench.running import running, sweep
 
 BRINGUP_AIM = Aim(bound=0.5)
-"""Times what circus takes."""
+"""Times what the best peer takes, for an agent with the compiled guardian."""
 
-DOCUMENTED = Path(__file__).parent.parent / "examples/gafferd/gaffer.ini"
-"""What gafferd's documentation shows."""
+MANY = 500
+"""From so many programs on, peers take part in each fourth round, and some in none."""
+
+GRACE = 1.0
+"""Seconds for a peer to end, whose programs are swept afterwards."""
 
 
 @frozen
@@ -70,68 +74,36 @@ class Form:
                 yield f"default.{section.name}.{number}"
 
 
-BringUp = Callable[[Form, Path, Path], float]
-"""
-Seconds from the start of a supervisor to the last first line.  It is given what to run, the
-program, and a folder of its own.
-"""
-
-
-def smartmob(form: Form, program: Path, home: Path) -> float:
+def smartmob(form: Form, program: Path, python: bool, home: Path) -> float:
     """
     An agent, which keeps what they write.
     """
     with closing(Collector(home / "collector")) as collector:
         file = files.smartmob(home, form.sections(f"{program} {collector.path}"))
-        with agent(home, "-c", file) as made:
+        with agent(home, "-c", file, python=python) as made:
             took = collector.wait(form.count, PATIENCE) - made.began
             if missing := lines_missing(made, form.slugs()):
                 raise Failed(f"{missing} lines missing")
             return took
 
 
-def circus() -> BringUp:
+def cold_pm2(path: Path, form: Form, program: Path, home: Path) -> float:
     """
-    U{circusd<https://circus.readthedocs.io>}, told to keep what they write in files.
+    U{pm2<https://pm2.keymetrics.io>}, whose daemon does not run yet.
     """
-    path = peers.circus()
-
-    def measure(form: Form, program: Path, home: Path) -> float:
-        return _peer(form, program, home, partial(files.circus, kept=True), path)
-
-    return measure
-
-
-def careless_circus() -> BringUp:
-    """
-    The same as it comes: nobody reads what they write.
-    """
-    path = peers.circus()
-
-    def measure(form: Form, program: Path, home: Path) -> float:
-        return _peer(form, program, home, files.circus, path)
-
-    return measure
-
-
-def supervisor() -> BringUp:
-    """
-    U{supervisord<http://supervisord.org>}, told to throw away what they write.
-    """
-    path = peers.supervisor()
-
-    def measure(form: Form, program: Path, home: Path) -> float:
-        return _peer(form, program, home, files.supervisor, path, "-n", "-c")
-
-    return measure
+    with closing(Collector(home / "collector")) as collector, pm2.told(path, home) as tell:
+        file = pm2.file(home, form.sections(f"{program} {collector.path}"))
+        began = monotonic()
+        tell("start", file)
+        return collector.wait(form.count, PATIENCE) - began
 
 
 def _peer(
+    write: Callable[[Path, Sequence[Section]], Path],
+    words: Sequence[str | Path],
     form: Form,
     program: Path,
     home: Path,
-    write: Callable[[Path, Sequence[Section]], Path],
-    *words: str | Path,
 ) -> float:
     with closing(Collector(home / "collector")) as collector:
         file = write(home, form.sections(f"{program} {collector.path}"))
@@ -143,107 +115,121 @@ def _peer(
             sweep(collector.pids, program.name)
 
 
+Peer = Callable[[Form, Path, Path], float]
+"""
+Seconds from the start of a peer to the last first line.  It is given what to run, the program,
+and a folder of its own.
+"""
+
+
+@frozen
+class Known:
+    """
+    A peer that may take part.
+
+    @ivar measure: C{None}: it can't be had here.
+    @ivar note: How it is measured, or why it is not.
+    """
+
+    who: str
+    measure: Peer | None
+    note: str
+
+    def takes_part(self, form: Form) -> bool:
+        """
+        Whether there is time for it.
+        """
+        if self.who == "circus":
+            return True
+        if self.who == "pm2":
+            return form.single and form.count < MANY
+        return form.single
+
+
+def _known() -> Iterator[Known]:
+    def found(
+        who: str, path: Callable[[], Path], with_path: Callable[[Path], Peer], note: str
+    ) -> Known:
+        try:
+            return Known(who, with_path(path()), note)
+        except Failed as error:
+            return Known(who, None, str(error))
+
+    yield found(
+        "circus",
+        peers.circus,
+        lambda path: partial(_peer, files.circus, [path]),
+        "as it comes: what is written goes to /dev/null",
+    )
+    yield found(
+        "circus-kept",
+        peers.circus,
+        lambda path: partial(_peer, partial(files.circus, kept=True), [path]),
+        "what is written goes through it to a file",
+    )
+    yield found(
+        "supervisor",
+        peers.supervisor,
+        lambda path: partial(_peer, files.supervisor, [path, "-n", "-c"]),
+        "what is written is thrown away",
+    )
+    yield found(
+        "pm2",
+        peers.pm2,
+        lambda path: partial(cold_pm2, path),
+        "pm2 start, without a daemon",
+    )
+
+
 def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     """
     Fill the report.
     """
     program = build(folder, "idle")["idle"]
-    measures: dict[str, BringUp] = {"smartmob": smartmob}
-    if not options.no_peers:
-        for who, peer in (
-            ("circus", circus),
-            ("circus-unread", careless_circus),
-            ("supervisor", supervisor),
-        ):
-            try:
-                measures[who] = peer()
-            except Failed as error:
-                report.add(Row(what="bring-up of a file", who=who, note=str(error)))
-    _tell_listening(options.rounds, folder, report)
+    known = [] if options.no_peers else list(_known())
+    if COMPILED not in kinds():
+        report.add(Row(what="bring-up", who=COMPILED, note="there is no compiled guardian"))
     for count in options.programs:
         for single in (True, False) if count > 1 else (True,):
             form = Form(count, single)
             home = folder / f"{count}-{single:d}"
-            _compare(form, program, home, dict(measures), options.rounds, report)
+            contenders = [*_agents(form, program), *_peers(form, program, known, report)]
+            contest(str(form), contenders, options.rounds, home, report)
 
 
-def _compare(
-    form: Form,
-    program: Path,
-    folder: Path,
-    measures: dict[str, BringUp],
-    rounds: int,
-    report: Report,
-) -> None:
-    found: dict[str, list[float]] = {who: [] for who in measures}
-    for turn in range(rounds):
-        for who, measure in list(measures.items()):
-            home = folder / f"{who}-{turn}"
-            home.mkdir(parents=True)
-            try:
-                found[who].append(measure(form, program, home))
-            except (Failed, OSError) as error:
-                if who == "smartmob":
-                    raise
-                report.add(Row(what=str(form), who=who, note=str(error)))
-                del measures[who], found[who]
-    base = found.get("circus", [])
-    for who, values in found.items():
-        compared = ratios(values, base) if base and values is not base else ()
-        report.add(
-            Row(
-                what=str(form),
-                who=who,
-                unit="s",
-                values=tuple(values),
-                ratios=compared,
-                to="circus" if compared else "",
-                aim=BRINGUP_AIM if compared and form.count > 1 and who == "smartmob" else None,
-                note="each line is kept by the agent" if who == "smartmob" else _PEERS[who],
-            )
+def _agents(form: Form, program: Path) -> Iterator[Contender]:
+    for who, python in kinds().items():
+        yield Contender(
+            who=who,
+            measure=partial(smartmob, form, program, python),
+            note="each line is kept by the agent",
+            every=2 if python and form.count >= MANY else 1,
+            aim=BRINGUP_AIM if form.count > 1 and not python else None,
         )
 
 
-_PEERS = {
-    "circus": "what is written goes through it to a file",
-    "circus-unread": "as it comes: what is written goes to /dev/null",
-    "supervisor": "what is written is thrown away",
-}
-
-
-def _tell_listening(rounds: int, folder: Path, report: Report) -> None:
-    """
-    How long until the agent listens, in turn with and without a file.
-    """
-    without: list[float] = []
-    documented: list[float] = []
-    with agent(folder / "first"):
-        pass  # nobody may have compiled its modules yet
-    for turn in range(rounds):
-        for name, words, found in (
-            ("bare", (), without),
-            ("documented", ("-c", DOCUMENTED), documented),
-        ):
-            with agent(folder / f"{name}-{turn}", *words) as made:
-                found.append(made.listened - made.began)
-    for what, values, note in (
-        ("without a file", without, "from the execution to 'Listening on'"),
-        ("with the documented file", documented, "the same; its programs are not waited for"),
-    ):
-        row = Row(
-            what=f"start {what}",
-            who="smartmob",
-            unit="ms",
-            values=tuple(value * 1e3 for value in values),
-            note=note,
+def _peers(
+    form: Form, program: Path, known: Sequence[Known], report: Report
+) -> Iterator[Contender]:
+    for peer in known:
+        if not peer.takes_part(form):
+            continue
+        if peer.measure is None:
+            report.add(Row(what=str(form), who=peer.who, note=peer.note))
+            continue
+        yield Contender(
+            who=peer.who,
+            measure=partial(peer.measure, form, program),
+            note=peer.note,
+            peer=True,
+            every=4 if form.count >= MANY else 1,
         )
-        report.add(row)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--programs", type=int, nargs="*", default=[1, 1000])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--programs", type=int, nargs="*", default=[1, 100, 1000])
+    parser.add_argument("--rounds", type=int, default=7)
     return parser
 
 

@@ -32,6 +32,7 @@ from bench import (
     reloading,
     restart,
     slow,
+    startup,
     stopping,
 )
 from bench.command import Benchmark
@@ -141,6 +142,12 @@ class SmokeTests(SynchronousTestCase):
         The programs of a file come up, written down in either way.
         """
         self.measured(configured.BENCHMARK)
+
+    def test_startup(self) -> None:
+        """
+        A program is created by REST as soon as that can be.
+        """
+        self.measured(startup.BENCHMARK)
 
     def test_stopping(self) -> None:
         """
