@@ -92,9 +92,10 @@ class Channel(http.HTTPChannel):
         if self.closing:
             self._discard(data)
             return
-        self._begin()
+        if self._idle:
+            self._begin()
         LineReceiver.dataReceived(self, data)
-        if self._buffer and not self.closing:
+        if self._buffer and self._idle and not self.closing:
             self._begin()  # what is left is the beginning of another request
 
     def lineReceived(self, line: bytes) -> None:
@@ -102,7 +103,8 @@ class Channel(http.HTTPChannel):
         A line of a head.
         """
         if not self.closing:
-            self._begin()
+            if self._idle:
+                self._begin()
             super().lineReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -308,9 +310,8 @@ class Channel(http.HTTPChannel):
         """
         A request has begun: from now on its time runs.
         """
-        if self._idle:
-            self._idle = False
-            self._patience.wait(REQUEST_SECONDS)
+        self._idle = False
+        self._patience.wait(REQUEST_SECONDS)
 
     def _expired(self) -> None:
         """

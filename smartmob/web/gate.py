@@ -178,7 +178,9 @@ class Gate:
             )
 
     def _check_origin(self, head: Head) -> None:
-        origins = head.all(b"origin")
+        origins, sites = head.all(b"origin"), head.all(b"sec-fetch-site")
+        if not origins and not sites:
+            return  # from what is no browser, or no page of one
         if any(
             origin != head.way.origin and origin not in self.trust.origins for origin in origins
         ):
@@ -187,7 +189,7 @@ class Gate:
             return  # from another site, as its page is
         if _visits_plugin(head):
             return
-        if any(site not in (b"same-origin", b"none") for site in head.all(b"sec-fetch-site")):
+        if any(site not in (b"same-origin", b"none") for site in sites):
             raise Problem("forbidden-origin", "pages of other sites may not use this agent")
 
 
