@@ -99,6 +99,21 @@ class SplitterTests(SynchronousTestCase):
         self.assertEqual(it.finish(), [])
         self.assertEqual(it.feed(b"c\n"), [(b"c\n", False)])
 
+    def test_decodedInPieces(self) -> None:
+        """
+        What is UTF-8 and what is not does not depend on where a character lies in a large
+        read.
+        """
+        for at in range(splitter.PIECE - 5, splitter.PIECE + 2):
+            for odd in ("😀".encode(), b"\xf0\x9f\x98", b"\x98", b"\xf0\x9f", b"\xed\xa0\x80"):
+                for end in (b"\n", b"y" * splitter.PIECE + b"\n"):
+                    line = b"x" * at + odd + end
+                    with self.subTest(at=at, odd=odd):
+                        self.assertEqual(
+                            Splitter().feed(line)[0].data,
+                            line.decode(errors="replace").encode(),
+                        )
+
     def test_oneObject(self) -> None:
         """
         A read that is complete lines is not copied.
