@@ -48,6 +48,7 @@ class Counter(Protocol):
         self.buffer = b""
         self.headed = False
         self.count = 0
+        self.pings = 0
         self.digest = sha256()
         self.close = b""
         self.opened: Deferred[None] = Deferred()
@@ -76,6 +77,8 @@ class Counter(Protocol):
             start = at + 2
             if length == 126:
                 length, start = int.from_bytes(data[start : start + 2], "big"), start + 2
+            elif length == 127:
+                length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
             if len(data) < start + length:
                 break
             payload = data[start : start + length]
@@ -83,6 +86,8 @@ class Counter(Protocol):
             if opcode == 8:
                 self.close = payload
                 self.closed.callback(None)
+            elif opcode == 9:
+                self.pings += 1
             else:
                 self.count += 1
                 self.digest.update(payload + b"\n")
@@ -233,3 +238,65 @@ class SocketTests(TestCase):
         cast(Any, stuck.transport).abortConnection()
         await live.lost
         await stuck.lost
+
+    async def paused(self) -> tuple[Counter, Any]:
+        """
+        A client that does not read, and for which a MiB and more is queued: what it takes
+        ends within a frame.
+        """
+        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+        client = Counter(b"")
+        await endpoint.connect(Factory.forProtocol(lambda: client))
+        await client.opened
+        cast(Any, client.transport).pauseProducing()
+        console = self.process.console
+        self.written = sha256()
+        self.lines = 0
+        while console._budget.queued < 1 << 20:
+            self.write(b"%d " % self.lines + b"x" * 70_000)
+            await deferLater(cast(IReactorTime, reactor), 0, lambda: None)
+        return client, console
+
+    def write(self, line: bytes) -> None:
+        """
+        The program writes a line.
+        """
+        self.written.update(line + b"\n")
+        self.lines += 1
+        self.process.console.received("stdout", line + b"\n", 1)
+
+    async def test_pingBetween(self) -> None:
+        """
+        Where lines are partly sent and partly queued, a ping comes between two frames,
+        and the close frame behind all of them.
+        """
+        client, console = await self.paused()
+        [subscription] = console._readers
+        subscription._reader._frames.sendPing()
+        self.write(b"last")
+        console.deleted()
+        subscription._reader._frames.sendPing()
+        cast(Any, client.transport).resumeProducing()
+        await client.closed
+        self.assertEqual((client.count, client.pings), (self.lines, 2))
+        self.assertEqual(client.digest.hexdigest(), self.written.hexdigest())
+        self.assertEqual(client.close, b"\x03\xe8process deleted")
+        self.assertEqual(console._budget.queued, 0)
+        cast(Any, client.transport).abortConnection()
+        await client.lost
+
+    async def test_goneWithinAFrame(self) -> None:
+        """
+        A client that goes before it has a whole frame takes its queue with it.
+        """
+        client, console = await self.paused()
+        cast(Any, client.transport).abortConnection()
+        await client.lost
+        for _ in range(1000):
+            if not len(console._budget):
+                break
+            await deferLater(cast(IReactorTime, reactor), 0.01, lambda: None)
+        self.assertEqual((len(console._budget), console._budget.queued), (0, 0))
+        self.write(b"later")
+        self.assertEqual(console._budget.queued, 0)
