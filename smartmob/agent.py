@@ -55,7 +55,7 @@ FAREWELL = 0.5
 """Seconds that readers have to take what is queued for them when the agent ends."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Agent(Service):
     """
     All the processes of this machine that the agent keeps.

@@ -15,7 +15,7 @@ REMEMBERED = 64
 """Process types of an app of which the last is remembered: the latest ones."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class App:
     """
     An app, from its first process to its last.

@@ -25,7 +25,7 @@ _VARIABLE = re.compile(
 )
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ConfiguredRecipe:
     """
     The recipe of a configured process.

@@ -29,7 +29,7 @@ class _Wish:
     wanted: Template | None
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Intent:
     """
     What is to be done.
@@ -40,7 +40,7 @@ class Intent:
     wishes: Mapping[str, _Wish]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Declarations:
     """
     The templates of an agent.

@@ -44,7 +44,7 @@ class Prefixed:
         return f"{self.slug} | ({document['missed']} lines were not read in time)\n".encode()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Echo:
     """
     Writes to standard output from a thread of its own: who reads it may be slow,
@@ -92,7 +92,7 @@ class Echo:
 
 
 @implementer(IReader)
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Echoed:
     """
     One process's lines on their way to standard output.

@@ -43,7 +43,7 @@ class CantListen(Exception):
         self.key = key
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Endpoints:
     """
     The ports that are open.

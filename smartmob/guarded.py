@@ -98,7 +98,7 @@ class Guard(Protocol):
 
 
 @implementer(IProtocolFactory)
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Making:
     """
     A protocol factory that is no more than a function.
@@ -124,7 +124,7 @@ class Making:
 
 
 @implementer(IStreamClientEndpoint)
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Guarded:
     """
     An endpoint whose connections are guarded.

@@ -79,7 +79,7 @@ class CantStart(Exception):
     """
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Lifecycle(Service):
     """
     An agent with all that belongs to it, as one service.

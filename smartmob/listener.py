@@ -46,7 +46,7 @@ class NotListening(Exception):
         self.taken = taken
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Behind:
     """
     What is behind a port.
@@ -117,7 +117,7 @@ class Refused(Protocol):
         self.transport.abortConnection()
 
 
-@frozen(eq=False, kw_only=True)
+@frozen(eq=False, repr=False, kw_only=True)
 class Listener:
     """
     An open port.

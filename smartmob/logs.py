@@ -121,7 +121,7 @@ def wanted(verbosity: int, level: str | None = None) -> Wanted:
     return Wanted(least, LogLevel.warn if least is LogLevel.info else least)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LogFile:
     """
     A file to log to, which may be moved away and opened anew, as logrotate(8) does it.

@@ -23,7 +23,7 @@ class Taken(Exception):
         self.pid = pid
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class PidLock:
     """
     A lock file, or a pidfile, with the process's id in it.

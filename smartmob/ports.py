@@ -50,7 +50,7 @@ def environment_of(pid: int) -> Mapping[str, str]:
     return env
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Ports:
     """
     Sets ports aside, each for one process.

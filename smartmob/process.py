@@ -23,7 +23,7 @@ STDIN_BOUND = 1 << 20
 """Bytes of input that are held for a program that does not read."""
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class Process(Supervised):
     """
     A process: what its document shows, and its verbs.

@@ -25,7 +25,7 @@ from smartmob.webhooks.service import Webhooks
 _log = Logger()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Reload:
     """
     Reads the configuration again.

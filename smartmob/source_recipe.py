@@ -22,7 +22,7 @@ from smartmob.templates import STREAMS, Identity
 from smartmob.waiting import Waiters
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SourceRecipe:
     """
     The recipe of a created process.

@@ -23,7 +23,7 @@ class FolderTaken(Exception):
     """
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class StateFolder:
     """
     One folder for one agent.

@@ -30,7 +30,7 @@ LONGEST_SOURCE_DELAY = 60.0
 """... to so many."""
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class Supervised:
     """
     What every state of the machine shares, and what the process's document shows.

@@ -20,7 +20,7 @@ LAST_WORDS = 1.0
 """Seconds that the agent's end waits for what is not written yet."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ThreadedWriter:
     """
     Writes from a thread of its own.

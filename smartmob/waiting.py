@@ -11,7 +11,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Waiters:
     """
     Any number of Deferreds that fire together.

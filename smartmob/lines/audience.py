@@ -18,7 +18,7 @@ from smartmob.lines.readers import Subscription
 from smartmob.lines.ring import Chunk
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Audience:
     """
     Readers who want the same streams of the same processes in the same format.

@@ -15,7 +15,7 @@ OVERHEAD = 250
 """What a chunk costs in memory beside its bytes, about."""
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True, eq=False, repr=False)
 class Chunk:
     """
     Lines that were read at once.

@@ -43,7 +43,7 @@ class State(StrEnum):
     """There is no Python in it."""
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class Life:
     """
     A plugin.

@@ -34,7 +34,7 @@ Listener = Callable[[Document], object]
 """Gets a document, as JSON has it; may return a Deferred or be a coroutine function."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class EventListener:
     """
     Hears events.  None waits for the one before, but where listeners hang, they are not
@@ -100,7 +100,7 @@ class EventListener:
 
 
 @implementer(IReader)
-@define(eq=False)
+@define(eq=False, repr=False)
 class LineListener:
     """
     Hears lines, each when it is done with the one before.  What is queued meanwhile has

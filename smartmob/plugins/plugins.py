@@ -46,7 +46,7 @@ class MissingPlugin(Exception):
     """
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Loading:
     """
     What another configuration makes of the plugins, before it is so: one of C{commit}
@@ -76,7 +76,7 @@ class Loading:
             loaded.forget()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Plugins(Service):
     """
     The plugins.

@@ -15,7 +15,7 @@ from smartmob.plugins.loader import Loaded, Unusable
 from smartmob.plugins.site import site_of
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Standing:
     """
     What came of the plugins that were found.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smartmob.process import Process
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Supervisor:
     """
     The verbs of the REST interface, with its checks and its documents, but for the

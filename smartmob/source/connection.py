@@ -30,7 +30,7 @@ from smartmob.source.location import Location
 
 
 @implementer(IAgentEndpointFactory)
-@define(eq=False)
+@define(eq=False, repr=False)
 class Connection:
     """
     The way to one server, for one request.

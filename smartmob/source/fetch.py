@@ -38,7 +38,7 @@ from smartmob.source.rules import SourceRules
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Fetcher:
     """
     Downloads archives.

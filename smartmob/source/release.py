@@ -14,7 +14,7 @@ from smartmob.source.shared import Shared
 from smartmob.source.unpacking import Unpacked
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Download:
     """
     A file that is or was downloaded.
@@ -27,7 +27,7 @@ class Download:
     holders: int = 0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Folder:
     """
     The folder of a release.
@@ -45,7 +45,7 @@ class Folder:
     closing: Shared[None] | None = None
 
 
-@frozen(eq=False, kw_only=True)
+@frozen(eq=False, repr=False, kw_only=True)
 class Release:
     """
     An unpacked source, as one process uses it.

@@ -46,7 +46,7 @@ class Unpacked:
     dotenv: bytes | None
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Unpacker:
     """
     Unpacks archives, each in a process of its own.

@@ -124,7 +124,7 @@ def index_document(request: Request) -> dict[str, str]:
     }
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Index:
     """
     What there is, and who says so.
@@ -148,7 +148,7 @@ class Index:
         return send(request, b"text/plain; charset=utf-8", b"OK")
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Processes:
     """
     The processes, all and each.
@@ -191,7 +191,7 @@ class Processes:
         return reply(request, self.documents.one(self.agent.process(slug), request.base_url))
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Verbs:
     """
     What can be done with a process.

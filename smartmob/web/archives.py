@@ -15,7 +15,7 @@ from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Uploads:
     """
     Where archives are sent to.

@@ -63,7 +63,7 @@ class Door:
         """
 
 
-@define(eq=False, slots=False)
+@define(eq=False, repr=False, slots=False)
 class Doors:
     """
     The doors of an agent, one for each interface.

@@ -91,7 +91,7 @@ class Head:
         )
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Gate:
     """
     The checks that every request has to pass.

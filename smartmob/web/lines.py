@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smartmob.agent import Agent
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Lines:
     """
     What the programs of processes say, and, over a console, what they are told; and

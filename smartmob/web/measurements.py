@@ -38,7 +38,7 @@ def in_thread_of(reactor: IReactorTime) -> InThread:
     return in_thread
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Measurements:
     """
     Measures, a few at a time.  All interfaces of an agent share one.

@@ -164,7 +164,7 @@ def _parameter(name: str, schema: Schema, where: str) -> dict[str, Any]:
     return {"name": name, "in": where, "required": where == "path", "schema": schema}
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class OpenApi:
     """
     Shows the description, which is made once, when all routes are known.

@@ -24,7 +24,7 @@ class Reported(Protocol):
         """A document for each; C{site} is the name of its site, or C{None}."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class PluginReports:
     """
     The plugins, for who looks after them.

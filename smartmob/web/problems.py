@@ -66,7 +66,7 @@ class FieldError:
     message: str
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Problem(Exception):
     """
     An error, ready to be answered.

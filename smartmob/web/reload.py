@@ -16,7 +16,7 @@ from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Reloads:
     """
     @ivar reload: Reads it again, and says what came of it.

@@ -128,7 +128,7 @@ def _joined(documents: Iterable[bytes]) -> bytes:
     return b'{"processes": [' + b", ".join(documents) + b"]}\n"
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Documents:
     """
     Process documents, encoded.
@@ -164,7 +164,7 @@ class Documents:
         return shown
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Shown:
     """
     Documents with the URLs that some clients get.

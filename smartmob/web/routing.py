@@ -51,7 +51,7 @@ def new_app() -> Klein:
     return app
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Route:
     """
     A path and what may be done with it.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from smartmob.web.gaffer.gafferd import Gafferd
 
 
-@define(eq=False, slots=False)
+@define(eq=False, repr=False, slots=False)
 class Serving:
     """
     The sites of an agent, one for each interface; gafferd's, which few endpoints offer, is

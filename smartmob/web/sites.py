@@ -62,7 +62,7 @@ class HasSites(Protocol):
         """The site of that name, if there is one now."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Sites:
     """
     What is below C{/_plugin/}.

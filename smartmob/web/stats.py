@@ -119,7 +119,7 @@ def _open_files(one: psutil.Process) -> int:
         return 0
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Stats:
     """
     What processes use, on demand: nothing is measured while nobody asks.

@@ -14,7 +14,7 @@ from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class WebhookReports:
     """
     The webhooks, for those who look after them.

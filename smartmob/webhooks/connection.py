@@ -42,7 +42,7 @@ LAST_SECONDS = 30.0
 
 
 @implementer(IAgentEndpointFactory)
-@define(eq=False)
+@define(eq=False, repr=False)
 class Connection:
     """
     The way to one sink, for one request.

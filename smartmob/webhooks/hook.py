@@ -21,7 +21,7 @@ from smartmob.webhooks.posting import HttpPosting
 from smartmob.webhooks.queue import Queue
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Hook:
     """
     One URL.

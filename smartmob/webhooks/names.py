@@ -36,7 +36,7 @@ def addresses(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Names:
     """
     Looks up names, each once at a time: who asks for one that is being looked up gets what

@@ -45,7 +45,7 @@ BODY_BYTES = 16 << 10
 """So much of an answer's body is read, and thrown away."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class HttpPosting:
     """
     A POST under way.  See L{smartmob.webhooks.queue.Posting}.

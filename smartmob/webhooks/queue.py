@@ -85,7 +85,7 @@ class Last:
         }
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Queue:
     """
     The events of one URL, oldest first.  When to try is the machine's business

@@ -35,7 +35,7 @@ END_SECONDS = 2.0
 """How long what waits may still be delivered when the agent ends."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Webhooks(Service):
     """
     Posts events to the URLs that are configured for them.

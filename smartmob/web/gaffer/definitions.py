@@ -151,7 +151,7 @@ class _Sent:
     custom_channels: _Ignored = None
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Definitions:
     """
     Makes templates of documents.

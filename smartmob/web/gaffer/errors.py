@@ -31,7 +31,7 @@ STATUSES: Mapping[str, int] = {
 """Where gafferd answers with another status."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Reasoned(Problem):
     """
     An error that gafferd has a name of its own for.

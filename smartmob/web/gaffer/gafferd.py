@@ -30,7 +30,7 @@ from smartmob.web.site import Site
 from smartmob.web.sockets import Sockets
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Gafferd:
     """
     gafferd's interface to an agent.  There is one, however many endpoints offer it, since

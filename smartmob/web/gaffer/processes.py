@@ -28,7 +28,7 @@ MOST_AT_ONCE = 99_999
 """Processes that may be asked for at once; the agent's own bound is another."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Templates:
     """
     Templates, all and each, and the programs of them.
@@ -120,7 +120,7 @@ class Templates:
         return reply(request, encode(document))
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class TemplateVerbs:
     """
     What can be done with templates and programs.
@@ -185,7 +185,7 @@ class TemplateVerbs:
         return done(request, numprocesses=present)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Groups:
     """
     Templates by their groups.

@@ -49,7 +49,7 @@ class Entry:
         return [process for process in self.processes if process.state in UP]
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Registry:
     """
     Finds templates by name, and processes by the number of their program.

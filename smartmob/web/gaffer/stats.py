@@ -42,7 +42,7 @@ INTERVAL = 1.0
 """Seconds between the end of one measurement of a feed and the next."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Stats:
     """
     Statistics of programs.
@@ -137,7 +137,7 @@ class Stats:
 Sample = Callable[[], Coroutine[Any, Any, list[bytes]]]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Sampling:
     """
     Measures again and again, for one client, which takes what was measured before.

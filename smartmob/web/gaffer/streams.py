@@ -36,7 +36,7 @@ INPUTS = ("stdin", "ttin")
 _Decoder = getincrementaldecoder("utf-8")
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Streams:
     """
     The outputs and inputs of programs, by their numbers.

@@ -49,7 +49,7 @@ VERBS: dict[str, Verb] = {"_start": start, "_stop": stop, "_restart": restart}
 """What can be done with all processes of a template or a group."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Doing:
     """
     Has things done, and waits for them as long as gafferd's clients do.

@@ -150,7 +150,7 @@ class Encoding:
         return template is not None and template.model.detach
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Watch:
     """
     Events, for who waits for them.

@@ -16,7 +16,7 @@ WELCOME = "gaffer"
 """By this word its clients know what they have found."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Welcome:
     """
     What there is, and whether it answers.
@@ -36,7 +36,7 @@ class Welcome:
         return send(request, b"text/plain; charset=utf-8", b"OK")
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class BothIndexes:
     """
     What there is where an endpoint offers both interfaces: documents may have more members
