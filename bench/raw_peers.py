@@ -37,13 +37,11 @@ class Printed:
     cut: int
     seconds: float
 
-    def note(self, count: int) -> str:
+    def note(self) -> str:
         """
         What is wrong with it.
         """
         found = []
-        if self.lines < count:
-            found.append(f"{self.lines:,} of {count:,} lines came")
         if self.right < self.lines:
             found.append(f"right up to line {self.right:,}")
         if self.cut:
@@ -141,9 +139,9 @@ def _printed(
     if reading.returncode:
         raise Broken(error.decode().strip())
     printed = Printed(**json.loads(out))
-    if not printed.lines:
-        raise Broken("nothing came")
-    return Run(printed.lines, printed.seconds, cpu, printed.note(emission.count))
+    if printed.lines < emission.count:
+        raise Broken(f"{printed.lines:,} of {emission.count:,} lines came")
+    return Run(printed.lines, printed.seconds, cpu, printed.note())
 
 
 @contextmanager

@@ -57,6 +57,12 @@ FEWER = {1: 1, 10: 3, 100: 16}
 SLOWER = 40
 """Times that peers are slower, about; so many fewer lines they get, of all clients together."""
 
+SLOWEST = {"supervisor": 5}
+"""
+Times that one is slower than other peers.  Its client looks through all it has got whenever
+something more comes, so with many lines at once it would take minutes for them.
+"""
+
 SMARTMOB = "smartmob"
 FLOOR = "floor (C)"
 
@@ -76,7 +82,7 @@ class Column:
         """
         if who in (SMARTMOB, FLOOR):
             return max(1, most // FEWER[self.clients] // (2 if self.kind == "single" else 1))
-        return max(1, most // SLOWER // self.clients)
+        return max(1, most // SLOWER // SLOWEST.get(who, 1) // self.clients)
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind]}, {_clients(self.clients)}"

@@ -20,7 +20,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-enum { READ = 1 << 16, ATTACH_MS = 20000, IDLE_MS = 3000 };
+enum { READ = 1 << 16, ATTACH_MS = 20000, IDLE_MS = 15000 };
 
 static struct page page;
 
