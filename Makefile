@@ -4,7 +4,7 @@
 #   make run SECONDS=5     the same, for five seconds of lines
 #   make run PORT=9000     the same, on that port
 #   make test              all checks, and all tests
-#   make bench             all figures, beside those of its peers: a quarter of an hour
+#   make bench             all figures, beside those of its peers: half an hour
 #
 # The Python is the first of these names that is new enough; PYTHON=... chooses.
 

@@ -48,7 +48,7 @@ def run(benchmarks: Iterable[tuple[Benchmark, argparse.Namespace]], json: Path |
     """
     Measure, one after the other, and show the table.
 
-    @param json: Where the results are written, too.
+    @param json: Where the results are written, too: what there is, after each of them.
     @return: 0; 1 where something could not be measured at all.
     """
     report = Report()
@@ -60,9 +60,9 @@ def run(benchmarks: Iterable[tuple[Benchmark, argparse.Namespace]], json: Path |
             except Failed as error:
                 report.add(Row(what=benchmark.name, who="smartmob", note=str(error)))
                 code = 1
+        if json is not None:
+            report.write(json)
     report.show(sys.stdout)
-    if json is not None:
-        report.write(json)
     return code
 
 

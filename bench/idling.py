@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
-from time import sleep
+from time import monotonic, sleep
 
 from attrs import frozen
 
@@ -25,6 +25,9 @@ from bench.figures import Aim, Failed, Report, Row
 from bench.files import Section
 from bench.running import GRACE, running, sweep
 from bench.waking import NotTraced, system_calls
+
+READ = 10.0
+"""Seconds in which an agent has read what was written."""
 
 PATIENCE = 180.0
 """Seconds until all have to be up."""
@@ -91,13 +94,19 @@ class Idle:
 
 def lines_missing(made: Agent, slugs: Iterable[str]) -> int:
     """
-    Of how many of these the agent has not kept the first line.
+    Of how many of these the agent has not kept the first line.  What was written a moment
+    ago may still be in its pipe: so who lacks it is asked for again.
     """
+    deadline = monotonic() + READ
+    lacking = list(slugs)
     with closing(Connection(made.port)) as connection:
-        return sum(
-            connection.ask("GET", f"/process-logs/{slug}") != b"a first line\n"
-            for slug in slugs
-        )
+        while lacking and monotonic() < deadline:
+            lacking = [
+                slug
+                for slug in lacking
+                if connection.ask("GET", f"/process-logs/{slug}") != b"a first line\n"
+            ]
+    return len(lacking)
 
 
 @contextmanager

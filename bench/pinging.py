@@ -26,7 +26,7 @@ PERIOD = 0.005
 
 def answers(port: int, path: str) -> list[float]:
     """
-    Ask every 5 ms until the standard input ends.
+    Ask every 5 ms until the standard input ends, but once at least.
 
     While an answer is late no other question is asked.  Those are counted as if they had
     been, each with the rest of the wait: else the worst moments would count least.
@@ -36,18 +36,17 @@ def answers(port: int, path: str) -> list[float]:
     begun = perf_counter()
     turn = 0
     while True:
-        turn += 1
-        pause = begun + turn * PERIOD - perf_counter()
-        if select([sys.stdin], [], [], max(0.0, pause))[0]:
-            connection.close()
-            return found
         asked = perf_counter()
         connection.ask("GET", path)
         took = perf_counter() - asked
         while took > 0:
             found.append(took)
             took -= PERIOD
-            turn += took > 0
+            turn += 1
+        pause = begun + turn * PERIOD - perf_counter()
+        if select([sys.stdin], [], [], max(0.0, pause))[0]:
+            connection.close()
+            return found
 
 
 @contextmanager
