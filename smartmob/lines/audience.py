@@ -41,11 +41,12 @@ class Audience:
         return not self.nodes or any(fnmatchcase(node, glob) for glob in self.nodes)
 
 
-def give(audiences: Iterable[Audience], chunk: Chunk, node: str) -> None:
+def give(audiences: Iterable[Audience], chunk: Chunk, node: str, due: bool) -> None:
     """
     Give lines to all who want them.
 
     @param node: Whose they are.
+    @param due: Nobody is to miss them.
     """
     encoded: dict[AppEncoding, bytes] = {}
     for audience in audiences:
@@ -53,12 +54,12 @@ def give(audiences: Iterable[Audience], chunk: Chunk, node: str) -> None:
             continue
         encoding = audience.encoding
         for reader in audience.readers:
-            if reader.misses(chunk.count, node):
+            if not due and reader.misses(chunk.count, node):
                 continue
             lines = encoded.get(encoding)
             if lines is None:
                 lines = encoded[encoding] = encoding.lines(chunk, node)
-            reader.lines(lines, chunk.count, node)
+            reader.lines(lines, chunk.count, node, due)
 
 
 def tell(audiences: Iterable[Audience], document: Mapping[str, object], node: str) -> None:

@@ -20,8 +20,11 @@ class Bounds:
     @ivar queue: What may wait for one reader.
     @ivar queues_in_all: What may wait for all readers together.
     @ivar blocking: What may wait for one reader before a program whose output
-        blocks has to wait for it.  Small, so that a thousand readers of such
-        programs stay below C{queues_in_all} and lose nothing.
+        blocks has to wait for it.
+    @ivar beyond: What of its output, as it was written, is due to each of them though it
+        has to wait: what was read with that which made it wait, and what is in its pipes
+        when it ends, twice where others had them open.  It counts to neither C{queue} nor
+        C{queues_in_all}.
     @ivar readers: So many at the same time.
     """
 
@@ -31,4 +34,5 @@ class Bounds:
     queue: int = 8 * MIB
     queues_in_all: int = 256 * MIB
     blocking: int = 128 * 1024
+    beyond: int = 512 * 1024
     readers: int = 1000

@@ -25,9 +25,9 @@ class Member(Protocol):
     """
 
     @property
-    def queued(self) -> int:
+    def counted(self) -> int:
         """
-        Bytes that wait for it.
+        Bytes that wait for it and are not due to it.
         """
 
     def shed(self, size: int) -> None:
@@ -40,7 +40,7 @@ class Budget:
     """
     What all readers together may have queued, and how many they may be.
 
-    @ivar queued: Bytes that wait for them.
+    @ivar queued: Bytes that wait for them and are not due to them.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -101,7 +101,7 @@ class Budget:
         if self.queued <= self.bounds.queues_in_all:
             return
         enough = self.bounds.queues_in_all * 63 // 64
-        for member in sorted(self._members, key=_queued, reverse=True):
+        for member in sorted(self._members, key=_counted, reverse=True):
             member.shed(self.queued - enough)
             if self.queued <= enough:
                 break
@@ -113,5 +113,5 @@ class Budget:
         self.queued -= size
 
 
-def _queued(member: Member) -> int:
-    return member.queued
+def _counted(member: Member) -> int:
+    return member.counted

@@ -78,6 +78,7 @@ class Console:
         self.next = 1
         self.blocked = False
         self.on_blocked: Callable[[bool], None] | None = None
+        self._beyond = 0  # bytes that were read while it is blocked
         self._state = state
         self._epoch = epoch
         self._now = now
@@ -104,6 +105,8 @@ class Console:
         if splitter is None:
             splitter = self._splitters[stream] = Splitter()
         self._last_pid = pid
+        if self.blocked:
+            self._beyond += len(data)
         for block in splitter.feed(data):
             self._publish(block, stream, pid)
 
@@ -300,7 +303,9 @@ class Console:
         self.next += count
         if wanted:
             # Before it is kept: a line on its way waits for as little as can be.
-            self._readers.give(chunk)
+            # Who waits for its readers can't hold back what it has written already.
+            due = self.on_blocked is not None and self._beyond <= self._bounds.beyond
+            self._readers.give(chunk, due)
             chunk.split = None
         self._kept(self._ring.append(chunk))
         if wanted and self.on_blocked is not None and not self.blocked:
@@ -358,5 +363,6 @@ class Console:
         blocked = any(reader.queued > limit for reader in self._readers)
         if blocked != self.blocked:
             self.blocked = blocked
+            self._beyond = 0
             if self.on_blocked is not None:
                 self.on_blocked(blocked)

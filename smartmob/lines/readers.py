@@ -4,7 +4,8 @@ Those who read lines, of a process or of an app, each with a bound of its own.
 What is queued are references to bytes that all readers of a format share.
 Nothing waits for a slow reader, and no reader gets another one's share: past
 its bound a reader that can be told what it missed misses lines, and any other
-reader is ended once it has got what was queued for it.
+reader is ended once it has got what was queued for it.  Only lines of a program
+that waits for its readers are due to each of them, as many as L{Console} says.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class IReader(Interface):
         """
 
 
-_Entry = tuple[bytes, dict[str, int]]
-"""Encoded lines, and how many of each node; of events none."""
+_Entry = tuple[bytes, dict[str, int], bool]
+"""Encoded lines, how many of each node, of events none; and whether they are due."""
 
 _EVENT: dict[str, int] = {}
 
@@ -97,6 +98,8 @@ class Subscription:
     missed is counted by it; where there is only one process it has none.
 
     @ivar queued: Bytes that wait.
+    @ivar due: Those of them that are lines of programs which wait for their readers: they
+        are never dropped, and take no room from others.
     """
 
     __slots__ = (
@@ -111,6 +114,7 @@ class Subscription:
         "_phase",
         "_queue",
         "_reader",
+        "due",
         "encoding",
         "queued",
     )
@@ -128,7 +132,7 @@ class Subscription:
         @param left: Called when it wants no more lines, for whatever reason.
         """
         self.encoding = encoding
-        self.queued = 0
+        self.queued = self.due = 0
         self._reader = reader
         self._budget = budget
         self._limit = budget.bounds.queue
@@ -164,11 +168,11 @@ class Subscription:
         self._phase = _Phase.GONE
         self._flows = False
         self._leave()
-        self._budget.less(self.queued)
+        self._budget.less(self.counted)
         self._budget.remove(self)
         self._queue.clear()
         self._offset = 0
-        self.queued = 0
+        self.queued = self.due = 0
 
     # What the console says.
 
@@ -181,22 +185,28 @@ class Subscription:
         self._miss(count, node)
         return True
 
-    def lines(self, data: bytes, count: int, node: str = "") -> None:
+    def lines(self, data: bytes, count: int, node: str = "", due: bool = False) -> None:
         """
         So many lines, encoded.
+
+        @param due: It gets them, whatever waits for it.
         """
         if self._flows:
             if len(data) <= DIRECT:
                 self._reader.write(data)
             else:
                 self._flows = False
-                self._push(data, count, node)
+                self._push(data, count, node, due)
                 self._pump()
                 self._budget.enforce()
+        elif due:
+            if self._phase in (_Phase.LIVE, _Phase.SKIPS):
+                self._tell_of(node)
+                self._push(data, count, node, due)
         elif self._phase is _Phase.SKIPS:
             self._miss(count, node)
         elif self._phase is _Phase.LIVE:
-            if self.queued + len(data) <= self._limit:
+            if self.counted + len(data) <= self._limit:
                 self._push(data, count, node)
                 self._budget.enforce()
             elif self.encoding.told:
@@ -212,11 +222,10 @@ class Subscription:
         if self._flows:
             self._reader.write(data)
         elif self._phase in (_Phase.LIVE, _Phase.SKIPS):
-            if self.queued > self._limit + MIB:
+            if self.counted > self._limit + MIB:
                 self.end(Ending.TOO_SLOW)
             else:
-                if node in self._missed:
-                    self._push(self._dropped(self._missed.pop(node), node), 0, node)
+                self._tell_of(node)
                 self._push(data, 0, node)
                 self._budget.enforce()
 
@@ -240,29 +249,40 @@ class Subscription:
         self._reader.ending(why)
         self._pump()
 
-    # What the budget says.
+    # What the budget asks and says.
+
+    @property
+    def counted(self) -> int:
+        """
+        Bytes that wait and are not due.
+        """
+        return self.queued - self.due
 
     def shed(self, size: int) -> None:
         """
         Drop the newest queued lines, so many bytes or more of them, since all readers
-        together have too much.  Events stay, and where lines were dropped before one
-        it is told there.  Where there are no lines, it is ended, without its events.
+        together have too much.  Events stay, as does what is due, and where lines were
+        dropped before one it is told there.  Where there are no lines, it is ended, without
+        its events.
         """
+        if not self.counted:
+            return
         later: deque[_Entry] = deque()
         missed: dict[str, int] = {}
         before = self.queued
         while len(self._queue) > bool(self._offset) and size > 0:
-            data, counts = self._queue.pop()
-            if counts:
+            data, counts, due = self._queue.pop()
+            if counts and not due:
                 self._less(len(data))
                 size -= len(data)
                 for node, count in counts.items():
                     missed[node] = missed.get(node, 0) + count
             else:
                 self._dropped_before(later, missed)
-                later.appendleft((data, counts))
+                later.appendleft((data, counts, due))
         if not self.encoding.told or self.queued >= before:
-            self._less(sum(len(data) for data, _ in later))
+            self._less(sum(len(data) for data, _, due in later if not due))
+            self._queue.extend(entry for entry in later if entry[2])
             self._missed.clear()
             self.end(Ending.TOO_SLOW)
             return
@@ -294,8 +314,9 @@ class Subscription:
     def _batch(self) -> bytes:
         parts = []
         size = 0
+        before = self.due
         while self._queue and size < BATCH:
-            data, _ = self._queue[0]
+            data, _, due = self._queue[0]
             if len(data) - self._offset > DIRECT:
                 part = data[self._offset : self._offset + BATCH]
                 self._offset += BATCH
@@ -305,26 +326,32 @@ class Subscription:
                 self._queue.popleft()
             parts.append(part)
             size += len(part)
-        self._less(size)
+            if due:
+                self.due -= len(part)
+        self.queued -= size
+        self._budget.less(size - (before - self.due))
         self._moved()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _push(self, data: bytes, count: int, node: str) -> None:
+    def _push(self, data: bytes, count: int, node: str, due: bool = False) -> None:
         """
         Queue lines, or where they are none an event.
         """
         self.queued += len(data)
-        self._budget.more(len(data))
+        if due:
+            self.due += len(data)
+        else:
+            self._budget.more(len(data))
         if len(data) < SMALL and len(self._queue) > bool(self._offset):
-            before, counts = self._queue[-1]
-            if len(before) < SMALL and bool(counts) == bool(count):
+            before, counts, was_due = self._queue[-1]
+            if len(before) < SMALL and bool(counts) == bool(count) and was_due == due:
                 if count:
                     counts[node] = counts.get(node, 0) + count
-                self._queue[-1] = (before + data, counts)
+                self._queue[-1] = (before + data, counts, due)
                 return
-        self._queue.append((data, {node: count} if count else _EVENT))
+        self._queue.append((data, {node: count} if count else _EVENT, due))
 
-    def _less(self, size: int) -> None:
+    def _less(self, size: int) -> None:  # that is not due
         self.queued -= size
         self._budget.less(size)
 
@@ -340,7 +367,7 @@ class Subscription:
         for node, count in missed.items():
             if later or self._phase is _Phase.ENDS:
                 event = self._dropped(count, node)
-                later.appendleft((event, _EVENT))
+                later.appendleft((event, _EVENT, False))
                 self.queued += len(event)
                 self._budget.more(len(event))
             else:
@@ -350,13 +377,16 @@ class Subscription:
     def _miss(self, count: int, node: str) -> None:
         self._missed[node] = self._missed.get(node, 0) + count
 
+    def _tell_of(self, node: str) -> None:
+        """
+        Say how many lines of this one were missed, where some were.
+        """
+        if node in self._missed:
+            self._push(self._dropped(self._missed.pop(node), node), 0, node)
+
     def _tell(self) -> None:
-        """
-        Say how many lines were missed, where some were.
-        """
-        while self._missed:
-            node, missed = self._missed.popitem()
-            self._push(self._dropped(missed, node), 0, node)
+        for node in list(self._missed):
+            self._tell_of(node)
 
     def _leave(self) -> None:
         left, self._left = self._left, _nobody

@@ -106,23 +106,25 @@ class Readership:
 
     # What they get.
 
-    def give(self, chunk: Chunk) -> None:
+    def give(self, chunk: Chunk, due: bool) -> None:
         """
         Lines.
+
+        @param due: Nobody is to miss them.
         """
         encoded: dict[Encoding, bytes] = {}
         for (encoding, streams), readers in self._groups.items():
             if streams and chunk.stream not in streams:
                 continue
             for reader in readers:
-                if reader.misses(chunk.count):
+                if not due and reader.misses(chunk.count):
                     continue
                 lines = encoded.get(encoding)
                 if lines is None:
                     lines = encoded[encoding] = encoding.lines(chunk)
-                reader.lines(lines, chunk.count)
+                reader.lines(lines, chunk.count, "", due)
         if self._audiences:
-            give(self._audiences, chunk, self.node)
+            give(self._audiences, chunk, self.node, due)
 
     def tell(self, document: Mapping[str, object]) -> None:
         """
