@@ -174,11 +174,15 @@ def main() -> NoReturn:
     """
     Be the guardian.
     """
-    settle((int(sys.argv[1]), int(sys.argv[2])))
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    prctl(PR_SET_PDEATHSIG, SIGTERM)
-    prctl(PR_SET_NAME, b"smartmob-guard")
     mailbox = Mailbox()
+    try:
+        settle((int(sys.argv[1]), int(sys.argv[2])))
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_PDEATHSIG, SIGTERM)
+        prctl(PR_SET_NAME, b"smartmob-guard")
+    except OSError as e:
+        mailbox.send(wire.broken(e))
+        os._exit(1)
     guardian = Guardian(mailbox)
     # No collection may touch, and so copy, the memory that all reapers share.
     gc.collect()

@@ -30,6 +30,7 @@ def settle(bounds: tuple[int, int]) -> None:
     nothing to undo but the mask.
 
     @param bounds: RLIMIT_NOFILE for the programs.
+    @raise OSError: It can't, or could not do its work.
     """
     pthread_sigmask(SIG_BLOCK, valid_signals())
     for number in valid_signals():
@@ -46,3 +47,6 @@ def settle(bounds: tuple[int, int]) -> None:
             except OSError:
                 continue  # that by which they were listed
     resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
+    # Where the kernel does not list children, or /proc is that of another PID namespace,
+    # no program could ever be ended, or a stranger would be.
+    os.close(os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC))

@@ -128,7 +128,12 @@ def broken(error: BaseException) -> bytes:
     """
     The last packet of a helper that can't go on.
     """
-    why = str(error) if isinstance(error, Garbled) else repr(error)
+    if isinstance(error, Garbled):
+        why = str(error)
+    elif isinstance(error, OSError) and error.filename is not None:
+        why = f"{error.filename}: {error.strerror}"
+    else:
+        why = repr(error)
     return pack(BROKEN, why.encode("utf-8", "backslashreplace"))
 
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char SHELL[] = "/bin/sh";
@@ -44,6 +45,20 @@ static const struct {
     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
     {"RLIMIT_STACK", RLIMIT_STACK},
 };
+
+bool borrows(void)
+{
+    volatile bool borrowed = false;
+    pid_t pid = vfork();
+
+    if (pid == 0) {
+        borrowed = true;
+        _exit(0);
+    }
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return borrowed;
+}
 
 void refuse(struct refusal *refusal, int code, const char *format, ...)
 {

@@ -12,6 +12,9 @@ struct refusal {
     char why[LONGEST + 1];
 };
 
+/* Whether vfork(2) does here what execute needs: what emulates a kernel may have it copy. */
+bool borrows(void);
+
 void refuse(struct refusal *refusal, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -169,6 +169,8 @@ int main(int count, char **words)
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) ||
         prctl(PR_SET_NAME, "smartmob-guard", 0, 0, 0))
         broken_call("prctl");
+    if (!borrows())
+        broken("vfork(2) does not work, or copies memory");
     guardian.agent = getppid();
     live(&guardian);
 }

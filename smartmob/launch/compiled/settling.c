@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,6 +39,18 @@ static int close_others(void)
     return closedir(open);
 }
 
+/*
+ * Where the kernel does not list children, or /proc is that of another PID namespace, no
+ * program could ever be ended, or a stranger would be.
+ */
+static const char *find_children(void)
+{
+    static char path[64];
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    return access(path, R_OK) ? path : NULL;
+}
+
 const char *settle(const struct rlimit *bounds)
 {
     sigset_t all;
@@ -54,5 +67,7 @@ const char *settle(const struct rlimit *bounds)
         return "fcntl";
     if (close_others())
         return "/proc/self/fd";
-    return setrlimit(RLIMIT_NOFILE, bounds) ? "setrlimit" : NULL;
+    if (setrlimit(RLIMIT_NOFILE, bounds))
+        return "setrlimit";
+    return find_children();
 }

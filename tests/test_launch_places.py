@@ -1,0 +1,90 @@
+"""
+Where a guardian runs: on kernels, in namespaces and below parents that are not as usual.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from smartmob.launch.helper import COMPILED, EXECUTABLE, HERE, PYTHON, start_compiled
+from tests.support.twins import require_compiled
+from tests.support.wheels import compiler
+
+BOUNDS = (256, 1024)
+
+WORDS = {
+    COMPILED: [EXECUTABLE],
+    PYTHON: [sys.executable, "-I", "-S", os.path.join(HERE, "guardian.py")],
+}
+"""What is executed, by kind."""
+
+
+class ElsewhereCase(SynchronousTestCase):
+    """
+    Guardians that are started by way of something else.
+    """
+
+    def setUp(self) -> None:
+        require_compiled()
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.folder.chmod(0o755)
+
+    def script(self, kind: str, *before: str) -> str:
+        """
+        One that starts a guardian below another command, which is skipped where it does not
+        work here.
+        """
+        tried = subprocess.run(
+            [*before, sys.executable, "-c", "pass"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if tried.returncode:
+            raise SkipTest(f"{shlex.join(before)}: {tried.stderr.decode()}")
+        path = self.folder / kind
+        words = shlex.join([*before, *WORDS[kind]])
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        path.chmod(0o755)
+        return str(path)
+
+
+class StrangeTests(ElsewhereCase):
+    """
+    Where it can't do its work, it says so, and does none.
+    """
+
+    def test_otherProc(self) -> None:
+        """
+        That is so where /proc is of another PID namespace, or lists no children: nothing could
+        be ended, or strangers would be.
+        """
+        for kind in COMPILED, PYTHON:
+            path = self.script(kind, "unshare", "--pid", "--fork")
+            error = self.assertRaises(OSError, start_compiled, BOUNDS, path)
+            self.assertRegex(
+                str(error.strerror), "^/proc/self/task/[0-9]+/children: No such file"
+            )
+
+    def test_copies(self) -> None:
+        """
+        And where vfork(2) copies memory, as with what emulates another machine: the compiled
+        one would not learn why a program can't be executed.
+        """
+        found = compiler()
+        if found is None:
+            raise SkipTest("no C compiler on this machine")
+        path = str(self.folder / "copies")
+        sources = sorted(map(str, (Path(HERE) / "compiled").glob("*.c")))
+        subprocess.run([found, "-Dvfork=fork", "-o", path, *sources], check=True)
+        error = self.assertRaises(OSError, start_compiled, BOUNDS, path)
+        self.assertEqual(error.strerror, "vfork(2) does not work, or copies memory")
