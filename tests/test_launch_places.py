@@ -14,8 +14,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from smartmob.launch import wire
 from smartmob.launch.helper import COMPILED, EXECUTABLE, HERE, PYTHON, start_compiled
-from tests.support.twins import require_compiled
+from tests.support.twins import Guardian, heard, order, require_compiled, sent
 from tests.support.wheels import compiler
 
 BOUNDS = (256, 1024)
@@ -88,3 +89,37 @@ class StrangeTests(ElsewhereCase):
         subprocess.run([found, "-Dvfork=fork", "-o", path, *sources], check=True)
         error = self.assertRaises(OSError, start_compiled, BOUNDS, path)
         self.assertEqual(error.strerror, "vfork(2) does not work, or copies memory")
+
+
+class HiddenTests(ElsewhereCase):
+    """
+    Programs that /proc hides from who started them (hidepid, see proc(5)).
+    """
+
+    def test_killed(self) -> None:
+        """
+        They are killed like all others; only their names are not known.
+        """
+        before = ["unshare", "--mount", "sh", "-c"]
+        mount = "mount -t proc -o hidepid=2 proc /proc && exec setpriv"
+        # Nobody who sees everything, but still the owner of the interpreter.
+        dropped = "--bounding-set=-sys_ptrace,-dac_override,-dac_read_search"
+        before += [f'{mount} --regid 65534 --clear-groups {dropped} "$@"', "sh"]
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        program = self.folder / "unreadable"
+        shutil.copy("/bin/sh", program)
+        program.chmod(0o111)
+        words = (os.fsencode(program), b"-c", f"echo up; read word < {fifo}".encode())
+        for kind in COMPILED, PYTHON:
+            guardian = Guardian(kind, BOUNDS, self.script(kind, *before))
+            self.addCleanup(guardian.end)
+            control, output = guardian.give(order(*words))
+            with control, open(output, "rb") as file:
+                word, pid = wire.unpack(control.recv(100))
+                self.assertEqual(word, wire.EXECUTED)
+                self.assertEqual(file.readline(), b"up\n")
+                sent(control, wire.KILL)
+                answers = heard(control)
+            self.assertEqual(answers, [[wire.EXITED, b"9"], [wire.GONE, b"1", b"?"]])
+            self.assertRaises(ProcessLookupError, os.kill, int(pid), 0)

@@ -22,6 +22,12 @@ Seconds after which what does not end by KILL is left.
 """
 
 
+HIDDEN = b"?"
+"""
+The name of a process that has one, but not for us.
+"""
+
+
 def children(pid: int) -> list[int]:
     """
     The children of all threads of a process; none where it is gone.
@@ -52,16 +58,30 @@ def descendants(pid: int, spare: set[int] | frozenset[int] = frozenset()) -> lis
 
 def name(pid: int) -> bytes | None:
     """
-    The name of a process as in comm, or C{None} where it has ended.
+    The name of a process as in comm, or C{None} where it has ended.  One that /proc hides
+    from us (hidepid, see proc(5)) lives, and is called L{HIDDEN}.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb", 0) as file:
             head, _, tail = file.read().rpartition(b") ")
     except OSError:
-        return None
+        return HIDDEN if exists(pid) else None
     if not tail or tail[:1] in b"ZX":
         return None
     return head.partition(b" (")[2]
+
+
+def exists(pid: int) -> bool:
+    """
+    @return: Whether the process is there, whoever it belongs to.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def send(pid: int, signal: int) -> bool:

@@ -89,8 +89,19 @@ class Guardian:
     One that a test tells what to do, packet by packet.
     """
 
-    def __init__(self, kind: str, bounds: tuple[int, int] = (256, 1024)) -> None:
-        self.helper = STARTERS[kind](bounds)
+    def __init__(
+        self,
+        kind: str,
+        bounds: tuple[int, int] = (256, 1024),
+        executable: str | None = None,
+    ) -> None:
+        """
+        @param executable: By way of which it is started.
+        """
+        if executable is None:
+            self.helper = STARTERS[kind](bounds)
+        else:
+            self.helper = start_compiled(bounds, executable)
         self.connection = self.helper.connection
         self.connection.settimeout(PATIENCE)
         assert self.connection.recv(100) == wire.READY

@@ -3,6 +3,7 @@
 #include "tree.h"
 #include "waiting.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -122,15 +123,20 @@ static void find_descendants(struct tree *tree, const struct pids *spare)
         tree_add_children(tree, tree->list[at].pid, NULL);
 }
 
-/* The name of a process as in comm, which may have anything in it; false: it has ended. */
+/*
+ * The name of a process as in comm, which may have anything in it; false: it has ended.  One
+ * that /proc hides from us (hidepid, see proc(5)) lives.
+ */
 static bool find_name(struct process *process)
 {
     char path[32], text[256];
 
     snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return false;
+    if (file < 0) {
+        strcpy(process->name, "?");
+        return kill(process->pid, 0) == 0 || errno != ESRCH;
+    }
     ssize_t size = read(file, text, sizeof text - 1);
     close(file);
     text[size > 0 ? size : 0] = '\0';
