@@ -16,8 +16,9 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from smartmob.launch import wire
 from smartmob.launch.helper import COMPILED, EXECUTABLE, HERE, PYTHON, start_compiled
-from tests.support.twins import Guardian, heard, order, require_compiled, sent
+from tests.support.twins import Guardian, Said, heard, order, require_compiled, sent
 from tests.support.wheels import compiler
+from tests.test_launch_twins import TwinCase
 
 BOUNDS = (256, 1024)
 
@@ -123,3 +124,32 @@ class HiddenTests(ElsewhereCase):
                 answers = heard(control)
             self.assertEqual(answers, [[wire.EXITED, b"9"], [wire.GONE, b"1", b"?"]])
             self.assertRaises(ProcessLookupError, os.kill, int(pid), 0)
+
+
+class DashTests(TwinCase):
+    """
+    Names that an interpreter would take for an option.
+    """
+
+    def test_folders(self) -> None:
+        """
+        Scripts are executed from folders whose names begin with a dash.
+        """
+        place = Path(self.folder())
+        (place / "-x").mkdir()
+        for name, text in ("line", "#!/bin/sh\necho $0 $*\n"), ("noline", "echo $0 $*\n"):
+            path = place / "-x" / name
+            path.write_text(text)
+            path.chmod(0o755)
+            at = os.fsencode(place)
+            for packet in (
+                order(name.encode(), b"a", env=[(b"PATH", b"/none:-x")], cwd=at),
+                order(b"-x/" + name.encode(), b"a", cwd=at),
+            ):
+                self.assertEqual(
+                    self.same(packet),
+                    Said(
+                        [[wire.EXECUTED], [wire.EXITED, b"0"], [wire.GONE, b"0"]],
+                        f"./-x/{name} a\n".encode(),
+                    ),
+                )

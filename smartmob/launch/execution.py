@@ -222,6 +222,8 @@ def _execute(order: Order) -> NoReturn:
         places = [os.path.join(folder, program) for folder in path.split(b":")]
     worst: OSError | None = None
     for place in places:
+        if place.startswith(b"-"):
+            place = b"./" + place  # else it would be an option of what interprets it
         try:
             _become_file(place, order.argv, env)
         except OSError as e:

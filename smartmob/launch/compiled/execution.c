@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 static const char SHELL[] = "/bin/sh";
+/* Before what begins with a dash, which would be an option of what interprets it. */
+static const char HERE[] = "./";
 static const char DEFAULT_PATH[] = "/bin:/usr/bin";
 
 static const struct {
@@ -198,8 +200,7 @@ static int become_file(char *place, char *script, const struct order *order)
  */
 static int search(const struct order *order, char *room)
 {
-    static const char here[] = "./"; /* a name that begins with a dash would be an option */
-    char *place = stpcpy(room, here);
+    char *place = stpcpy(room, HERE);
     int worst = 0;
 
     for (const char *folder = path_of(order), *end;; folder = end + 1) {
@@ -210,7 +211,9 @@ static int search(const struct order *order, char *room)
         if (name != place && name[-1] != '/')
             *name++ = '/';
         strcpy(name, order->program);
-        int wrong = become_file(place, name == place ? room : place, order);
+        bool bare = name == place;
+        char *file = *place == '-' ? room : place;
+        int wrong = become_file(file, bare ? room : file, order);
         bool missing = (wrong == ENOENT || wrong == ENOTDIR) && lstat(place, &found) != 0;
         if (!missing && !worst)
             worst = wrong;
@@ -241,7 +244,7 @@ static void explain(const char *program, int wrong, struct refusal *refusal)
 
 static void become_program(const struct order *order, char *room, struct refusal *refusal)
 {
-    char *program = order->program;
+    char *program = order->program, *file = program;
     bool placed = strchr(program, '/');
     struct stat found;
     int wrong;
@@ -250,8 +253,10 @@ static void become_program(const struct order *order, char *room, struct refusal
         refuse(refusal, NOT_FOUND, "there is no program without a name");
         return;
     }
-    wrong = placed ? become_file(program, program, order) : search(order, room);
-    if (placed && (wrong == ENOENT || wrong == ENOTDIR) && lstat(program, &found) != 0)
+    if (placed && *program == '-')
+        file = strcat(strcpy(room, HERE), program);
+    wrong = placed ? become_file(file, file, order) : search(order, room);
+    if (placed && (wrong == ENOENT || wrong == ENOTDIR) && lstat(file, &found) != 0)
         wrong = 0;
     if (wrong)
         explain(program, wrong, refusal);
@@ -303,7 +308,7 @@ __attribute__((noinline)) static pid_t fork_program(const struct order *order,
 pid_t execute(const struct order *order, const int streams[3], struct refusal *refusal)
 {
     /* For each folder of PATH, with the program behind it and "./" before it. */
-    char *room = malloc(strlen(path_of(order)) + strlen(order->program) + sizeof "./" + 1);
+    char *room = malloc(strlen(path_of(order)) + strlen(order->program) + sizeof HERE + 1);
     pid_t pid = -1;
 
     refusal->code = 0;
