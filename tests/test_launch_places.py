@@ -11,12 +11,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from signal import SIG_DFL, SIG_IGN, SIGCHLD, signal
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from smartmob.launch import wire
+from smartmob.launch import helper, wire
 from smartmob.launch.helper import COMPILED, EXECUTABLE, HERE, PYTHON, start_compiled
-from tests.support.twins import Guardian, Said, heard, order, require_compiled, sent
+from tests.support.twins import (
+    Guardian,
+    Said,
+    heard,
+    order,
+    require_compiled,
+    sent,
+)
 from tests.support.wheels import compiler
 from tests.test_launch_twins import TwinCase
 
@@ -90,6 +98,20 @@ class StrangeTests(ElsewhereCase):
         subprocess.run([found, "-Dvfork=fork", "-o", path, *sources], check=True)
         error = self.assertRaises(OSError, start_compiled, BOUNDS, path)
         self.assertEqual(error.strerror, "vfork(2) does not work, or copies memory")
+
+    def test_ignored(self) -> None:
+        """
+        Where SIGCHLD is ignored, which a parent may have left to us, nobody is told how what
+        does not work has ended.
+        """
+        self.addCleanup(signal, SIGCHLD, signal(SIGCHLD, SIG_DFL))
+        signal(SIGCHLD, SIG_IGN)
+        self.assertEqual(helper.runs(COMPILED), COMPILED)
+        path = self.folder / "ends"
+        path.write_text("#!/bin/sh\nexit 3\n")
+        path.chmod(0o755)
+        error = self.assertRaises(OSError, start_compiled, BOUNDS, str(path))
+        self.assertEqual(error.strerror, "it ended at once, it is not known how")
 
 
 class HiddenTests(ElsewhereCase):

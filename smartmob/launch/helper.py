@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from errno import EMFILE, ENFILE, ENOEXEC, ENOMEM, ETIMEDOUT
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 
@@ -67,7 +68,8 @@ class Helper:
         """
         End it, if it has not ended.  Its reapers find out, and kill their trees.
         """
-        os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # as in wait
+            os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> None:
         """
@@ -75,7 +77,21 @@ class Helper:
         about to.
         """
         self.kill()
-        os.waitpid(self.pid, 0)
+        self.wait()
+
+    def wait(self) -> str:
+        """
+        Wait for its end.
+
+        @return: How it ended.
+        """
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            # Where SIGCHLD is ignored, as we may have inherited it, what ends is gone.
+            return "it is not known how"
+        code = os.waitstatus_to_exitcode(status)
+        return f"killed by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
 def chosen(environ: Mapping[str, str], executable: str = EXECUTABLE) -> str | None:
@@ -160,8 +176,8 @@ def start_compiled(bounds: tuple[int, int], executable: str = EXECUTABLE) -> Hel
         return helper
     helper.connection.close()
     helper.kill()
-    _, status = os.waitpid(helper.pid, 0)
-    raise OSError(number, why or f"it ended at once, {_told(status)}", executable)
+    how = helper.wait()
+    raise OSError(number, why or f"it ended at once, {how}", executable)
 
 
 def start_keeper(bounds: tuple[int, int]) -> Helper:
@@ -197,11 +213,6 @@ def runs(choice: str | None = None, executable: str = EXECUTABLE) -> str:
     helper.connection.close()
     helper.reap()
     return COMPILED
-
-
-def _told(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return f"killed by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
 def _python(script: str) -> list[str]:
