@@ -19,7 +19,7 @@ from smartmob.documents import Left
 from smartmob.launch import wire
 from smartmob.launch.helper import Helper, packet_pair
 from smartmob.launch.interfaces import Command, LauncherLost, NotExecuted
-from smartmob.launch.launcher import Launcher
+from smartmob.launch.launcher import LIVED, Launcher
 from smartmob.launch.program import LINGER, Program
 from smartmob.launch.start_queue import AT_FIRST, OVERDUE, WINDOW
 from tests.support.processes import Recorder
@@ -702,6 +702,29 @@ class GuardianTests(LauncherCase):
         self.reactor.advance(5)
         self.assertEqual(len(self.arrived()), 1)
         self.assertEqual(recorder.told, [])
+
+    def test_neverForLong(self) -> None:
+        """
+        Where one after the other dies as soon as it could work, the second is tried at once,
+        the others later and later; not so once one has worked for a while.
+        """
+        for count, pause in (2, 0.0), (3, 0.15), (4, 0.3), (5, 0.6):
+            self.guardians[-1].peer.send(wire.READY)
+            self.reactor.turn()
+            self.guardians[-1].kill()
+            self.reactor.turn()
+            if pause:
+                self.assertEqual(len(self.guardians), count - 1)
+                self.reactor.advance(pause)
+                self.assertEqual(len(self.guardians), count - 1)
+                self.reactor.advance(pause)
+            self.assertEqual(len(self.guardians), count)
+        self.guardians[-1].peer.send(wire.READY)
+        self.reactor.turn()
+        self.reactor.advance(LIVED)
+        self.guardians[-1].kill()
+        self.reactor.turn()
+        self.assertEqual(len(self.guardians), 6)
 
     def test_cannotStart(self) -> None:
         """

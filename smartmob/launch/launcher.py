@@ -38,6 +38,11 @@ SLOWEST = 5.0
 Seconds between two attempts to start a guardian, at most.
 """
 
+LIVED = 1.0
+"""
+Seconds that a guardian has worked that did not end for a reason that will also end the
+next one.  After a shorter life only the first of a row is replaced at once.
+"""
 
 _ENDING = "the agent is about to end"
 
@@ -72,6 +77,7 @@ class Launcher(Service):
         self._helper: Helper | None = None
         self._guardian: Packets | None = None
         self._ready = False
+        self._ready_at = 0.0
         self._failures = 0
         self._again: IDelayedCall | None = None
         self._waiting_for_ready: list[Deferred[None]] = []
@@ -240,7 +246,7 @@ class Launcher(Service):
         words = wire.unpack(packet)
         if words[0] == wire.READY:
             self._ready = True
-            self._failures = 0
+            self._ready_at = self.reactor.seconds()
             self._tell_ready(None)
         else:
             _log.error(
@@ -259,7 +265,13 @@ class Launcher(Service):
         _log.error("the guardian has ended; starting another")
         if not was_ready:
             self._tell_ready(LauncherLost("the guardian ended before it could work"))
-        self._reconnect(at_once=was_ready)
+        lived = was_ready and self.reactor.seconds() - self._ready_at >= LIVED
+        if lived:
+            self._failures = 0
+        at_once = was_ready and not self._failures
+        if at_once and not lived:
+            self._failures = 1
+        self._reconnect(at_once=at_once)
 
     def _reconnect(self, *, at_once: bool) -> None:
         self._again = None
