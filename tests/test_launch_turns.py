@@ -5,6 +5,7 @@ How long output is read in a turn of the reactor, and whose.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from select import select
 from typing import cast
@@ -26,6 +27,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from smartmob.launch.keeper_link import KeeperPackets
 from smartmob.launch.pipes import CHUNK, Reader
 from smartmob.launch.turns import LEAST, LONG, SLICE, TRIED, Portion, Turns
 
@@ -234,9 +236,9 @@ class Reactor(MemoryReactorClock):
         """
         next_turn(self)
         readers = cast(list[Reader], self.getReaders())
-        ready, _, _ = select([reader.fd for reader in readers], [], [], 0)
+        ready, _, _ = select(readers, [], [], 0)
         for reader in readers:
-            if reader.fd in ready and reader in self.getReaders():
+            if reader in ready and reader in self.getReaders():
                 self.asked += 1
                 why = reader.doRead()
                 if why is not None:
@@ -510,6 +512,112 @@ class ReaderTests(ReaderTestCase):
             self.reactor.turn()
         self.assertEqual(self.got[name], b"before\n")
         self.assertEqual(self.order, ["it", "it lost"])
+
+
+class KeeperPacketsTests(ReaderTestCase):
+    """
+    What detached programs say is read in the same slices.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.keepers: dict[str, socket.socket] = {}
+        self.links: dict[str, KeeperPackets] = {}
+
+    def keeper(self, name: str) -> None:
+        """
+        One that has much to say.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setblocking(False)
+        self.addCleanup(theirs.close)
+        self.keepers[name] = theirs
+        self.got[name] = b""
+
+        def got(packet: bytes) -> None:
+            self.order.append(name)
+            self.got[name] += packet
+            self.reactor.rightNow += self.costs
+
+        self.links[name] = KeeperPackets(
+            self.reactor, self.turns, ours, got, lambda: self.order.append(f"{name} lost")
+        )
+        self.addCleanup(self.links[name].close)
+        self.say(name)
+
+    def say(self, name: str) -> None:
+        """
+        As much as is read at once.
+        """
+        self.assertEqual(self.keepers[name].send(b"x" * CHUNK), CHUNK)
+
+    def test_bound(self) -> None:
+        """
+        However many flood, pipes or keepers, a turn takes no more than two slices and what two
+        chunks are late; all have their turns; and who is quiet is read at once.
+        """
+        names = [f"keeper {n}" for n in range(20)]
+        for name in names:
+            self.keeper(name)
+        self.flooding(20)
+        self.keeper("quiet")
+        self.links["quiet"].doRead()
+        counts = dict.fromkeys([*names, *(f"flood {n}" for n in range(20))], 0)
+        for n in range(80):
+            del self.order[:]
+            began = self.reactor.seconds()
+            if n >= 20:  # all floods are known by then
+                self.keepers["quiet"].send(b"word")
+            self.reactor.turn()
+            self.assertLessEqual(
+                self.reactor.seconds() - began, 2 * (SLICE + self.costs) + self.costs
+            )
+            self.assertEqual("quiet" in self.order, n >= 20)
+            for name in self.order:
+                if name in counts:
+                    counts[name] += 1
+                    (self.say if name in self.keepers else self.write)(name)
+        self.assertLessEqual(max(counts.values()) - min(counts.values()), 3, counts)
+        self.assertGreater(min(counts.values()), 5)
+
+    def test_ends(self) -> None:
+        """
+        What was said before the end comes before it, also where it had to wait.
+        """
+        names = [f"keeper {n}" for n in range(20)]
+        for name in names:
+            self.keeper(name)
+            self.say(name)
+            self.keepers[name].close()
+        for _ in range(40):
+            self.reactor.turn()
+        for name in names:
+            self.assertEqual(len(self.got[name]), 2 * CHUNK)
+            self.assertEqual(
+                [said for said in self.order if name == said.removesuffix(" lost")],
+                [name, name, f"{name} lost"],
+            )
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_closed(self) -> None:
+        """
+        One that is let go of while it waits is not read any more.
+        """
+        names = [f"keeper {n}" for n in range(20)]
+        for name in names:
+            self.keeper(name)
+            self.say(name)
+        self.reactor.turn()
+        [*waiting] = self.turns.waiting
+        self.assertGreater(len(waiting), 5)
+        for link in self.links.values():
+            link.close()
+        del self.order[:]
+        for _ in range(5):
+            self.reactor.turn()
+        self.assertEqual(self.order, [])
+        self.assertEqual((len(self.turns.waiting), self.reactor.getReaders()), (0, []))
 
 
 class Machine(RuleBasedStateMachine):

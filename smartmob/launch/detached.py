@@ -117,6 +117,7 @@ class DetachedProgram(Program):
         self._hold(
             KeeperLink(
                 self._launcher.reactor,
+                self._launcher.turns,
                 self._detach.name,
                 connection,
                 self._said,
@@ -170,6 +171,7 @@ class DetachedProgram(Program):
             return
         link = KeeperLink(
             self._launcher.reactor,
+            self._launcher.turns,
             detach.name,
             helper,
             self._said,

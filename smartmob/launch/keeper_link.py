@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smartmob.launch import wire
 from smartmob.launch.helper import Helper
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import CHUNK, Reactor, Writer
 from smartmob.launch.record import Record, door
+from smartmob.launch.turns import Turns
 
 _log = Logger()
 
@@ -40,14 +42,56 @@ def connect(folder: int, record: Record) -> socket.socket:
 
 class KeeperPackets(Packets):
     """
-    The connection to a keeper, which hands over a descriptor now and then.
+    The connection to a keeper, which hands over a descriptor now and then.  It is read as the
+    pipes of other programs are, and when it is its turn among them.
 
     @ivar descriptor: The last that came; -1 where there is none.
     """
 
     descriptor = -1
 
-    def take(self) -> int:
+    def __init__(
+        self,
+        reactor: Reactor,
+        turns: Turns,
+        connection: socket.socket,
+        got: Callable[[bytes], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """
+        @param turns: Shared with all pipes.
+        """
+        super().__init__(reactor, connection, got, lost)
+        self._turns = turns
+
+    def doRead(self) -> Exception | None:
+        """
+        Receive what is there, now or in the next turn.
+        """
+        if self._turns.over:
+            self._wait()
+            return None
+        found = self._receive_all()
+        if not isinstance(found, int):
+            return found
+        if self._turns.waiting and self._has_more(found):
+            self._wait()
+        return None
+
+    def take(self) -> bool:
+        """
+        See L{Source.take<smartmob.launch.turns.Source.take>}.
+        """
+        found = self._receive_all()
+        if not isinstance(found, int):
+            self.connectionLost(Failure(found))
+        elif self._has_more(found):
+            return True
+        elif self.fileno() >= 0:
+            self._reactor.addReader(self)
+        return False
+
+    def take_descriptor(self) -> int:
         """
         The descriptor, whoever asks for it has to close it; -1 where there is none.
         """
@@ -58,9 +102,27 @@ class KeeperPackets(Packets):
         """
         See L{Packets.close}.
         """
+        self._turns.forget(self)
         super().close()
         if self.descriptor >= 0:
-            os.close(self.take())
+            os.close(self.take_descriptor())
+
+    def _wait(self) -> None:
+        self._reactor.removeReader(self)
+        self._turns.wait(self)
+
+    def _has_more(self, found: int) -> bool:
+        """
+        Whether there is probably more to receive, where so much was found.
+        """
+        return found * 2 >= CHUNK and self.fileno() >= 0
+
+    def _receive_all(self) -> int | Exception:
+        clock = self._turns.clock
+        began = clock.seconds()
+        found = super()._receive_all()
+        self._turns.spend(clock.seconds() - began)
+        return found
 
     def _receive(self) -> bytes:
         packet, ancillary, _, _ = self._connection.recvmsg(
@@ -103,6 +165,7 @@ class KeeperLink:
     def __init__(
         self,
         reactor: Reactor,
+        turns: Turns,
         name: str,
         connection: socket.socket | Helper,
         said: Callable[[bytes], None],
@@ -110,6 +173,7 @@ class KeeperLink:
         emptied: Callable[[], None],
     ) -> None:
         """
+        @param turns: When output is read.
         @param name: The program's.
         @param connection: To a keeper, or one that was started just now.
         @param said: Called with the keeper's packets, and with C{b""} when it is gone.
@@ -127,7 +191,7 @@ class KeeperLink:
         if isinstance(connection, Helper):
             self._helper = connection
             connection = connection.connection
-        self.control = KeeperPackets(reactor, connection, self._heard, self._lost)
+        self.control = KeeperPackets(reactor, turns, connection, self._heard, self._lost)
 
     def read(self, reading: bool) -> None:
         """
@@ -142,7 +206,7 @@ class KeeperLink:
         The stdin of the program that was executed just now; C{None} where it has none,
         or its end was told, perhaps by an earlier agent.
         """
-        descriptor = self.control.take()
+        descriptor = self.control.take_descriptor()
         return None if descriptor < 0 else KeptInput(self._reactor, descriptor, self.control)
 
     def drain(self) -> None:

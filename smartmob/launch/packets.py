@@ -91,19 +91,28 @@ class Packets:
         Receive what is there, up to L{CHUNK} bytes a turn of the reactor, as is read of
         a pipe.
         """
+        found = self._receive_all()
+        return None if isinstance(found, int) else found
+
+    def _receive_all(self) -> int | Exception:
+        """
+        Receive what is there, up to L{CHUNK} bytes.
+
+        @return: How many; or why there will be nothing more.
+        """
         received = 0
         while self.fileno() >= 0 and received < CHUNK:
             try:
                 packet = self._receive()
             except BlockingIOError:
-                return None
+                break
             except OSError:
                 return CONNECTION_LOST
             if not packet:
                 return CONNECTION_DONE
             received += len(packet)
             self._got(packet)
-        return None
+        return received
 
     def _receive(self) -> bytes:
         return self._connection.recv(CHUNK)
