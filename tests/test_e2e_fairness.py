@@ -31,6 +31,33 @@ for thread in threads:
     thread.join()
 """
 
+SHORT = """
+import os, select
+def fill():
+    for descriptor in (1, 2):
+        try:
+            while True:
+                os.write(descriptor, b"\\n" * 65536)
+        except BlockingIOError:
+            pass
+os.read(0, 9)
+os.set_blocking(1, False)
+os.set_blocking(2, False)
+while not select.select([0], [], [], 0.01)[0]:
+    fill()
+fill()
+"""
+"""Lines as short as can be, in pipes that are full when it is told to end."""
+
+
+async def last(remote: Remote, node: str) -> int:
+    """
+    The number of the last line that was read of it.
+    """
+    answer = await remote.ask("GET", f"/process-logs/app.{node}?tail=1&format=json")
+    lines = answer.body.splitlines()
+    return int(json.loads(lines[-1])["seq"]) if lines else 0
+
 
 class FloodTests(AgentTestCase):
     """
@@ -50,27 +77,19 @@ class FloodTests(AgentTestCase):
         floods = [f"web.{n}" for n in range(FLOODS)]
         for node in floods:
             await remote.create(url, node)
-        before = {node: await self.last(remote, node) for node in floods}
+        before = {node: await last(remote, node) for node in floods}
         for n in range(50):
             console.send(f"{n}\n")
             self.assertEqual(await console.next(), str(n))
             listing = await remote.get("/list-processes")
             self.assertEqual(len(listing["processes"]), FLOODS + 1)
         for node in floods:
-            while await self.last(remote, node) <= before[node]:
+            while await last(remote, node) <= before[node]:
                 continue
         for node in floods:
             await remote.post(f"/delete-process/app.{node}")
         console.send("end\n")
         self.assertEqual(await console.next(), "end")
-
-    async def last(self, remote: Remote, node: str) -> int:
-        """
-        The number of the last line that was read of it.
-        """
-        answer = await remote.ask("GET", f"/process-logs/app.{node}?tail=1&format=json")
-        lines = answer.body.splitlines()
-        return int(json.loads(lines[-1])["seq"]) if lines else 0
 
 
 class BlockTests(AgentTestCase):
@@ -78,12 +97,12 @@ class BlockTests(AgentTestCase):
     C{"output": "block"}: the program waits instead.
     """
 
-    async def begin(self) -> Remote:
+    async def begin(self, main: str = BOTH) -> Remote:
         """
         A program that writes on both streams, once it is told to.
         """
         self.agent, remote = await self.start()
-        url = self.origin.serve("/app.tar.gz", application(f"web: {PYTHON} main.py", main=BOTH))
+        url = self.origin.serve("/app.tar.gz", application(f"web: {PYTHON} main.py", main=main))
         await remote.create(url, output="block", restart="never", redirect_input=True)
         await remote.state("app.web.0", "running")
         return remote
@@ -165,3 +184,25 @@ class BlockTests(AgentTestCase):
         of_app.go_on()
         await of_app.event("deleted")
         self.assertFalse(of_app.closed.called)
+
+    async def test_ends(self) -> None:
+        """
+        What is in its pipes when it ends is not lost, though as JSON it is more than may wait
+        for a reader otherwise.
+        """
+        remote = await self.begin(SHORT)
+        reader = await remote.attach(format="json")
+        reader.hold()
+        await self.go(remote)
+        await remote.post("/write-stdin/app.web.0", {"data": "end\n"})
+        await remote.state("app.web.0", "stopped")
+        reader.go_on()
+        seen = 0
+        document = await reader.document()
+        while document.get("event") != "exited":
+            self.assertNotEqual(document.get("event"), "dropped")
+            if "seq" in document:
+                seen += 1
+                self.assertEqual(document["seq"], seen)
+            document = await reader.document()
+        self.assertEqual(seen, await last(remote, "web.0"))
