@@ -57,7 +57,9 @@ bool borrows(void)
         borrowed = true;
         _exit(0);
     }
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    if (pid < 0)
+        return errno == EAGAIN || errno == ENOMEM; /* it may work another time */
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     return borrowed;
 }
