@@ -36,7 +36,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 # What is compiled lies in the checkout; what changed is compiled again.
-sources = $(wildcard smartmob/launch/compiled/*.[ch])
+sources = $(wildcard smartmob/*/compiled/*.[ch])
 
 .venv/run: setup.py pyproject.toml $(sources) | .venv/bin/python
 	.venv/bin/python -m pip install -qq --editable .

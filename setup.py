@@ -6,9 +6,9 @@ latter is a folder without C{__init__.py}, since one there would replace
 Twisted's own in an installation; C{package_dir} is what makes an editable
 install find the plugin all the same.
 
-The guardian in C{smartmob/launch/compiled/} is a program, no module of Python's: one
-wheel of it is for every Python on machines of a kind.  Where it can't be compiled, the
-wheel goes without, and is for every machine.
+What is compiled, in the folders C{compiled/}, is a program and a plain library, no modules of
+Python's: one wheel of them is for every Python on machines of a kind.  Where they can't be
+compiled, the wheel goes without, and is for every machine.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build import build
 
 HERE = Path(__file__).parent
-COMPILED = Path("smartmob", "launch", "compiled")
-EXECUTABLE = COMPILED / "smartmob-guardian"
 
 
 def version() -> str:
@@ -41,7 +39,7 @@ def version() -> str:
 
 class NotBuilt(Exception):
     """
-    There is no executable, and why.
+    There is nothing compiled, and why.
     """
 
 
@@ -59,9 +57,58 @@ class Smartmob(Distribution):  # type: ignore[misc] # setuptools has no types
         return self.compiled or bool(super().has_ext_modules())
 
 
-class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
+class Product:
     """
-    Compiles the guardian, where that can be done.
+    What is compiled.
+
+    @ivar path: Where it belongs, beside its sources.
+    @ivar kinds: Words for the compiler; of those that work the first are taken.
+    @ivar name: What it is, for a person.
+    @ivar without: What it means to do without it.
+    @ivar second: What it means where only others than the first of C{kinds} work.
+    """
+
+    def __init__(
+        self, path: str, kinds: list[list[str]], name: str, without: str, second: str = ""
+    ) -> None:
+        self.path = Path(path)
+        self.kinds = kinds
+        self.name = name
+        self.without = without
+        self.second = second
+
+    def sources(self, pattern: str = "*.c") -> list[str]:
+        """
+        What it is made of.
+        """
+        return sorted(str(self.path.parent / path.name) for path in self._folder.glob(pattern))
+
+    @property
+    def _folder(self) -> Path:
+        return HERE / self.path.parent
+
+
+PRODUCTS = (
+    Product(
+        "smartmob/launch/compiled/smartmob-guardian",
+        # By itself it needs less memory, and any C library to run beside will do.
+        [["-static", "-s"], ["-s"]],
+        "guardian",
+        "more memory for each program, and slower starts",
+        "is not static, and needs more memory",
+    ),
+    Product(
+        "smartmob/lines/compiled/frames.so",
+        [["-shared", "-fPIC", "-s"]],
+        "encoder of frames",
+        "more time for each line",
+    ),
+)
+
+
+class BuildCompiled(Command):  # type: ignore[misc] # setuptools has no types
+    """
+    Compiles each of the products, where that can be done.
 
     C{CC}, C{CPPFLAGS}, C{CFLAGS} and C{LDFLAGS} are obeyed.  With C{SMARTMOB_PURE} set
     there is to be none.
@@ -69,7 +116,7 @@ class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
     @ivar editable_mode: It is for the checkout itself (an editable install).
     """
 
-    description = "compile the guardian"
+    description = "compile the guardian, and the encoder of frames"
     user_options = [  # noqa: RUF012 - the framework reads it as it is
         ("build-lib=", "b", "folder that the package is built in"),
         ("inplace", "i", "build it where its sources are"),
@@ -90,80 +137,85 @@ class BuildGuardian(Command):  # type: ignore[misc] # setuptools has no types
         """
         self.set_undefined_options("build", ("build_lib", "build_lib"))
 
-    @property
-    def target(self) -> Path:
+    def target(self, product: Product) -> Path:
         """
         Where it will be.
         """
         assert self.build_lib is not None
         here = self.inplace or self.editable_mode
-        return HERE / EXECUTABLE if here else Path(self.build_lib, EXECUTABLE)
+        return HERE / product.path if here else Path(self.build_lib, product.path)
 
     def run(self) -> None:
         """
-        Compile it.  Where that can't be, one of an earlier build does not stay: it is another
+        Compile them.  Where one can't be, that of an earlier build does not stay: it is another
         one's twin.
         """
-        try:
-            self._build()
-        except (NotBuilt, OSError) as why:
-            self.target.unlink(missing_ok=True)
-            self.warn(
-                f"no compiled guardian: {why}.  The one in Python does the same, with"
-                " more memory for each program, and slower starts."
-            )
-        else:
-            self.distribution.compiled = True
+        for product in PRODUCTS:
+            try:
+                self._build(product)
+            except (NotBuilt, OSError) as why:
+                self.target(product).unlink(missing_ok=True)
+                self.warn(
+                    f"no compiled {product.name}: {why}.  The one in Python does the same,"
+                    f" with {product.without}."
+                )
+            else:
+                self.distribution.compiled = True
 
-    def _build(self) -> None:
+    def _build(self, product: Product) -> None:
         if os.environ.get("SMARTMOB_PURE"):
             raise NotBuilt("SMARTMOB_PURE is set")
-        sources = sorted(map(str, (HERE / COMPILED).glob("*.c")))
+        sources = [str(HERE / path) for path in product.sources()]
         if not sources:
-            raise NotBuilt(f"{COMPILED} has no sources")
+            raise NotBuilt(f"{product.path.parent} has no sources")
         names = shlex.split(os.environ.get("CC", "")) or [
             next(filter(shutil.which, ("cc", "gcc", "clang")), "cc")
         ]
         before, behind = _flags("CPPFLAGS", "CFLAGS"), _flags("LDFLAGS")
-        self.target.parent.mkdir(parents=True, exist_ok=True)
+        target = self.target(product)
+        target.parent.mkdir(parents=True, exist_ok=True)
         failed: list[str] = []
         # Beside it: the one that is there may run, and would be written into.
-        with TemporaryDirectory(dir=self.target.parent) as folder:
-            made = Path(folder, self.target.name)
-            # By itself it needs less memory, and any C library to run beside will do.
-            for kind in (["-static", "-s"], ["-s"]):
+        with TemporaryDirectory(dir=target.parent) as folder:
+            made = Path(folder, target.name)
+            for kind in product.kinds:
                 words = [*names, "-O2", *before, *kind, "-o", str(made), *sources, *behind]
                 said = _said(words)
                 if said is None:
                     break
                 failed.append(said)
             else:
-                raise NotBuilt(f"{names[0]}: {said}")
+                raise NotBuilt(f"{names[0]}: {failed[-1]}")
             for why in failed:
-                self.warn(f"the guardian is not static, and needs more memory: {why}")
+                self.warn(f"the {product.name} {product.second}: {why}")
             made.chmod(0o755)
-            made.replace(self.target)
+            made.replace(target)
 
     def get_source_files(self) -> list[str]:
         """
         What an archive of sources has to have.
         """
-        files = (HERE / COMPILED).glob("*.[ch]")
-        return sorted(str(COMPILED / path.name) for path in files)
+        return [path for product in PRODUCTS for path in product.sources("*.[ch]")]
 
     def get_outputs(self) -> list[str]:
         """
         What it makes.
         """
-        return [str(self.target)] if self.target.exists() else []
+        return [str(self.target(product)) for product in self._made()]
 
     def get_output_mapping(self) -> dict[str, str]:
         """
         What of an editable install is where else.
         """
-        if not self.editable_mode or not self.target.exists():
+        if not self.editable_mode:
             return {}
-        return {str(Path(str(self.build_lib), EXECUTABLE)): str(self.target)}
+        return {
+            str(Path(str(self.build_lib), product.path)): str(self.target(product))
+            for product in self._made()
+        }
+
+    def _made(self) -> list[Product]:
+        return [product for product in PRODUCTS if self.target(product).exists()]
 
 
 def _flags(*names: str) -> list[str]:
@@ -185,15 +237,15 @@ def _said(words: list[str]) -> str | None:
 
 class Build(build):  # type: ignore[misc] # setuptools has no types
     """
-    The build of everything, the guardian too.
+    The build of everything, what is compiled too.
     """
 
-    sub_commands = [*build.sub_commands, ("build_guardian", None)]  # noqa: RUF012 - as it is
+    sub_commands = [*build.sub_commands, ("build_compiled", None)]  # noqa: RUF012 - as it is
 
 
 class Wheel(bdist_wheel):  # type: ignore[misc] # setuptools has no types
     """
-    A wheel for every Python, and with the guardian in it for machines of one kind.
+    A wheel for every Python, and with what is compiled in it for machines of one kind.
     """
 
     def run(self) -> None:
@@ -215,7 +267,7 @@ class Wheel(bdist_wheel):  # type: ignore[misc] # setuptools has no types
 
 setup(
     distclass=Smartmob,
-    cmdclass={"build": Build, "build_guardian": BuildGuardian, "bdist_wheel": Wheel},
+    cmdclass={"build": Build, "build_compiled": BuildCompiled, "bdist_wheel": Wheel},
     name="smartmob",
     version=version(),
     description="Send applications to a machine over the network and keep them running.",

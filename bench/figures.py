@@ -18,6 +18,7 @@ from typing import TextIO
 from attrs import asdict, define, field, frozen
 
 from smartmob.launch import helper
+from smartmob.lines import encoder
 
 TIE = 1.3
 """
@@ -179,6 +180,7 @@ def machine() -> dict[str, object]:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "guardian": helper.runs(),
+        "frames": encoder.runs(os.environ),
         "load": round(os.getloadavg()[0], 2),
     }
 

@@ -23,6 +23,7 @@ from smartmob.config.load import default, load
 from smartmob.config.overrides import Overrides
 from smartmob.help_page import Group, Row, page
 from smartmob.launch import helper
+from smartmob.lines import encoder
 from smartmob.logs import FORMATS, LEVELS, LogFile, complain, observer
 from smartmob.soundness import certificates, unsound
 
@@ -116,13 +117,13 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """
-        Show the version, and which of the two guardians runs here, and exit.
+        Show the version, and what of it runs compiled here, and exit.
         """
         try:
-            kind = helper.runs()
+            kind = f"guardian: {helper.runs()}, frames: {encoder.runs(os.environ)}"
         except (OSError, ValueError) as error:
             raise wrong(str(error)) from None
-        sys.stdout.write(f"smartmob {__version__} (guardian: {kind})\n")
+        sys.stdout.write(f"smartmob {__version__} ({kind})\n")
         raise SystemExit(0)
 
     opt_v = opt_verbose
@@ -247,6 +248,7 @@ class Options(usage.Options):
                 raise usage.UsageError(f"--{option} is one of {known}, not {said!r}")
         try:
             self["guardian"] = helper.chosen(os.environ)
+            encoder.check(os.environ)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
         if self["backlog"] is not None:

@@ -28,6 +28,7 @@ from smartmob.lines.encodings import (
 )
 from smartmob.lines.ring import Chunk
 from smartmob.lines.splitter import LINE_LIMIT
+from tests.support.encoders import BOTH, InPython, WithLibrary
 from tests.support.recording import Recorder
 from tests.support.websockets import consoles
 
@@ -121,7 +122,7 @@ PIECES = [
 ]
 
 
-class CutTests(SynchronousTestCase):
+class CutTests(InPython, SynchronousTestCase):
     """
     One stream, in one piece and in many.
     """
@@ -137,7 +138,7 @@ class CutTests(SynchronousTestCase):
             differing = [name for name in theirs if ours[name] != theirs[name]]
             self.assertEqual(differing, [], kind)
 
-    @settings(deadline=None)
+    @settings(BOTH, deadline=None)
     @given(
         st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join),
         st.lists(st.integers(1, 9), max_size=60),
@@ -156,7 +157,7 @@ class CutTests(SynchronousTestCase):
         data = b"".join(PIECES) + b"\r\n" + b"".join(reversed(PIECES))
         self.assertSame(heard(cut(data, [1] * len(data))), heard(cut(data, [])))
 
-    @settings(deadline=None, max_examples=8)
+    @settings(BOTH, deadline=None, max_examples=8)
     @given(st.data())
     def test_longLine(self, data: Any) -> None:
         """
@@ -184,7 +185,7 @@ class CutTests(SynchronousTestCase):
         for size in (65536, 4096 + 1):
             self.assertSame(heard(cut(line, [size] * (len(line) // size))), expected)
 
-    @settings(deadline=None)
+    @settings(BOTH, deadline=None)
     @given(
         st.lists(
             st.tuples(
@@ -276,3 +277,9 @@ class CostTests(SynchronousTestCase):
         self.assertEqual(made, ["JSON frames stdout"])
         console.received("stderr", b"x\n", 1)
         self.assertEqual(made, ["JSON frames stdout", "JSON frames stderr"])
+
+
+class CompiledCutTests(WithLibrary, CutTests):
+    """
+    The same with the compiled library.
+    """

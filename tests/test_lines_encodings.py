@@ -21,6 +21,7 @@ from smartmob.lines.encodings import (
     header,
 )
 from smartmob.lines.ring import Chunk
+from tests.support.encoders import BOTH, InPython, WithLibrary
 from tests.support.websockets import decode
 
 TIME = 1.5
@@ -74,7 +75,7 @@ def numbered(chunk: Chunk) -> list[tuple[int, str]]:
     return list(enumerate(lines, chunk.first))
 
 
-class FormatTests(SynchronousTestCase):
+class FormatTests(InPython, SynchronousTestCase):
     """
     Whatever lines have in them.
     """
@@ -87,6 +88,7 @@ class FormatTests(SynchronousTestCase):
         self.assertEqual([payload for _, payload in decode(found)], payloads)
         self.assertEqual(found, b"".join([header(len(line)) + line for line in payloads]))
 
+    @BOTH
     @given(chunks)
     def test_plain(self, chunk: Chunk) -> None:
         """
@@ -97,6 +99,7 @@ class FormatTests(SynchronousTestCase):
         self.assertFrames(PLAIN_FRAMES.lines(chunk), lines)
         self.assertEqual(TEXT.lines(chunk), "".join([f"{line}\n" for line in lines]).encode())
 
+    @BOTH
     @given(chunks)
     def test_json(self, chunk: Chunk) -> None:
         """
@@ -106,6 +109,7 @@ class FormatTests(SynchronousTestCase):
         self.assertFrames(JSON_FRAMES.lines(chunk), found)
         self.assertEqual(NDJSON.lines(chunk), "".join([f"{each}\n" for each in found]).encode())
 
+    @BOTH
     @given(chunks)
     def test_events(self, chunk: Chunk) -> None:
         """
@@ -120,6 +124,7 @@ class FormatTests(SynchronousTestCase):
         self.assertEqual(SSE.lines(chunk), plain.encode())
         self.assertEqual(SSE_JSON.lines(chunk), told.encode())
 
+    @BOTH
     @given(chunks, nodes)
     def test_app(self, chunk: Chunk, node: str) -> None:
         """
@@ -141,3 +146,9 @@ class FormatTests(SynchronousTestCase):
         self.assertEqual(APP_TEXTS["json"].lines(chunk, node), text.encode())
         events = "".join([f"data: {each}\n\n" for each in found])
         self.assertEqual(APP_EVENTS["json"].lines(chunk, node), events.encode())
+
+
+class CompiledFormatTests(WithLibrary, FormatTests):
+    """
+    The same with the compiled library.
+    """

@@ -10,7 +10,6 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.documents import State
-from smartmob.lines import console as console_module
 from smartmob.lines import ring
 from smartmob.lines.app import AppWanted
 from smartmob.lines.app_encodings import APP_FRAMES, AppEncoding
@@ -91,7 +90,7 @@ class OnceTests(SynchronousTestCase):
             self.split.append(data)
             return real(data)
 
-        self.patch(console_module, "split", split)
+        self.patch(ring, "split", split)
 
     def attach(self, encoding: Encoding, *streams: str) -> Subscription:
         """

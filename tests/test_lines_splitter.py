@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.lines import splitter
 from smartmob.lines.splitter import Block, Splitter
+from tests.support.encoders import BOTH, InPython, WithLibrary
 
 LIMIT = splitter.LINE_LIMIT
 
@@ -49,10 +50,10 @@ def split(chunks: list[bytes]) -> list[tuple[bytes, bool]]:
         blocks += it.feed(chunk)
     blocks += it.finish()
     lines = []
-    for data, partial in blocks:
+    for data, count, partial in blocks:
         *found, empty = data.split(b"\n")
         assert empty == b""
-        assert found
+        assert len(found) == count > 0
         lines += [(line, partial) for line in found]
     return lines
 
@@ -68,11 +69,12 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return [chunk for chunk in [*chunks, data] if chunk]
 
 
-class SplitterTests(SynchronousTestCase):
+class SplitterTests(InPython, SynchronousTestCase):
     """
     L{Splitter}.
     """
 
+    @BOTH
     @given(output, cuts)
     def test_anyCut(self, data: bytes, sizes: list[int]) -> None:
         """
@@ -94,10 +96,10 @@ class SplitterTests(SynchronousTestCase):
         A last line without its end comes at the end of the output, once.
         """
         it = Splitter()
-        self.assertEqual(it.feed(b"a\nb"), [(b"a\n", False)])
-        self.assertEqual(it.finish(), [(b"b\n", False)])
+        self.assertEqual(it.feed(b"a\nb"), [(b"a\n", 1, False)])
+        self.assertEqual(it.finish(), [(b"b\n", 1, False)])
         self.assertEqual(it.finish(), [])
-        self.assertEqual(it.feed(b"c\n"), [(b"c\n", False)])
+        self.assertEqual(it.feed(b"c\n"), [(b"c\n", 1, False)])
 
     def test_decodedInPieces(self) -> None:
         """
@@ -119,7 +121,7 @@ class SplitterTests(SynchronousTestCase):
         A read that is complete lines is not copied.
         """
         data = b"one\ntwo\n"
-        [(block, _)] = Splitter().feed(data)
+        [(block, _, _)] = Splitter().feed(data)
         self.assertIs(block, data)
 
     def test_exactLimit(self) -> None:
@@ -178,7 +180,7 @@ class SplitterTests(SynchronousTestCase):
         self.assertEqual(block.data, b"".join(b"%02d" % n for n in range(100)) * 1000 + b"\n")
 
 
-class SmallLimitTests(SynchronousTestCase):
+class SmallLimitTests(InPython, SynchronousTestCase):
     """
     The same with a limit that is reached often.
     """
@@ -186,6 +188,7 @@ class SmallLimitTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(splitter, "LINE_LIMIT", 8)
 
+    @BOTH
     @given(output, cuts)
     def test_anyCut(self, data: bytes, sizes: list[int]) -> None:
         """
@@ -207,3 +210,15 @@ class SmallLimitTests(SynchronousTestCase):
                 line = b""
         self.assertEqual(line, b"")
         self.assertEqual(lines, expected(data))
+
+
+class CompiledSplitterTests(WithLibrary, SplitterTests):
+    """
+    The same with the compiled library.
+    """
+
+
+class CompiledSmallLimitTests(WithLibrary, SmallLimitTests):
+    """
+    The same with the compiled library.
+    """

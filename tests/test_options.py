@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob import __version__
 from smartmob.config.configuration import BadConfiguration
 from smartmob.launch import helper
+from smartmob.lines import encoder
 from smartmob.logs import LogFile
 from smartmob.options import Options
 from smartmob.standalone import AgentOptions
@@ -151,11 +152,13 @@ class OptionsTests(CommandLine):
             self.assertIn(word, self.refused(*words), words)
 
     def test_version(self) -> None:
-        """--version prints the version, and which guardian runs."""
-        known = f"smartmob {__version__} (guardian: {helper.runs()})\n"
+        """--version prints the version, and what of it runs compiled."""
+        kinds = f"guardian: {helper.runs()}, frames: {encoder.runs(os.environ)}"
+        known = f"smartmob {__version__} ({kinds})\n"
         self.assertEqual(self.said("--version"), (0, known, ""))
-        self.patch(os, "environ", {**os.environ, helper.VARIABLE: helper.PYTHON})
-        known = f"smartmob {__version__} (guardian: python)\n"
+        python = {helper.VARIABLE: helper.PYTHON, encoder.VARIABLE: encoder.PYTHON}
+        self.patch(os, "environ", {**os.environ, **python})
+        known = f"smartmob {__version__} (guardian: python, frames: python)\n"
         self.assertEqual(self.said("--version"), (0, known, ""))
 
     def test_guardian(self) -> None:
@@ -169,6 +172,18 @@ class OptionsTests(CommandLine):
             self.assertEqual(
                 self.refused(*words),
                 "SMARTMOB_GUARDIAN is compiled or python, not 'perl'",
+            )
+
+    def test_frames(self) -> None:
+        """Who makes frames says the environment, too."""
+        for kind in ("", "python"):
+            self.patch(os, "environ", {**os.environ, encoder.VARIABLE: kind})
+            self.parse()
+        self.patch(os, "environ", {**os.environ, encoder.VARIABLE: "perl"})
+        for words in ([], ["--check"], ["--version"]):
+            self.assertEqual(
+                self.refused(*words),
+                "SMARTMOB_FRAMES is compiled or python, not 'perl'",
             )
 
     def test_help(self) -> None:

@@ -72,23 +72,24 @@ class WheelTests(TestCase):
         [info] = tops - {"smartmob", "twisted"}
         self.assertTrue(info.endswith(".dist-info"), info)
 
-    def test_guardian(self) -> None:
+    def test_compiled(self) -> None:
         """
-        There is an executable in it, for all Pythons on machines of a kind, or it is for
-        all machines.
+        There are an executable and a library in it, for all Pythons on machines of a kind, or
+        it is for all machines.
         """
         if self.kind == "python":
             self.assertTrue(self.wheel.stem.endswith("-py3-none-any"), self.wheel)
         else:
             self.assertRegex(self.wheel.stem, "-py3-none-linux_[a-z0-9_]+$")
-        folder = "smartmob/launch/compiled/"
+        products = ("launch/compiled/smartmob-guardian", "lines/compiled/frames.so")
         with zipfile.ZipFile(self.wheel) as archive:
             modes = {
-                name.removeprefix(folder): archive.getinfo(name).external_attr >> 16 & 0o777
+                name: archive.getinfo(name).external_attr >> 16 & 0o777
                 for name in archive.namelist()
-                if name.startswith(folder)
+                if "/compiled/" in name
             }
-        self.assertEqual(modes, {} if self.kind == "python" else {"smartmob-guardian": 0o755})
+        made = () if self.kind == "python" else products
+        self.assertEqual(modes, {f"smartmob/{product}": 0o755 for product in made})
         if not self.pure and compiler() is None:
             raise SkipTest("no C compiler on this machine, so no wheel with what it makes")
 
@@ -101,7 +102,7 @@ class WheelTests(TestCase):
         self.assertTrue(found.is_relative_to(self.bin.parent), found)
         known = f"smartmob {version('smartmob')}"
         for program, kind in (
-            ("smartmob-agent", f" (guardian: {self.kind})"),
+            ("smartmob-agent", f" (guardian: {self.kind}, frames: {self.kind})"),
             ("smartmob", ""),
         ):
             said = run(self.bin / program, "--version", cwd=self.folder)
@@ -109,13 +110,18 @@ class WheelTests(TestCase):
 
     def test_unusable(self) -> None:
         """
-        The agent does without the executable where it can't be executed.
+        The agent does without the executable where it can't be executed, and without the
+        library where it can't be loaded.
         """
         for path in self.bin.parent.rglob("smartmob-guardian"):
             self.addCleanup(path.chmod, 0o755)
             path.chmod(0o644)
+        for path in self.bin.parent.rglob("frames.so"):
+            self.addCleanup(path.write_bytes, path.read_bytes())
+            path.write_bytes(b"no library")
         said = run(self.bin / "smartmob-agent", "--version", cwd=self.folder)
-        self.assertEqual(said, f"smartmob {version('smartmob')} (guardian: python)\n")
+        kinds = "(guardian: python, frames: python)"
+        self.assertEqual(said, f"smartmob {version('smartmob')} {kinds}\n")
 
     def test_plugin(self) -> None:
         """

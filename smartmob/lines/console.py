@@ -16,7 +16,7 @@ from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.readership import Readership
-from smartmob.lines.ring import Chunk, Ring, split
+from smartmob.lines.ring import Chunk, Ring
 from smartmob.lines.splitter import Block, Splitter, valid
 from smartmob.lines.taps import AsTheyAre, Shape, Taps
 
@@ -67,10 +67,12 @@ class Console:
         bounds: Bounds,
         budget: Budget,
         kept: Callable[[int], None],
+        begun: Callable[[int], None],
         gone: Callable[[Console], None],
     ) -> None:
         """
         @param kept: Told by how much the memory taken by kept lines has grown.
+        @param begun: Told by how much lines have grown whose ends have not come yet.
         @param gone: Told when the process is no more.
         """
         self.slug = slug
@@ -85,6 +87,7 @@ class Console:
         self._bounds = bounds
         self._budget = budget
         self._kept = kept
+        self._begun = begun
         self._gone = gone
         self._closed: Ending | None = None
         self._ring = Ring(bounds)
@@ -104,17 +107,21 @@ class Console:
         splitter = self._splitters.get(stream)
         if splitter is None:
             splitter = self._splitters[stream] = Splitter()
+        before = splitter.size
         self._last_pid = pid
         if self.blocked:
             self._beyond += len(data)
         for block in splitter.feed(data):
             self._publish(block, stream, pid)
+        if splitter.size != before:
+            self._begun(splitter.size - before)
 
     def finish(self) -> None:
         """
         The output of this run is over: what has no line end is a line, too.
         """
         for stream, splitter in self._splitters.items():
+            self._begun(-splitter.size)
             for block in splitter.finish():
                 self._publish(block, stream, self._last_pid)
         self._splitters.clear()
@@ -126,7 +133,7 @@ class Console:
         """
         data = valid(text.encode(errors="replace"))
         lines = data.rstrip(b"\r\n").replace(b"\r\n", b"\n")
-        self._publish(Block(lines + b"\n", False), AGENT, None, own=True)
+        self._publish(Block(lines + b"\n", lines.count(b"\n") + 1), AGENT, None, own=True)
 
     def started(self, pid: int) -> None:
         """
@@ -163,6 +170,8 @@ class Console:
         self._readers.tell({"event": "deleted"})
         self._close(Ending.DELETED)
         self.shrink(0)
+        self._begun(-sum(splitter.size for splitter in self._splitters.values()))
+        self._splitters.clear()
         self._gone(self)
 
     def shut(self) -> None:
@@ -284,23 +293,19 @@ class Console:
     # Inside.
 
     def _publish(self, block: Block, stream: str, pid: int | None, own: bool = False) -> None:
-        data = block.data
-        # Where somebody reads them they are split, which counts them, too.
         wanted = self._readers.want(stream)
-        lines = split(data) if wanted else None
-        count = data.count(b"\n") if lines is None else len(lines)
         chunk = Chunk(
             first=self.next,
-            count=count,
-            data=data,
+            count=block.lines,
+            data=block.data,
             stream=stream,
             time=self._now(),
             pid=pid,
             partial=block.partial,
             own=own,
-            split=lines,
+            split=[] if wanted else None,
         )
-        self.next += count
+        self.next += block.lines
         if wanted:
             # Before it is kept: a line on its way waits for as little as can be.
             # Who waits for its readers can't hold back what it has written already.

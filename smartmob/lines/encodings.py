@@ -15,6 +15,7 @@ from json import dumps
 from json.encoder import encode_basestring
 from typing import Protocol
 
+from smartmob.lines.encoder import loaded
 from smartmob.lines.ring import Chunk, split
 
 _HEADERS = [bytes([0x81, n]) for n in range(126)]
@@ -69,6 +70,10 @@ SMALL = 1000
 """For so many bytes it takes less time to look for all of these at once than for each."""
 
 
+MANY = 8
+"""For fewer lines it takes less time to do without the compiled library."""
+
+
 class Format(Protocol):
     """
     What readers can be told besides lines.
@@ -109,8 +114,13 @@ class PlainFrames:
     events = False
 
     def lines(self, chunk: Chunk) -> bytes:
-        lines = chunk.lines()
-        return prefixed_frames(OWN, lines) if chunk.own else frames(lines)
+        if chunk.own:
+            return prefixed_frames(OWN, chunk.lines())
+        if chunk.count >= MANY:
+            library = loaded()
+            if library is not None:
+                return library.frames(chunk.data)
+        return frames(chunk.lines())
 
     def event(self, document: Mapping[str, object]) -> bytes:
         raise NotImplementedError("plain frames are lines only")

@@ -27,7 +27,8 @@ class Chunk:
     @ivar pid: Whose they are; C{None} where that is the agent.
     @ivar partial: It is one line, a piece of one that goes on in a later chunk.
     @ivar own: They are the agent's own words.
-    @ivar split: Each line without its end, where somebody has split it just now.
+    @ivar split: Each line without its end, once somebody has split it; C{None}: that is not
+        to be kept.
     """
 
     first: int
@@ -58,9 +59,12 @@ class Chunk:
         """
         Each line, without its end.
         """
-        if self.split is not None:
+        if self.split:
             return self.split
-        return split(self.data)
+        lines = split(self.data)
+        if self.split is not None:
+            self.split = lines
+        return lines
 
     def last(self, count: int) -> Chunk:
         """

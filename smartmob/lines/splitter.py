@@ -12,6 +12,8 @@ from __future__ import annotations
 from codecs import utf_8_decode
 from typing import NamedTuple
 
+from smartmob.lines.encoder import loaded
+
 LINE_LIMIT = 1 << 20
 """Longer lines leave in pieces of at most so many bytes."""
 
@@ -28,16 +30,22 @@ many where there is an emoji among them, and are to stay in the processor's cach
 """
 
 
+MUCH = 1024
+"""For fewer bytes it takes less time to do without the compiled library."""
+
+
 class Block(NamedTuple):
     """
     Some complete lines.
 
     @ivar data: Valid UTF-8; each line is followed by C{\\n}.
+    @ivar lines: How many.
     @ivar partial: It is one line, a piece of one that goes on in the next block.
     """
 
     data: bytes
-    partial: bool
+    lines: int
+    partial: bool = False
 
 
 class Splitter:
@@ -75,10 +83,10 @@ class Splitter:
             self._parts.append(data[end:])
         if b"\r" in raw:
             raw = raw.replace(b"\r\n", b"\n")
-        text = raw if raw.isascii() else valid(raw)
+        text, count = examined(raw)
         if max(len(raw), len(text)) > LINE_LIMIT:
             return _in_pieces(raw)
-        return [Block(text, False)]
+        return [Block(text, count)]
 
     def finish(self) -> list[Block]:
         """
@@ -96,11 +104,25 @@ class Splitter:
         blocks = []
         while len(raw) >= LINE_LIMIT + 2:
             end = _boundary(raw)
-            blocks += [Block(piece + b"\n", True) for piece in _valid_pieces(raw[:end])]
+            blocks += [Block(piece + b"\n", 1, True) for piece in _valid_pieces(raw[:end])]
             raw = raw[end:]
         self._parts[:] = [raw]
         self._size = len(raw)
         return blocks
+
+
+def examined(raw: bytes) -> tuple[bytes, int]:
+    """
+    The same lines as UTF-8, as by L{valid}, and how many they are.
+    """
+    if len(raw) >= MUCH:
+        library = loaded()
+        if library is not None:
+            count = library.count(raw)
+            if count >= 0:
+                return raw, count
+    text = raw if raw.isascii() else valid(raw)
+    return text, text.count(b"\n")
 
 
 def valid(raw: bytes) -> bytes:
@@ -163,7 +185,7 @@ def _in_pieces(raw: bytes) -> list[Block]:
         last = pieces.pop()
         if pieces:
             _flush(whole, blocks)
-            blocks += [Block(piece + b"\n", True) for piece in pieces]
+            blocks += [Block(piece + b"\n", 1, True) for piece in pieces]
         whole.append(last)
     _flush(whole, blocks)
     return blocks
@@ -171,5 +193,5 @@ def _in_pieces(raw: bytes) -> list[Block]:
 
 def _flush(whole: list[bytes], blocks: list[Block]) -> None:
     if whole:
-        blocks.append(Block(b"\n".join([*whole, b""]), False))
+        blocks.append(Block(b"\n".join([*whole, b""]), len(whole)))
         whole.clear()

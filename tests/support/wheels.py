@@ -19,7 +19,7 @@ _FILES = ("setup.py", "pyproject.toml", "README.rst", "LICENSE")
 _FOLDERS = ("smartmob", "twisted", "examples")
 
 
-_NOT_PASSED_ON = ("PYTHONPATH", "SMARTMOB_PURE", "SMARTMOB_GUARDIAN")
+_NOT_PASSED_ON = ("PYTHONPATH", "SMARTMOB_PURE", "SMARTMOB_GUARDIAN", "SMARTMOB_FRAMES")
 """
 The runner of the tests may name the checkout in the first, and means itself by the others.
 """
