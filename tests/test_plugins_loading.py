@@ -242,6 +242,12 @@ class FoundTests(PluggingCase):
         self.patch(sys, "path", [others])
         self.assertEqual(list(installed()), [])
 
+    def test_egg(self) -> None:
+        """An egg that is a folder, and is on the path by itself, is looked into, too."""
+        egg = self.packages(ENTRY_POINTS, "it-1.egg/EGG-INFO") + "/it-1.egg"
+        self.patch(sys, "path", [egg])
+        self.assertEqual([(each.name, each.value) for each in installed()], [("it", "it:It")])
+
     def test_mayBeInstalled(self) -> None:
         """Wherever there could be some, it is asked for them; else nobody is."""
         none = Path(self.mktemp()).absolute()

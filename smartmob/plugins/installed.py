@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "smartmob.plugins"
 """The group of those."""
 
+_DESCRIPTIONS = (".dist-info", ".egg", "egg-info")
+"""Ends of names, in lower case.  An egg that is itself on the path has C{EGG-INFO} in it."""
+
 
 def installed() -> Iterable[EntryPoint]:
     """
@@ -51,7 +54,7 @@ def _may_have(folder: str) -> bool:
     return any(
         name.endswith(".egg") or _names_group(os.path.join(folder, name, "entry_points.txt"))
         for name in names
-        if name.endswith((".dist-info", ".egg-info", ".egg"))
+        if name.lower().endswith(_DESCRIPTIONS)
     )
 
 
