@@ -363,6 +363,54 @@ class KeptTests(SynchronousTestCase):
             console.deleted()
         self.assertEqual(several.kept, 0)
 
+    def test_begun(self) -> None:
+        """
+        Lines whose ends have not come yet are counted, and take the room of kept ones, those
+        of the largest first; a quarter stays for these.
+        """
+        several = consoles(bounds=Bounds(kept_in_all=1 << 18))
+        small = several.open("a.small", State.RUNNING)
+        small.received("stdout", b"".join([b"%d\n" % n for n in range(500)]), 1)
+        large = [several.open(f"a.{n}", State.RUNNING) for n in range(10)]
+        for n in range(200):
+            for console in large:
+                console.received("stdout", b"%d" % n + b"x" * 90 + b"\n", 1)
+        self.assertGreater(several.kept, 1 << 17)
+        for n in range(1, 301):
+            for stream in ("stdout", "stderr"):
+                for console in large:
+                    console.received(stream, b"y" * 100, 1)
+            self.assertEqual(several.begun, n * 2000)
+            room = max((1 << 18) - several.begun, 1 << 16)
+            self.assertLessEqual(several.kept, room)
+        self.assertGreater(several.kept, (1 << 16) * 7 // 8)
+        self.assertEqual(len(small.kept(ALL, TEXT).split()), 500)
+        large[0].received("stdout", b"\n", 1)
+        self.assertEqual(several.begun, 600_000 - 30_000)
+        large[0].finish()
+        self.assertEqual(several.begun, 600_000 - 60_000)
+        for console in [*large, small]:
+            console.deleted()
+        self.assertEqual((several.begun, several.kept), (0, 0))
+        small = several.open("a.small", State.RUNNING)
+        for n in range(1000):
+            small.received("stdout", b"%d\n" % n, 1)
+        self.assertEqual(len(small.kept(ALL, TEXT).split()), 1000)
+
+    def test_begunInPieces(self) -> None:
+        """
+        However much a line without an end is written on, no more than a mebibyte of it waits.
+        """
+        several = consoles()
+        console = several.open("a.b", State.RUNNING)
+        for _ in range(100):
+            console.received("stdout", b"y" * 65536, 1)
+            self.assertLessEqual(several.begun, (1 << 20) + 1)
+        console.received("stdout", b"\nz", 1)
+        self.assertEqual(several.begun, 1)
+        console.finish()
+        self.assertEqual(several.begun, 0)
+
 
 class SlowTests(SynchronousTestCase):
     """

@@ -162,7 +162,7 @@ class SplitterTests(InPython, SynchronousTestCase):
         it = Splitter()
         for _ in range(64):
             it.feed(b"x" * (1 << 16))
-            self.assertLessEqual(it._size, LIMIT + (1 << 16))
+            self.assertLessEqual(it.size, LIMIT + (1 << 16))
 
     def test_manySmallReads(self) -> None:
         """

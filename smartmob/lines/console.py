@@ -67,10 +67,12 @@ class Console:
         bounds: Bounds,
         budget: Budget,
         kept: Callable[[int], None],
+        begun: Callable[[int], None],
         gone: Callable[[Console], None],
     ) -> None:
         """
         @param kept: Told by how much the memory taken by kept lines has grown.
+        @param begun: Told by how much lines have grown whose ends have not come yet.
         @param gone: Told when the process is no more.
         """
         self.slug = slug
@@ -85,6 +87,7 @@ class Console:
         self._bounds = bounds
         self._budget = budget
         self._kept = kept
+        self._begun = begun
         self._gone = gone
         self._closed: Ending | None = None
         self._ring = Ring(bounds)
@@ -104,17 +107,21 @@ class Console:
         splitter = self._splitters.get(stream)
         if splitter is None:
             splitter = self._splitters[stream] = Splitter()
+        before = splitter.size
         self._last_pid = pid
         if self.blocked:
             self._beyond += len(data)
         for block in splitter.feed(data):
             self._publish(block, stream, pid)
+        if splitter.size != before:
+            self._begun(splitter.size - before)
 
     def finish(self) -> None:
         """
         The output of this run is over: what has no line end is a line, too.
         """
         for stream, splitter in self._splitters.items():
+            self._begun(-splitter.size)
             for block in splitter.finish():
                 self._publish(block, stream, self._last_pid)
         self._splitters.clear()
@@ -163,6 +170,8 @@ class Console:
         self._readers.tell({"event": "deleted"})
         self._close(Ending.DELETED)
         self.shrink(0)
+        self._begun(-sum(splitter.size for splitter in self._splitters.values()))
+        self._splitters.clear()
         self._gone(self)
 
     def shut(self) -> None:

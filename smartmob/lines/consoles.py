@@ -38,6 +38,8 @@ class Consoles:
         self._consoles: set[Console] = set()
         self._apps: dict[str, AppConsole] = {}
         self._kept = 0
+        self._begun = 0
+        self._room = self._bounds.kept_in_all
 
     @property
     def budget(self) -> Budget:
@@ -67,6 +69,13 @@ class Consoles:
         """
         return self._kept
 
+    @property
+    def begun(self) -> int:
+        """
+        Bytes of lines whose ends have not come yet.
+        """
+        return self._begun
+
     def open(self, slug: str, state: State) -> Console:
         """
         The console of a new process.
@@ -79,6 +88,7 @@ class Consoles:
             bounds=self._bounds,
             budget=self._budget,
             kept=self._grown,
+            begun=self._has_begun,
             gone=self._closed,
         )
         self._consoles.add(console)
@@ -124,15 +134,25 @@ class Consoles:
 
     def _grown(self, size: int) -> None:
         self._kept += size
-        if self._kept > self._bounds.kept_in_all:
+        if self._kept > self._room:
             self._cut()
+
+    def _has_begun(self, size: int) -> None:
+        """
+        Lines without an end take the room of those that are kept, but for a quarter: they can't
+        be let go of, and are in pieces only where they are long.
+        """
+        bound = self._bounds.kept_in_all
+        self._begun += size
+        self._room = max(bound - self._begun, bound // 4)
+        self._grown(0)
 
     def _cut(self) -> None:
         """
         Take from those that keep most, down to one level, until a sixteenth of the
-        bound is free again: that makes this rare.
+        room is free again: that makes this rare.
         """
-        excess = self._kept - self._bounds.kept_in_all * 15 // 16
+        excess = self._kept - self._room * 15 // 16
         largest = sorted(self._consoles, key=_cost, reverse=True)
         level = 0
         above = 0

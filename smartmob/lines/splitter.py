@@ -51,13 +51,15 @@ class Block(NamedTuple):
 class Splitter:
     """
     The line ends of one stream of one run: C{\\n} or C{\\r\\n}.
+
+    @ivar size: Bytes of a line whose end has not come yet.
     """
 
-    __slots__ = ("_parts", "_size")
+    __slots__ = ("_parts", "size")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self._size = 0
+        self.size = 0
 
     def feed(self, data: bytes) -> list[Block]:
         """
@@ -66,20 +68,20 @@ class Splitter:
         end = data.rfind(b"\n") + 1
         if not end:
             self._parts.append(data)
-            self._size += len(data)
+            self.size += len(data)
             if len(self._parts) > MOST_PARTS:
                 self._parts[:] = [b"".join(self._parts)]
             # Two bytes more than the limit: of one, the line's end might still
             # follow, and of "\r" that it is a part of it.
-            return self._overlong() if self._size >= LINE_LIMIT + 2 else []
+            return self._overlong() if self.size >= LINE_LIMIT + 2 else []
         raw = data
         if self._parts:
             raw = b"".join([*self._parts, memoryview(data)[:end]])
             self._parts.clear()
         elif end < len(data):
             raw = data[:end]
-        self._size = len(data) - end
-        if self._size:
+        self.size = len(data) - end
+        if self.size:
             self._parts.append(data[end:])
         if b"\r" in raw:
             raw = raw.replace(b"\r\n", b"\n")
@@ -92,11 +94,11 @@ class Splitter:
         """
         Nothing more will be read: give the last line, if it has no end.
         """
-        if not self._size:
+        if not self.size:
             return []
         raw = b"".join(self._parts)
         self._parts.clear()
-        self._size = 0
+        self.size = 0
         return _in_pieces(raw + b"\n")
 
     def _overlong(self) -> list[Block]:
@@ -107,7 +109,7 @@ class Splitter:
             blocks += [Block(piece + b"\n", 1, True) for piece in _valid_pieces(raw[:end])]
             raw = raw[end:]
         self._parts[:] = [raw]
-        self._size = len(raw)
+        self.size = len(raw)
         return blocks
 
 
