@@ -21,6 +21,7 @@ from bench.ending import wait_for
 from bench.figures import Failed
 from bench.running import running
 from smartmob.launch import helper
+from smartmob.lines import encoder
 
 STARTS_AT_ONCE = {"attempts": 1000, "window": 1.0, "retry_in": 1.0, "max_retry": -1}
 """A flapping policy that never pauses: what ends is started again at once."""
@@ -29,7 +30,7 @@ PATIENCE = 120.0
 """Seconds for an answer."""
 
 COMPILED, PYTHON = "smartmob", "smartmob-python"
-"""An agent with the compiled guardian, and one with that in Python, as the table has them."""
+"""An agent of which something is compiled, and one all in Python, as the table has them."""
 
 
 def kinds() -> dict[str, bool]:
@@ -182,7 +183,7 @@ def agent(
     An agent with its state below C{folder}, ended at the end.
 
     @param words: More for its command line.
-    @param python: With the guardian in Python; else with the compiled one, where there is one.
+    @param python: All in Python; else with what is compiled, where there is that.
     @param endpoints: So many are in a file that the words name, and the first of them is a port
         of 127.0.0.1; else it has one of its own.
     """
@@ -193,7 +194,8 @@ def agent(
     said = folder / "agent.stderr"
     with said.open("wb") as stderr:
         began = monotonic()
-        more = {helper.VARIABLE: helper.PYTHON} if python else {}
+        all_python = {helper.VARIABLE: helper.PYTHON, encoder.VARIABLE: encoder.PYTHON}
+        more = all_python if python else {}
         with running([command, *own, *words], folder, stderr, more=more) as process:
             urls = _urls(process, said, endpoints or 1)
             yield Agent(process, urls, began, monotonic())

@@ -8,9 +8,11 @@ Readers throw away what they get, so this is the agent's own work without the sy
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -18,8 +20,10 @@ from attrs import frozen
 from zope.interface import implementer
 
 from bench import command
+from bench.agents import COMPILED, PYTHON
 from bench.figures import Report, Row
 from smartmob.documents import State
+from smartmob.lines import encoder
 from smartmob.lines.app import AppWanted
 from smartmob.lines.app_encodings import APP_FRAMES
 from smartmob.lines.console import Wanted
@@ -60,17 +64,20 @@ class Readers:
     @ivar encodings: Of the process, one each.
     @ivar of_app: So many of its app ...
     @ivar form: ... in this format.
+    @ivar python: The compiled library is not used.
     """
 
     name: str
     encodings: tuple[Encoding, ...] = ()
     of_app: int = 0
     form: str = "plain"
+    python: bool = False
 
 
 READERS = (
     Readers("nobody"),
     Readers("1 plain", (PLAIN_FRAMES,)),
+    Readers("1 plain", (PLAIN_FRAMES,), python=True),
     Readers("10 plain", (PLAIN_FRAMES,) * 10),
     Readers("1 JSON", (JSON_FRAMES,)),
     Readers("1 NDJSON", (NDJSON,)),
@@ -126,7 +133,23 @@ def cost(output: Output, readers: Readers, seconds: float) -> float:
         for chunk in output.chunks:
             console.received("stdout", chunk, 1)
 
-    return _nanoseconds(relay, seconds) / output.lines
+    with _wanted(encoder.PYTHON if readers.python else ""):
+        return _nanoseconds(relay, seconds) / output.lines
+
+
+@contextmanager
+def _wanted(which: str) -> Iterator[None]:
+    """
+    Have frames made by this one; if empty, by the best there is.
+    """
+    before = os.environ.get(encoder.VARIABLE, "")
+    os.environ[encoder.VARIABLE] = which or before
+    encoder.loaded.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ[encoder.VARIABLE] = before
+        encoder.loaded.cache_clear()
 
 
 def _nanoseconds(do: Callable[[], None], seconds: float) -> float:
@@ -159,7 +182,7 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         report.add(
             Row(
                 what=f"inside, {KINDS[kind]}, {chunk // 1024} KiB at once, {readers.name}",
-                who="smartmob",
+                who=PYTHON if readers.python else COMPILED,
                 unit="ns/line",
                 values=tuple(values),
             )

@@ -8,6 +8,7 @@ else.  Of websocketd each client has a program of its own: that is what it does.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,11 +18,12 @@ from statistics import median
 from attrs import define, evolve, field, frozen
 
 from bench import archives, command, peers, raw_peers, relay_peers, relaying, system
-from bench.agents import agent
+from bench.agents import COMPILED, PYTHON, agent
 from bench.building import build
 from bench.emitting import Emission
 from bench.figures import Aim, Failed, Report, Row, ratios
 from bench.relaying import Measure, Run
+from smartmob.lines import encoder
 
 KINDS = {
     "fixed": "80 bytes",
@@ -63,8 +65,14 @@ Times that one is slower than other peers.  Its client looks through all it has 
 something more comes, so with many lines at once it would take minutes for them.
 """
 
-SMARTMOB = "smartmob"
+SMARTMOB = COMPILED
 FLOOR = "floor (C)"
+
+ALONE = (PYTHON, *raw_peers.RAW)
+"""
+Those who have one client: one is enough to tell, or each is a program with all of node or
+Python.
+"""
 
 
 @frozen
@@ -80,7 +88,7 @@ class Column:
         """
         How many: a rate is a rate, and the slow ones need not take longer.
         """
-        if who in (SMARTMOB, FLOOR):
+        if who in (SMARTMOB, PYTHON, FLOOR):
             return max(1, most // FEWER[self.clients] // (2 if self.kind == "single" else 1))
         return max(1, most // SLOWER // SLOWEST.get(who, 1) // self.clients)
 
@@ -150,11 +158,14 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
     with (
         archives.served(archives.pack({"emit": "$EMIT"})) as source,
         agent(folder / "agent") as made,
+        agent(folder / "python", python=True) as beside,
     ):
         measures: dict[str, Measure] = {
             SMARTMOB: relaying.smartmob(made, source, built["receive"]),
             FLOOR: relaying.floor(built["relay_floor"], built["receive"]),
         }
+        if encoder.runs(os.environ) == encoder.COMPILED:
+            measures[PYTHON] = relaying.smartmob(beside, source, built["receive"])
         if not options.no_peers:
             for who, found in _peers(built, folder):
                 if isinstance(found, str):
@@ -213,8 +224,8 @@ def _rounds(
         for _ in range(options.rounds):
             for kind in KINDS:
                 for who, measure in measures.items():
-                    if who in raw_peers.RAW and clients > 1:
-                        continue  # a program with all of node or Python for each client
+                    if who in ALONE and clients > 1:
+                        continue
                     column = Column(kind, clients)
                     cell = cells[who].setdefault(column, Cell(names[who]))
                     count = column.lines(who, options.lines)
