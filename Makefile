@@ -26,7 +26,7 @@ test: .venv/test
 	.venv/bin/trial -j2 tests
 
 bench: .venv/run
-	.venv/bin/python -m bench
+	.venv/bin/python -m bench --json .bench/results/$(shell date -u +%Y-%m-%dT%H%M%SZ).json
 
 clean:
 	rm -rf .bench .venv .tox build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache

@@ -61,6 +61,7 @@ def run(benchmarks: Iterable[tuple[Benchmark, argparse.Namespace]], json: Path |
                 report.add(Row(what=benchmark.name, who="smartmob", note=str(error)))
                 code = 1
         if json is not None:
+            json.parent.mkdir(parents=True, exist_ok=True)
             report.write(json)
     report.show(sys.stdout)
     return code
