@@ -5,6 +5,7 @@ Where a guardian runs: on kernels, in namespaces and below parents that are not 
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -20,10 +21,13 @@ from smartmob.launch.helper import COMPILED, EXECUTABLE, HERE, PYTHON, start_com
 from tests.support.twins import (
     Guardian,
     Said,
+    children,
     heard,
     order,
     require_compiled,
     sent,
+    shell,
+    soon,
 )
 from tests.support.wheels import compiler
 from tests.test_launch_twins import TwinCase
@@ -146,6 +150,30 @@ class HiddenTests(ElsewhereCase):
                 answers = heard(control)
             self.assertEqual(answers, [[wire.EXITED, b"9"], [wire.GONE, b"1", b"?"]])
             self.assertRaises(ProcessLookupError, os.kill, int(pid), 0)
+
+
+class UnseenTests(TwinCase):
+    """
+    Reapers that can't open a file.
+    """
+
+    def test_leader(self) -> None:
+        """
+        They KILL the leader and its group, and do not say that nothing is left: they can't
+        know.
+        """
+        for twin in self.twins:
+            control, output = twin.give(shell("trap '' TERM; echo up; sleep 1000"))
+            with control, open(output, "rb") as file:
+                _, pid = wire.unpack(control.recv(100))
+                self.assertEqual(file.readline(), b"up\n")
+                reaper = twin.reaper()
+                resource.prlimit(reaper, resource.RLIMIT_NOFILE, (3, BOUNDS[1]))
+                sent(control, wire.KILL)
+                self.assertEqual(heard(control), [[wire.GONE, b"0", pid, b"?"]])
+                soon(children, reaper, [])
+                sent(control, wire.KILL)
+                self.assertEqual(heard(control), [[wire.GONE, b"0"]])
 
 
 class DashTests(TwinCase):

@@ -16,7 +16,7 @@ import _socket
 import os
 from fcntl import F_SETFL, F_SETOWN, fcntl
 from select import POLLIN, poll
-from signal import SIGCHLD, SIGIO, SIGTERM, sigtimedwait, sigwaitinfo
+from signal import SIGCHLD, SIGIO, SIGKILL, SIGTERM, sigtimedwait, sigwaitinfo
 from time import monotonic
 
 from smartmob.launch import wire
@@ -28,7 +28,7 @@ from smartmob.launch.execution import (
     execute,
     prctl,
 )
-from smartmob.launch.tree import ask, kill_all
+from smartmob.launch.tree import HIDDEN, ask, kill_all, send
 
 TYPE_CHECKING = False  # importing typing costs each program memory
 if TYPE_CHECKING:
@@ -318,6 +318,10 @@ class Reaper:
         """
         killed: dict[int, bytes] = {}
         left = kill_all(self.me, self.reap, killed)
+        if self.pid and not self.ended and not left:
+            # Nothing could be seen, as where the system has no more open files (ENFILE).
+            send(-self.pid, SIGKILL)
+            left = [(self.pid, HIDDEN)]
         self.over(list(killed.values()), left)
 
     def over(self, killed: list[bytes], left: list[tuple[int, bytes]]) -> None:

@@ -149,6 +149,11 @@ static void force(struct reaper *reaper)
 
     killed.count = left.count = 0;
     tree_kill_all(reap, reaper, &killed, &left);
+    if (reaper->pid && !reaper->ended && !left.count) {
+        /* Nothing could be seen, as where the system has no more open files (ENFILE). */
+        kill(-reaper->pid, SIGKILL);
+        left.list[left.count++] = (struct process){.pid = reaper->pid, .name = HIDDEN};
+    }
     finish(reaper, &killed, &left);
 }
 

@@ -134,7 +134,7 @@ static bool find_name(struct process *process)
     snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
-        strcpy(process->name, "?");
+        strcpy(process->name, HIDDEN);
         return kill(process->pid, 0) == 0 || errno != ESRCH;
     }
     ssize_t size = read(file, text, sizeof text - 1);

@@ -12,6 +12,8 @@
 
 static const double PATIENCE = 5; /* seconds after which what does not end by KILL is left */
 
+#define HIDDEN "?" /* the name of a process that has one, but not for us */
+
 struct process {
     pid_t pid, group;
     char name[NAME_SIZE];
