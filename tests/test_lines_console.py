@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -410,6 +411,35 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(several.begun, 1)
         console.finish()
         self.assertEqual(several.begun, 0)
+
+    def test_letGoOfStreams(self) -> None:
+        """
+        Who wants some streams, from the beginning, is told how many lines of these are no
+        longer kept; who has seen some, no more than that.
+        """
+        for n in range(1500):
+            self.console.received("stdout", b"x\n" * 3, 1)
+            if n % 10 == 0:
+                self.console.received("stderr", b"y\n", 1)
+        self.console.say("z")
+        for streams, of_all in (({"stderr"}, 150), ({"stdout"}, 4500), ({"none"}, 0)):
+            wanted = Wanted(after=0, streams=frozenset(streams))
+            documents = attach(self.console, JSON_FRAMES, wanted).documents()[1:]
+            found = len(numbers(documents))
+            missed = [d["missed"] for d in documents if d.get("event") == "dropped"]
+            self.assertEqual(missed, [of_all - found] if of_all else [])
+            again = attach(self.console, JSON_FRAMES, evolve(wanted, epoch="another"))
+            self.assertEqual(again.documents()[1:], documents)
+        stderr = frozenset({"stderr"})
+        [*missed] = [
+            document["missed"]
+            for seen in (1000, 3650, 4600)
+            for document in attach(
+                self.console, JSON_FRAMES, Wanted(after=seen, streams=stderr)
+            ).documents()
+            if document.get("event") == "dropped"
+        ]
+        self.assertEqual(missed, [118, 1])
 
 
 class SlowTests(SynchronousTestCase):

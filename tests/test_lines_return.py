@@ -42,8 +42,8 @@ class Client:
     @ivar epoch: To which that belongs.
     @ivar got: The numbers of the lines that it got, by epoch.
     @ivar missed: How many it was told it missed since then.
-    @ivar returned: It came back since then, and what was no longer kept by then is among
-        them, whatever its stream.
+    @ivar returned: It came back since then having seen something, and what was no longer kept
+        by then is among them, perhaps some of another stream.
     """
 
     streams: frozenset[str]
@@ -113,7 +113,7 @@ class Machine(RuleBasedStateMachine):
         )
         client.reader = reader = Recorder()
         client.read = client.missed = 0
-        client.returned = True
+        client.returned = client.seen > 0 and client.epoch == self.epoch
         reader.room = room
         reader.subscription = self.console.attach(reader, wanted, JSON_FRAMES)
         if room:
@@ -177,8 +177,11 @@ class Machine(RuleBasedStateMachine):
         between = self.written[client.seen : number - 1]
         own = [stream for stream in between if not client.streams or stream in client.streams]
         if client.returned:
-            # Of what is no longer kept nobody knows any more of which stream it was.
-            assert len(own) <= client.missed <= len(between), (client, number)
+            # Of what is no longer kept nobody knows any more of which stream which line was,
+            # but how many there were.
+            ever = self.written[: number - 1]
+            most = [stream for stream in ever if not client.streams or stream in client.streams]
+            assert len(own) <= client.missed <= min(len(between), len(most)), (client, number)
         else:
             assert client.missed == len(own), (client, number)
 

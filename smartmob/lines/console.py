@@ -318,8 +318,9 @@ class Console:
 
     def _select(self, wanted: Wanted) -> tuple[int, Iterable[Chunk]]:
         """
-        The kept lines that are wanted, and how many that are wanted by their
-        numbers are not among them.
+        The kept lines that are wanted, and how many that are wanted by their numbers
+        are not among them: no fewer, and with C{streams} perhaps more, where some
+        lines that were not wanted were seen.
         """
         after, tail = wanted.after, wanted.tail
         if after is None:
@@ -329,6 +330,9 @@ class Console:
             seen = after if wanted.epoch in (None, self._epoch) else 0
         kept = self._ring.kept()
         missed = max(0, (kept[0].first if kept else self.next) - seen - 1)
+        if wanted.streams:
+            # Which of them were of these streams is not known, but how many there ever were.
+            missed = min(missed, self._let_go(wanted.streams, kept))
         found = []
         for chunk in kept:
             if chunk.first + chunk.count - 1 <= seen:
@@ -344,6 +348,14 @@ class Console:
                     tail -= cut[-1].count
             found = cut[::-1]
         return (0 if after is None else missed), found
+
+    def _let_go(self, streams: frozenset[str], kept: Iterable[Chunk]) -> int:
+        """
+        How many lines of these streams are no longer kept.
+        """
+        written = self._ring.written
+        count = sum(written.get(stream, 0) for stream in streams)
+        return count - sum(chunk.count for chunk in kept if chunk.stream in streams)
 
     def _left(
         self, encoding: Encoding, streams: frozenset[str], subscription: Subscription

@@ -98,6 +98,7 @@ class Ring:
     L{kept} counts to the line.
 
     @ivar cost: What it takes in memory, in bytes.
+    @ivar written: How many lines of each stream there ever were.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -107,6 +108,7 @@ class Ring:
         self._lines = 0
         self._size = 0
         self.cost = 0
+        self.written: dict[str, int] = {}
 
     def append(self, chunk: Chunk) -> int:
         """
@@ -116,6 +118,7 @@ class Ring:
         """
         before = self.cost
         self._chunks.append(chunk)
+        self.written[chunk.stream] = self.written.get(chunk.stream, 0) + chunk.count
         self._lines += chunk.count
         self._size += chunk.size
         self.cost += len(chunk.data) + OVERHEAD
