@@ -210,6 +210,36 @@ class DueTests(SynchronousTestCase):
                     self.assertNotEqual([reader.endings for reader in readers], [[]] * 4)
                 self.assertEqual(self.consoles.queued, 0)
 
+    def test_givenBackBefore(self) -> None:
+        """
+        So they do where lines that were queued before and behind it are given back; it is told
+        there that these are missing, where that can be told.
+        """
+        for encoding in (JSON, PLAIN):
+            with self.subTest(encoding=encoding):
+                self.open(BOUNDS)
+                reader = stalled_of_app(self.app, encoding)
+                self.other.received("stdout", b"first\n", 8)
+                for n in range(20):
+                    self.other.received("stdout", b"x" * 80 + b"\n", 8)
+                    if n in (5, 10):
+                        self.console.received("stdout", b"due\n", 7)
+                assert reader.subscription is not None
+                reader.subscription.shed(1 << 20)
+                counted = reader.subscription.counted
+                self.assertEqual(self.consoles.queued, counted)
+                reader.take()
+                frames = reader.frames()
+                self.assertEqual(sum(b"due" in frame for frame in frames), 2)
+                if encoding is PLAIN:
+                    self.assertEqual(reader.endings, [Ending.TOO_SLOW, "ended"])
+                else:
+                    documents = reader.documents()
+                    self.assertEqual([d["missed"] for d in missed(documents)], [7, 5, 9])
+                    seen = [d.get("event") or d["line"] for d in documents][-5:]
+                    self.assertEqual(seen, ["dropped", "due", "dropped", "due", "dropped"])
+                self.assertEqual(self.consoles.queued, 0)
+
     def test_bounded(self) -> None:
         """
         Where it goes on, as one that is to end or that is started again and again may, no

@@ -364,7 +364,7 @@ class Subscription:
         Lines were dropped that came before what is C{later}: tell it there.  What was
         the newest of all is told with what is missed from now on.
         """
-        for node, count in missed.items():
+        for node, count in missed.items() if self.encoding.told else ():
             if later or self._phase is _Phase.ENDS:
                 event = self._dropped(count, node)
                 later.appendleft((event, _EVENT, False))
