@@ -21,16 +21,16 @@ enum { BLOCK = 128 };
 /* The heads of frames (RFC 6455, section 5.2). */
 enum { FINAL_TEXT = 0x81, IN_2_BYTES = 126, IN_8_BYTES = 127 };
 
-/* How many bytes of ASCII the data begins with, counted by the word. */
+/* How many bytes of ASCII the data begins with, counted by four words. */
 static size_t ascii(const unsigned char *data, size_t size)
 {
     size_t at;
 
-    for (at = 0; size - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
-        uint64_t word;
+    for (at = 0; size - at >= sizeof(uint64_t[4]); at += sizeof(uint64_t[4])) {
+        uint64_t words[4];
 
-        memcpy(&word, data + at, sizeof word);
-        if (word & UINT64_C(0x8080808080808080))
+        memcpy(words, data + at, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080))
             break;
     }
     while (at < size && data[at] < 0x80)
