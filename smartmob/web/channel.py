@@ -62,6 +62,8 @@ class Channel(http.HTTPChannel):
     _networkProducer: IPushProducer
     _waitingForTransport: bool
     _handlingRequest: bool
+    _dataBuffer: list[bytes]
+    _optimisticEagerReadSize: int
     _patience: Patience
     _out: WayOut
     _peer: IAddress
@@ -92,10 +94,10 @@ class Channel(http.HTTPChannel):
         if self.closing:
             self._discard(data)
             return
-        if self._idle:
+        if self._idle and not self.paused:
             self._begin()
         LineReceiver.dataReceived(self, data)
-        if self._buffer and self._idle and not self.closing:
+        if self._buffer and self._idle and not (self.closing or self.paused):
             self._begin()  # what is left is the beginning of another request
 
     def lineReceived(self, line: bytes) -> None:
@@ -113,8 +115,14 @@ class Channel(http.HTTPChannel):
         """
         if self.closing:
             self._discard(data)
-        else:
-            super().rawDataReceived(data)
+            return
+        super().rawDataReceived(data)
+        if (
+            self._handlingRequest
+            and self._waitingForTransport
+            and sum(map(len, self._dataBuffer)) > self._optimisticEagerReadSize
+        ):
+            self._networkProducer.pauseProducing()  # Twisted's own takes any number then
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """
@@ -220,6 +228,10 @@ class Channel(http.HTTPChannel):
         super().resumeProducing()
         if self._held:
             self._networkProducer.pauseProducing()
+        if self.paused:
+            self.paused = False
+            if self._buffer:
+                self.dataReceived(b"")
 
     def allContentReceived(self) -> None:
         """
@@ -233,11 +245,16 @@ class Channel(http.HTTPChannel):
 
     def requestDone(self, request: http.Request) -> None:
         """
-        A request was answered.
+        A request was answered.  The next one has to wait until the client has taken that
+        answer, also where it came with this one: else a few bytes of requests would make
+        any number of answers, which are kept.
         """
         self._idle = True
         if not self.closing:
             self._patience.wait(IDLE_SECONDS)
+            if self.persistent and self._waitingForTransport:
+                self.paused = True
+                self._networkProducer.pauseProducing()
         super().requestDone(request)
 
     def refuse(self, request: Request, why: Failure) -> None:
@@ -271,7 +288,7 @@ class Channel(http.HTTPChannel):
         The client is gone.
         """
         self.closing = True
-        self._patience.cancel()
+        self._patience.forget()
         super().connectionLost(reason)
 
     def _respondToBadRequestAndDisconnect(self) -> None:

@@ -72,6 +72,14 @@ class Patience:
         if timer is not None:
             timer.cancel()
 
+    def forget(self) -> None:
+        """
+        The client is gone.  Whoever was to be told is let go: they have each other, and would
+        stay, with all that was to be sent, until somebody looks for such circles.
+        """
+        self.cancel()
+        self._expired = _nobody
+
     def _arm(self) -> None:
         due = self._due()
         if self._timer is not None:
@@ -95,3 +103,9 @@ class Patience:
             self._arm()
         else:
             self._expired()
+
+
+def _nobody() -> None:
+    """
+    Who is told of a client that is gone.
+    """
