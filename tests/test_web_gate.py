@@ -8,8 +8,11 @@ import json
 import socket
 from typing import Any
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv6Address, UNIXAddress
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.web.bodies import BODY_BYTES
@@ -22,7 +25,7 @@ from smartmob.web.channel import (
 from smartmob.web.connections import Census, Connections
 from smartmob.web.root import make_site
 from tests.support.agents import FakeAgent
-from tests.support.httpwire import HERE, Answer, HalfTransport, Transport, Wire
+from tests.support.httpwire import HERE, THERE, Answer, HalfTransport, Transport, Wire
 
 CREATE = {
     "app": "myapp",
@@ -714,6 +717,20 @@ class ConnectionTests(GateCase):
         self.assertFalse(Wire(site, host=unix, peer=UNIXAddress(None)).refused)
         second.hang_up()
         self.assertFalse(self.from_(site, 3).refused)
+
+    def test_unsent(self) -> None:
+        """What was to be sent when a connection ended is let go at once."""
+        descriptor = FileDescriptor(reactor=MemoryReactor())
+        factory = Factory.forProtocol(Protocol)
+        connection = Census().guard(factory).buildProtocol(THERE)
+        assert connection is not None
+        descriptor.connected = True
+        connection.makeConnection(descriptor)
+        descriptor.write(bytes(1000))
+        descriptor.dataBuffer = bytes(1000)
+        connection.connectionLost()
+        self.assertEqual((descriptor.dataBuffer, descriptor._tempDataBuffer), (b"", []))
+        self.assertEqual(descriptor._tempDataLen, 0)
 
     def test_abort(self) -> None:
         """All connections can be cut at the agent's end."""

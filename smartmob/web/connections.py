@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 
 from smartmob.waiting import Waiters
 
@@ -30,6 +33,17 @@ class Connection(ProtocolWrapper):
     """
 
     peer: str | None = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        It has ended.  What was not sent is let go here: protocols that had much to say may
+        have circles of references, and keep it until somebody looks for these.
+        """
+        super().connectionLost(reason)
+        if isinstance(self.transport, FileDescriptor):
+            self.transport.dataBuffer = b""
+            self.transport._tempDataBuffer = []
+            self.transport._tempDataLen = 0
 
 
 class Census:
