@@ -5,6 +5,7 @@ What all these programs have in common on their command lines.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -38,7 +39,8 @@ def parser(text: str | None) -> argparse.ArgumentParser:
 
     @param text: What it measures.
     """
-    made = argparse.ArgumentParser(description=text, allow_abbrev=False)
+    said = re.sub(r"[A-Z]\{([^}]*)\}", r"\1", text or "")  # epytext is for readers of code
+    made = argparse.ArgumentParser(description=said, allow_abbrev=False)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     made.add_argument("--no-peers", action="store_true", help="measure nothing but smartmob")
     return made
