@@ -282,8 +282,8 @@ class SmallAgentTests(SynchronousTestCase):
                     os.kill(reaper, signal.SIGKILL)
                     killed.add(int(number))
         soon(markers=tuple(markers[number] for number in killed))
-        for number in set(range(count)) - killed:
-            lives(markers[number])
+        for spared in set(range(count)) - killed:
+            lives(markers[spared])
         self.agent.kill()
         soon(self.guardian_pid, markers=tuple(markers))
 
