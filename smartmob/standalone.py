@@ -59,9 +59,6 @@ def run(argv: Sequence[str]) -> int:
     _fill_standard_descriptors()
     # Who asks it to read its file again before it can do so, is heard once it can.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until it is up, Ctrl-C ends it as it ends any program: without a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = AgentOptions()
     options.parseOptions(argv)
     terminal = daemon.detach() if options["daemon"] else None

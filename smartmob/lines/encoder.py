@@ -91,7 +91,9 @@ def runs(environ: Mapping[str, str], path: str = LIBRARY) -> str:
         Library(path)
     except WRONG as error:
         if said == COMPILED:
-            raise ValueError(f"{VARIABLE} is {COMPILED}, but {path}: {error}") from None
+            raise ValueError(
+                f"{VARIABLE} is {COMPILED}, but that does not work: {error}"
+            ) from None
         return PYTHON
     return COMPILED
 
