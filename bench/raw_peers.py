@@ -64,7 +64,9 @@ def supervisor(home: Path, receiver: Path) -> Measure:
         with running([path, "-n", "-c", file], folder, grace=GRACE) as process:
             wait_for("supervisor to start it", (folder / "emit.log").exists, 20)
             words = [*control, "tail", "-f", "emit"]
-            return _printed(words, receiver, emission, process.pid, dict(os.environ))
+            # Into a pipe it would else write when a buffer is full, and at times not at all.
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+            return _printed(words, receiver, emission, process.pid, environment)
 
     return measure
 
