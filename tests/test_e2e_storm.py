@@ -70,10 +70,20 @@ class StormTests(AgentTestCase):
         for number in range(50):
             document = await remote.state(f"app.web.{number}", "running")
             pids.add(document["pid"])
-        programs = {pid for pid in agent.below() if name(pid) == "sleep"}
-        self.assertEqual(programs, pids)
+        await self.are_asleep(agent, pids)
         await remote.post("/delete-app/app")
         self.assertEqual([pid for pid in agent.below() if name(pid) == "sleep"], [])
+
+    async def are_asleep(self, agent: AgentProcess, pids: set[int]) -> None:
+        """
+        These programs run, and no others: a shell that was executed, or has said its word,
+        is about to become C{sleep}.
+        """
+
+        def asleep() -> bool:
+            return {pid for pid in agent.below() if name(pid) == "sleep"} == pids
+
+        await until(asleep, "these programs and no others")
 
     async def guardian(self, agent: int) -> int:
         """
@@ -109,7 +119,7 @@ class StormTests(AgentTestCase):
         listing = await remote.get("/list-processes")
         pids = {each["pid"] for each in listing["processes"]}
         self.assertEqual({each["restarts"] for each in listing["processes"]}, {1})
-        self.assertEqual({pid for pid in agent.below() if name(pid) == "sleep"}, pids)
+        await self.are_asleep(agent, pids)
 
     async def test_agent_ended_while_starting(self) -> None:
         """
