@@ -13,7 +13,8 @@ from typing import Protocol
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.tcp import Connection
-from twisted.protocols.policies import ProtocolWrapper
+
+from smartmob.web.bottom import bottom, is_clear
 
 
 class Written(Protocol):
@@ -37,7 +38,7 @@ class SocketWriter:
 
     def __init__(self, transport: Written) -> None:
         self.transport = transport
-        self._descriptor, direct = _bottom(transport)
+        self._descriptor, direct = bottom(transport)
         self._direct = self._descriptor if direct else None
         # Twisted's own way there is three calls longer.
         self._send = _send(self._direct)
@@ -50,13 +51,7 @@ class SocketWriter:
         """
         self._handed += len(data)
         socket = self._direct
-        if (
-            socket is not None
-            and not socket.dataBuffer
-            and not socket._tempDataLen
-            and socket.connected
-            and not socket.disconnecting
-        ):
+        if socket is not None and is_clear(socket):
             try:
                 sent = self._send(data)
             except OSError:  # full, or lost: the transport will find out
@@ -116,16 +111,3 @@ def _send(descriptor: FileDescriptor | None) -> Callable[[bytes], int]:
         return sent if isinstance(sent, int) else 0
 
     return send
-
-
-def _bottom(transport: object) -> tuple[FileDescriptor | None, bool]:
-    """
-    What is below the wrappers, and whether what is written to them is what it gets.
-    """
-    direct = True
-    while isinstance(transport, ProtocolWrapper):
-        direct = direct and type(transport).write is ProtocolWrapper.write
-        transport = transport.transport
-    if isinstance(transport, FileDescriptor):
-        return transport, direct and not getattr(transport, "TLS", False)
-    return None, False

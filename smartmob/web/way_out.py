@@ -5,10 +5,10 @@ and no copy is made of what a socket takes at once.
 
 from __future__ import annotations
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
-from twisted.protocols.policies import ProtocolWrapper
+
+from smartmob.web.bottom import bottom, is_clear
 
 SMALL = 1 << 14
 """Bytes that are sooner copied than handed over in two parts."""
@@ -26,20 +26,15 @@ class WayOut:
 
     def __init__(self, transport: ITransport) -> None:
         self._transport = transport
-        self._socket = _socket_below(transport)
+        below, direct = bottom(transport)
+        self._socket = below if direct and isinstance(below, Connection) else None
 
     def write(self, head: bytes, body: bytes) -> None:
         """
         Send these bytes, before all that is written later.
         """
         socket = self._socket
-        if (
-            socket is not None
-            and not socket.dataBuffer
-            and not socket._tempDataLen
-            and socket.connected
-            and not socket.disconnecting
-        ):
+        if socket is not None and is_clear(socket):
             try:
                 sent = socket.socket.sendmsg((head, body))
             except OSError:  # it takes nothing now, or never will, as write() will find
@@ -54,16 +49,3 @@ class WayOut:
             self._transport.write(head)
         if body:
             self._transport.write(body)
-
-
-def _socket_below(transport: object) -> Connection | None:
-    """
-    What is below wrappers that change nothing of what is written to them.
-    """
-    while isinstance(transport, ProtocolWrapper):
-        if type(transport).write is not ProtocolWrapper.write:
-            return None
-        transport = transport.transport
-    if isinstance(transport, Connection) and isinstance(transport, FileDescriptor):
-        return None if getattr(transport, "TLS", False) else transport
-    return None
