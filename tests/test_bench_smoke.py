@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,6 +36,7 @@ from bench import (
     startup,
     stopping,
 )
+from bench.__main__ import BENCHMARKS
 from bench.command import Benchmark
 from bench.figures import Aim, Report, Row, percentile, ratios
 
@@ -84,6 +86,20 @@ class FigureTests(SynchronousTestCase):
         report.show(out)
         self.assertIn("2,000 (1-3,000) lines/s", out.getvalue())
         self.assertIn("not installed", out.getvalue())
+
+
+class AllTests(SynchronousTestCase):
+    """
+    C{make bench}.
+    """
+
+    def test_complete(self) -> None:
+        """
+        It has every benchmark that there is.
+        """
+        modules = [import_module(f"bench.{path.stem}") for path in HERE.glob("bench/[a-z]*.py")]
+        found = {module.BENCHMARK.name for module in modules if hasattr(module, "BENCHMARK")}
+        self.assertEqual(found, {benchmark.name for benchmark in BENCHMARKS})
 
 
 class SmokeTests(SynchronousTestCase):
