@@ -47,4 +47,4 @@ def chance(seed: int) -> Random:
     """
     Numbers that look like chance, the same each time.
     """
-    return Random(seed)  # noqa: S311 - nobody has to be unable to guess them
+    return Random(seed)
