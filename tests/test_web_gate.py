@@ -12,11 +12,12 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactor
+from twisted.internet.testing import MemoryReactor, MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.web.bodies import BODY_BYTES
 from smartmob.web.channel import (
+    FLOOD_SECONDS,
     IDLE_SECONDS,
     LINGER_BYTES,
     LINGER_SECONDS,
@@ -26,6 +27,7 @@ from smartmob.web.connections import Census, Connections
 from smartmob.web.root import make_site
 from tests.support.agents import FakeAgent
 from tests.support.httpwire import HERE, THERE, Answer, HalfTransport, Transport, Wire
+from tests.support.websockets import MemoryConnection
 
 CREATE = {
     "app": "myapp",
@@ -508,14 +510,35 @@ class BodyTests(GateCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_refusedClientThatFloods(self) -> None:
-        """A refused client can't go on sending for ever."""
+        """Of a refused client that goes on sending little is read, and it is soon cut."""
         wire, transport = self.half()
         wire.send(self.head("Content-Length: 100000000000"))
-        for _ in range(LINGER_BYTES // 0x100000):
-            wire.send(b"x" * 0x100000)
+        self.assertEqual(wire.answer().status, 413)
+        for _ in range(LINGER_BYTES // 0x10000):
+            self.assertEqual(transport.producerState, "producing")
+            wire.send(b"x" * 0x10000)
+        self.assertEqual(transport.producerState, "paused")
         self.assertFalse(transport.aborted)
-        wire.send(b"x")
+        self.clock.advance(FLOOD_SECONDS)
         self.assertTrue(transport.aborted)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_refusalOnItsWay(self) -> None:
+        """One whose answer has not reached its machine yet has the time that all have."""
+        reactor = MemoryReactorClock()
+        site = make_site(self.agent.real, reactor)
+        built = site.buildProtocol(THERE)
+        assert built is not None
+        connection = MemoryConnection(reactor, built)
+        connection.room = 0
+        connection.receive(self.head("Content-Length: 100000000000"))
+        connection.receive(b"x" * LINGER_BYTES)
+        self.assertFalse(connection.reading)
+        reactor.advance(FLOOD_SECONDS)
+        self.assertFalse(connection.aborted)
+        reactor.advance(LINGER_SECONDS - FLOOD_SECONDS)
+        self.assertTrue(connection.aborted)
+        self.assertEqual(reactor.getDelayedCalls(), [])
 
 
 class PipelineTests(GateCase):

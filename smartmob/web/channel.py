@@ -23,6 +23,7 @@ from twisted.web.http_headers import Headers
 
 from smartmob.web.patience import Patience
 from smartmob.web.problems import Problem
+from smartmob.web.socket_writer import SocketWriter
 from smartmob.web.way_out import WayOut
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ IDLE_SECONDS = 75.0
 LINGER_SECONDS = 5.0
 """What a refused client gets to read its answer, while what it sends is thrown away ..."""
 
-LINGER_BYTES = 16 << 20
-"""... up to so many bytes."""
+LINGER_BYTES = 512 << 10
+"""... up to so many bytes: then nothing more is read ..."""
+
+FLOOD_SECONDS = 0.5
+"""... and it has so long, or until its machine has the answer: one that sends and does not
+look at what comes would wait for nothing."""
 
 
 class Channel(http.HTTPChannel):
@@ -73,6 +78,7 @@ class Channel(http.HTTPChannel):
     _held = False
     _idle = True
     _discarded = 0
+    _lingers_until = 0.0
 
     def connectionMade(self) -> None:
         """
@@ -274,6 +280,7 @@ class Channel(http.HTTPChannel):
         if not self.closing:
             super().loseConnection()
             return
+        self._lingers_until = self.site.reactor.seconds() + LINGER_SECONDS
         self._patience.wait(LINGER_SECONDS)
         transport = self.transport
         transport.resumeProducing()  # type: ignore[attr-defined] # every transport of a socket is a producer
@@ -319,9 +326,14 @@ class Channel(http.HTTPChannel):
         self.setRawMode()
 
     def _discard(self, data: bytes) -> None:
+        """
+        Throw away what a refused client sends, as far as the bodies go that a client hands
+        to its system at once: it reads the answer then.  What is longer is not read.
+        """
         self._discarded += len(data)
-        if self._discarded > LINGER_BYTES:
-            self.transport.abortConnection()
+        if self._discarded >= LINGER_BYTES and self._lingers_until:
+            self.transport.pauseProducing()  # type: ignore[attr-defined] # as above
+            self._patience.wait(FLOOD_SECONDS)
 
     def _begin(self) -> None:
         """
@@ -332,6 +344,11 @@ class Channel(http.HTTPChannel):
 
     def _expired(self) -> None:
         """
-        The client took too long; what is not written yet will not be read either.
+        The client took too long; what is not written yet will not be read either.  Only a
+        refusal that is still on its way may need what is left of its time.
         """
-        self.transport.abortConnection()
+        left = self._lingers_until - self.site.reactor.seconds()
+        if left > 0 and SocketWriter(self.transport).waiting():
+            self._patience.wait(left)
+        else:
+            self.transport.abortConnection()
