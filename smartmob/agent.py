@@ -115,7 +115,7 @@ class Agent(Service):
         try:
             return self._processes[slug]
         except KeyError:
-            raise UnknownProcess(f"there is no process {slug!r}") from None
+            raise UnknownProcess.of(slug) from None
 
     def create(self, request: CreateRequest, request_id: str) -> Process:
         """
@@ -356,7 +356,7 @@ class Agent(Service):
         """
         app = self._apps.get(name, App()).with_models(self._sections.models(name))
         if not app.models:
-            raise UnknownApp(f"there is no process of app {name!r}")
+            raise UnknownApp.of(name)
         return app
 
     def _check_room(self, more: int) -> None:

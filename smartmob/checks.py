@@ -30,6 +30,7 @@ MOST_PROCESSES = 10_000
 LABELS = 64
 LABEL_LENGTH = 256
 
+SHOWN_TOKEN_LENGTH = 4096
 SOURCE_URL_LENGTH = 8_192
 PATH_BYTES = 4_095  # PATH_MAX of Linux, without its NUL
 A_YEAR = 31_536_000.0
@@ -121,6 +122,28 @@ def source_url(value: object) -> str:
         case _:
             raise _wrong("must begin with http://, https:// or smartmob-archive:")
     return url
+
+
+def shown_token(value: object) -> str:
+    """
+    What somebody shows as a token: any text, since what is wrong with it says nothing.
+    """
+    token = text(value)
+    if len(token) > SHOWN_TOKEN_LENGTH:
+        raise _wrong(f"must not have more than {SHOWN_TOKEN_LENGTH} characters")
+    return token
+
+
+def url_path(value: object) -> str:
+    """
+    The path of a URL, perhaps with a query.
+    """
+    path = text(value)
+    if not path.startswith("/"):
+        raise _wrong("must be the path of a URL, which begins with a slash")
+    if len(path) > SOURCE_URL_LENGTH:
+        raise _wrong(f"must not have more than {SOURCE_URL_LENGTH} characters")
+    return path
 
 
 def sha256(value: object) -> str:

@@ -128,6 +128,13 @@ class Definition:
         return self.restart
 
 
+def app_of(slug: str) -> str:
+    """
+    The app of a process, by its slug.
+    """
+    return slug.partition(".")[0]
+
+
 @frozen(kw_only=True)
 class CreateRequest(Definition):
     """
@@ -169,6 +176,26 @@ class StdinRequest:
 
     data: Annotated[str, checks.input_text] = field(default="", repr=False)
     eof: Annotated[bool, checks.boolean] = False
+
+
+@frozen(kw_only=True)
+class SignInRequest:
+    """
+    Who wants to sign in.
+    """
+
+    token: Annotated[str, checks.shown_token] = field(repr=False)
+
+
+@frozen(kw_only=True)
+class TicketRequest:
+    """
+    What a ticket is wanted for.
+
+    @ivar path: The path of a URL; what is behind a question mark does not count.
+    """
+
+    path: Annotated[str, checks.url_path]
 
 
 @frozen

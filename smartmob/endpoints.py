@@ -64,10 +64,11 @@ class Endpoints:
     _inherited: set[int] = field(factory=set, init=False)
     _closing: list[Deferred[None]] = field(factory=list, init=False)
 
-    def check(self, wanted: Sequence[Endpoint]) -> None:
+    def check(self, wanted: Sequence[Endpoint], *, tokens: bool = False) -> None:
         """
         See whether these make sense, without listening.
 
+        @param tokens: Everybody is asked who they are.
         @raise CantListen: They do not.
         """
         for endpoint, address in self._read(wanted).values():
@@ -77,14 +78,15 @@ class Endpoints:
                 except OSError as error:
                     raise _cannot(endpoint, address, error.strerror or f"{error}") from None
             local = address.where is None or is_loopback(address.where[0])
-            self._check_reach(endpoint, address, local)
+            self._check_reach(endpoint, address, local or tokens)
         for endpoint in wanted:
             self._certificate(endpoint)
 
-    def prepare(self, wanted: Sequence[Endpoint]) -> Opening:
+    def prepare(self, wanted: Sequence[Endpoint], *, tokens: bool = False) -> Opening:
         """
         Listen on what is not listened on yet, but let nobody in.
 
+        @param tokens: Everybody is asked who they are.
         @raise CantListen: One of these can't be listened on; what is open is as it was.
         """
         addresses = self._read(wanted)
@@ -101,7 +103,7 @@ class Endpoints:
                     listener = self._open(endpoint, address, behind[endpoint], listeners)
                     fresh.append(listener)
                 listeners[identity] = listener
-                self._check_reach(endpoint, address, is_local(listener.port))
+                self._check_reach(endpoint, address, tokens or is_local(listener.port))
         except CantListen:
             for listener in fresh:
                 self._close(listener)
@@ -307,12 +309,13 @@ class Endpoints:
             inner = secured(served, certificate, self.clock)
         return Behind(served, certificate, self.guard(inner))
 
-    def _check_reach(self, endpoint: Endpoint, address: Address, local: bool) -> None:
-        if self.insecure or endpoint.cafile is not None or local:
+    def _check_reach(self, endpoint: Endpoint, address: Address, safe: bool) -> None:
+        if self.insecure or endpoint.cafile is not None or safe:
             return
         raise CantListen(
             f"{address.text} can be reached from other machines, and whoever reaches it can "
-            "run programs here: use 127.0.0.1 or a unix socket, or say --insecure",
+            "run programs here: ask for tokens with --token-file, use 127.0.0.1 or a unix "
+            "socket, or say --insecure",
             2,
             endpoint,
         )

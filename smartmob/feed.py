@@ -12,6 +12,7 @@ from smartmob.events import Event, Events
 from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Format, compact, frame
 from smartmob.lines.readers import Ending, IReader, Subscription
+from smartmob.permit import ALL_APPS, covers
 from smartmob.topics import Topics
 
 
@@ -72,7 +73,7 @@ class EventStream:
 EVENT_FRAMES = EventFrames()
 EVENT_STREAM = EventStream()
 
-Key = tuple[EventEncoding, Topics]
+Key = tuple[EventEncoding, Topics, str]
 """What readers have in common that get the same bytes."""
 
 
@@ -93,16 +94,22 @@ class Feed:
         events.subscribe(Topics(), self._give)
 
     def attach(
-        self, reader: IReader, topics: Topics, after: int | None, encoding: EventEncoding
+        self,
+        reader: IReader,
+        topics: Topics,
+        after: int | None,
+        encoding: EventEncoding,
+        apps: str = ALL_APPS,
     ) -> Subscription:
         """
         Give C{reader} the events it wants, as they come.
 
         @param after: First the kept ones with a higher number; C{None}: none of them.
+        @param apps: A glob: those of other apps are none of its business.
         @return: What it gets, paused: call C{resume} when it may come.
         @raise TooManyReaders: The agent has as many as it may have.
         """
-        key = (encoding, topics)
+        key = (encoding, topics, apps)
         subscription = Subscription(
             reader, encoding, self._budget, _nothing, partial(self._left, key)
         )
@@ -112,7 +119,8 @@ class Feed:
             if missed:
                 subscription.note(missed)
             for event in events:
-                subscription.lines(encoding.numbered(event), 1)
+                if covers(apps, event.app):
+                    subscription.lines(encoding.numbered(event), 1)
         if self._shut:
             subscription.end(Ending.SHUT)
         else:
@@ -130,8 +138,8 @@ class Feed:
 
     def _give(self, event: Event) -> None:
         encoded: dict[EventEncoding, bytes] = {}
-        for (encoding, topics), readers in list(self._readers.items()):
-            if not topics.want(event.names):
+        for (encoding, topics, apps), readers in list(self._readers.items()):
+            if not (covers(apps, event.app) and topics.want(event.names)):
                 continue
             for reader in readers:
                 if reader.misses(1):

@@ -141,8 +141,10 @@ class Lifecycle(Service):
         configuration = self.reload.current
         try:
             self.plugins.load(plugins_folders(configuration.settings), configuration.parser)
-            self.endpoints.prepare(configuration.endpoints).commit()
-            self.reload.settle(configuration.settings)
+            settings = configuration.settings
+            asks = settings.tokens is not None
+            self.endpoints.prepare(configuration.endpoints, tokens=asks).commit()
+            self.reload.settle(settings)
             plan = self.declarations.plan(configuration.templates)
             self.launcher.startService()
         except MissingPlugin as error:
@@ -233,7 +235,7 @@ class Lifecycle(Service):
             uid=os.geteuid(),
             runs_as=[identity.uid for identity in who if identity is not None],
             on_tcp=self.endpoints.asks_nobody(),
-            tokens=False,
+            tokens=configuration.settings.tokens is not None,
         )
         if warning is not None:
             yield warning

@@ -29,7 +29,16 @@ from smartmob.soundness import certificates, unsound
 
 DEFAULT_FOLDER = ".smartmob"
 
-_PATHS = ("config", "certfile", "keyfile", "plugins-dir", "pidfile", "state-dir", "log-file")
+_PATHS = (
+    "config",
+    "certfile",
+    "keyfile",
+    "plugins-dir",
+    "pidfile",
+    "state-dir",
+    "log-file",
+    "token-file",
+)
 _RELATIVE_UNIX = re.compile(r"^unix:(?!/)(.+)$", re.DOTALL)
 _MOST_BACKLOG = 65_535
 
@@ -55,7 +64,7 @@ class Options(usage.Options):
     )
     groups: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("Configuration", ("config", "check", "plugins-dir", "state-dir")),
-        ("Listening", ("bind", "certfile", "keyfile", "backlog", "insecure")),
+        ("Listening", ("bind", "certfile", "keyfile", "backlog", "token-file", "insecure")),
         ("Log", ("verbose", "log-level", "log-file", "log-format")),
     )
     metavars: dict[str, str] = {  # noqa: RUF012 - nobody changes it
@@ -70,6 +79,7 @@ class Options(usage.Options):
         "pidfile": "FILE",
         "plugins-dir": "DIR",
         "state-dir": "DIR",
+        "token-file": "FILE",
     }
 
     optFlags = [  # noqa: RUF012 - the framework reads it as it is
@@ -86,6 +96,7 @@ class Options(usage.Options):
         ["log-level", None, None, f"The least important that is shown: {', '.join(LEVELS)}."],
         ["plugins-dir", "p", None, "Folder of plugins."],
         ["state-dir", None, None, "What is the agent's own is kept here (./.smartmob)."],
+        ["token-file", None, None, "Ask clients for one of these tokens: who may do what."],
     ]
 
     def __init__(self) -> None:
@@ -200,6 +211,7 @@ class Options(usage.Options):
             plugins_dir=self["plugins-dir"],
             pidfile=self.get("pidfile"),
             state_dir=self["state-dir"],
+            token_file=self["token-file"],
         )
         try:
             configuration = self.read()

@@ -26,11 +26,25 @@ class UnknownProcess(Refusal):
 
     code = "unknown-process"
 
+    @classmethod
+    def of(cls, slug: str) -> UnknownProcess:
+        """
+        Its name is said.
+        """
+        return cls(f"there is no process {slug!r}")
+
 
 class UnknownApp(Refusal):
     """There is no process of that app."""
 
     code = "unknown-app"
+
+    @classmethod
+    def of(cls, app: str) -> UnknownApp:
+        """
+        Its name is said.
+        """
+        return cls(f"there is no process of app {app!r}")
 
 
 class SourceNotAllowed(Refusal):

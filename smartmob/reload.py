@@ -60,7 +60,9 @@ class Reload:
         except (MissingPlugin, Refusal) as error:
             raise NotReloaded([str(error)]) from None
         try:
-            opening = self.endpoints.prepare(new.endpoints)
+            opening = self.endpoints.prepare(
+                new.endpoints, tokens=new.settings.tokens is not None
+            )
         except CantListen as error:
             loading.abandon()
             raise NotReloaded([located(new, error)]) from None

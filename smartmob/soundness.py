@@ -51,7 +51,7 @@ def unsound(configuration: Configuration, *, insecure: bool) -> Findings:
 
     def refused(some: tuple[Endpoint, ...]) -> Iterator[Mistake]:
         try:
-            endpoints.check(some)
+            endpoints.check(some, tokens=configuration.settings.tokens is not None)
         except CantListen as error:
             yield _mistake(configuration, error.endpoint, error.key, error.why)
 

@@ -62,6 +62,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "limits": Limits(processes=2, open_files=3, file_bytes=4)
     },
     "limit_core_bytes = 0\ncpu_seconds = 6": {"limits": Limits(core_bytes=0, cpu_seconds=6)},
+    "unix_users = root, 0": {"unix_users": frozenset({0})},
     # read elsewhere
     "backlog = 7": {},
     # without a value they are not there
@@ -70,8 +71,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 #: Lines that are wrong, and what is said.
 WRONG: dict[str, list[str]] = {
-    "token_file = tokens": [
-        "token_file: is not supported yet, and without it whoever reaches the agent may use it"
+    "unix_users = nobody-at-all": ["unix_users: there is no user 'nobody-at-all'"],
+    "unix_users = 0\ntrusted_proxies = unix": [
+        "unix_users: can't be beside trusted_proxies = unix, whose clients are others"
     ],
     "allowed_hosts = a:80": [
         "allowed_hosts: must be names of hosts, without ports, such as example.org"

@@ -59,7 +59,7 @@ class Part:
     warnings: tuple[str, ...] = field(default=())
     closing: Deferred[None] = field(factory=Deferred)
 
-    def prepare(self, *what: object) -> Plan:
+    def prepare(self, *what: object, **more: object) -> Plan:
         """It would do this."""
         if self.refusal is not None:
             raise self.refusal

@@ -16,14 +16,18 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.test.requesthelper import DummyChannel
 from zope.interface.verify import verifyObject
 
 from smartmob.documents import LastExit, State
 from smartmob.lines.bounds import Bounds
+from smartmob.web.caller import ANYBODY
+from smartmob.web.channel import Channel
 from smartmob.web.console import Carrier, ConsoleSockets
 from smartmob.web.query import ConsoleQuery
+from smartmob.web.site import Request
+from smartmob.web.visits import Visits
 from tests.support.websockets import (
     ACCEPT,
     UPGRADE,
@@ -34,6 +38,7 @@ from tests.support.websockets import (
     consoles,
     decode,
     get,
+    lines_site,
     masked,
 )
 
@@ -256,7 +261,7 @@ class AttachTests(ConsoleTestCase):
         """
         It works behind a protocol wrapper, which sees the end of the connection.
         """
-        site = Site(LinesApi(self.reactor, self.process).app.resource(), reactor=self.reactor)
+        site = lines_site(self.reactor, self.process)
         factory = WrappingFactory(site)
         protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         assert protocol is not None
@@ -288,7 +293,7 @@ class AttachTests(ConsoleTestCase):
         factory = WebSocketClientFactory("ws://h.invalid:80/attach", reactor=self.reactor)
         factory.protocol = Recorder
         address = IPv4Address("TCP", "127.0.0.1", 80)
-        site = Site(LinesApi(self.reactor, self.process).app.resource(), reactor=self.reactor)
+        site = lines_site(self.reactor, self.process)
         server, client = site.buildProtocol(address), factory.buildProtocol(address)
         pump = iosim.connect(
             server,
@@ -379,13 +384,14 @@ class EndingTests(ConsoleTestCase):
         A request whose client is gone already takes no place among the readers.
         """
         request = Request(cast(HTTPChannel, DummyChannel()))
+        request.caller, request.visits = ANYBODY, Visits()
         request.method, request.clientproto = b"GET", b"HTTP/1.1"
         for name, value in UPGRADE.items():
             request.requestHeaders.addRawHeader(name, value)
         sockets = ConsoleSockets(self.reactor)
         resource = sockets.resource(self.process, request, ConsoleQuery())
         self.assertEqual(len(self.console._budget), 1)
-        request.channel = cast(HTTPChannel, None)
+        request.channel = cast(Channel, None)
         self.assertEqual(resource.render(request), NOT_DONE_YET)
         self.assertNothingLeft()
 

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from smartmob.documents import Limits
 from smartmob.templates import Identity, Template
+from smartmob.tokens import Tokens
 
 
 class Api(StrEnum):
@@ -76,7 +77,10 @@ class Settings:
 
     @ivar plugins_dirs: Where plugins are.
     @ivar pidfile: Where to write the agent's pid.
-    @ivar token_file: Who may do what.
+    @ivar token_file: Where C{tokens} are from.
+    @ivar tokens: Who may do what.
+    @ivar unix_users: Clients on unix sockets that are one of these users, by their
+        numbers, may do everything, and need no token.
     @ivar allowed_hosts: Names that a Host header may have, in lower case.
     @ivar trusted_proxies: Whose C{X-Forwarded-} headers count.
     @ivar unix_proxies: Those of clients on unix sockets count.
@@ -94,6 +98,8 @@ class Settings:
     pidfile: str | None = None
     state_dir: str | None = None
     token_file: str | None = None
+    tokens: Tokens | None = None
+    unix_users: frozenset[int] = frozenset()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     unix_proxies: bool = False

@@ -4,8 +4,6 @@ Who is told of what happens: the C{[webhooks]} section.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
 
 from smartmob import plain_files
@@ -14,6 +12,7 @@ from smartmob.config.configuration import Hook, Hooks
 from smartmob.config.findings import Findings, hint, near
 from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
+from smartmob.config.secret_files import secret_file
 from smartmob.config.values import wrong
 from smartmob.events import Topic
 from smartmob.place import BadPlace
@@ -109,28 +108,10 @@ def _secret(keys: Keys, environ: Mapping[str, str]) -> bytes | None:
     if path is None:
         return None if entry is None else entry.value.encode()
     try:
-        # Its mode is that of what is read, whatever has its name now.
-        number = plain_files.opened(path)
-        try:
-            mode = os.fstat(number).st_mode
-            secret = plain_files.content(number, _MOST_SECRET).strip()
-        finally:
-            os.close(number)
+        secret = secret_file(path, _MOST_SECRET, environ).strip()
     except (OSError, ValueError) as error:
         keys.wrong("secret_file", f"{path} {plain_files.why(error)}")
         return None
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_credential(path, environ):
-        keys.wrong("secret_file", f"{path} can be read by others: chmod 600 would do")
     if not secret:
         keys.wrong("secret_file", f"{path} is empty")
     return secret
-
-
-def _is_credential(path: str, environ: Mapping[str, str]) -> bool:
-    """
-    Whether the service manager handed it down, which keeps others out by the folder.
-    """
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    return bool(folder) and os.path.realpath(path).startswith(
-        os.path.join(os.path.realpath(folder or ""), "")
-    )

@@ -11,7 +11,7 @@ from configparser import RawConfigParser
 from attrs import evolve
 
 from smartmob.config import endpoints, hooks, processes
-from smartmob.config.configuration import Configuration, Hooks, Settings
+from smartmob.config.configuration import Configuration, Hooks, Mistake, Settings
 from smartmob.config.endpoints import sections_of
 from smartmob.config.findings import Findings, hint, near, shown
 from smartmob.config.identity import Accounts
@@ -20,6 +20,7 @@ from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
 from smartmob.config.overrides import Overrides
 from smartmob.config.settings import settings
+from smartmob.config.token_file import token_file
 
 GAFFER = MAIN[0]
 _PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX)
@@ -70,10 +71,11 @@ def load(
     told = Hooks()
     if hooks.SECTION in sections:
         told = hooks.hooks(sections[hooks.SECTION], environ, findings)
+    said = _with_tokens(_overridden(said, overrides), main, overrides, environ, findings)
     findings.check()
     return Configuration(
         path=path,
-        settings=_overridden(said, overrides),
+        settings=said,
         endpoints=where,
         templates=templates,
         hooks=told,
@@ -82,7 +84,7 @@ def load(
     )
 
 
-def default(overrides: Overrides) -> Configuration:
+def default(overrides: Overrides, environ: Mapping[str, str] = os.environ) -> Configuration:
     """
     The configuration where there is no file.
 
@@ -90,9 +92,10 @@ def default(overrides: Overrides) -> Configuration:
     """
     findings = Findings()
     where = endpoints.chosen((), endpoints.PLAIN, endpoints.BACKLOG, overrides, findings)
+    said = _with_tokens(_overridden(Settings(), overrides), None, overrides, environ, findings)
     findings.check()
     return Configuration(
-        settings=_overridden(Settings(), overrides),
+        settings=said,
         endpoints=where,
         warnings=findings.told(),
         parser=_parser({}),
@@ -137,7 +140,31 @@ def _overridden(said: Settings, overrides: Overrides) -> Settings:
         said = evolve(said, pidfile=overrides.pidfile)
     if overrides.state_dir is not None:
         said = evolve(said, state_dir=overrides.state_dir)
+    if overrides.token_file is not None:
+        said = evolve(said, token_file=overrides.token_file)
     return said
+
+
+def _with_tokens(
+    said: Settings,
+    main: Section | None,
+    overrides: Overrides,
+    environ: Mapping[str, str],
+    findings: Findings,
+) -> Settings:
+    """
+    Settings with the tokens of the file that they name.
+    """
+    path = said.token_file
+    if path is None:
+        return said
+
+    def located(why: str) -> Mistake:
+        if main is None or overrides.token_file is not None:
+            return Mistake(file=endpoints.COMMAND_LINE, key="--token-file", why=why)
+        return main.entries["token_file"].wrong(why)
+
+    return evolve(said, tokens=token_file(path, environ, findings, located))
 
 
 class _Parser(RawConfigParser):

@@ -24,3 +24,4 @@ class Overrides:
     plugins_dir: str | None = None
     pidfile: str | None = None
     state_dir: str | None = None
+    token_file: str | None = None

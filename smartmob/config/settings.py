@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
 from attrs import fields_dict
@@ -37,6 +38,7 @@ KEYS = (
     "include_dir",
     "state_dir",
     "token_file",
+    "unix_users",
     "allowed_hosts",
     "trusted_proxies",
     "cors_origins",
@@ -63,17 +65,18 @@ def settings(section: Section, accounts: Accounts, findings: Findings) -> Settin
     """
     keys = Keys(section, findings)
     keys.warn_of_others(KEYS)
-    if keys.entry("token_file") is not None:
-        keys.wrong(
-            "token_file",
-            "is not supported yet, and without it whoever reaches the agent may use it",
-        )
     usual = Settings()
     networks, unix_proxies = keys.get("trusted_proxies", proxies, ((), False))
+    if unix_proxies and keys.entry("unix_users") is not None:
+        keys.wrong(
+            "unix_users", "can't be beside trusted_proxies = unix, whose clients are others"
+        )
     return Settings(
         plugins_dirs=_plugins_dirs(keys),
         pidfile=keys.path("pidfile"),
         state_dir=keys.path("state_dir"),
+        token_file=keys.path("token_file"),
+        unix_users=keys.get("unix_users", partial(users, accounts), frozenset()),
         allowed_hosts=keys.get("allowed_hosts", hosts, ()),
         trusted_proxies=networks,
         unix_proxies=unix_proxies,
@@ -115,6 +118,13 @@ def _limits(keys: Keys) -> Limits | None:
             spelled[name] = key
             document[name] = number(entry.value)
     return keys.structured(document, Limits, lambda member: (spelled[member], ""))
+
+
+def users(accounts: Accounts, text: str) -> frozenset[int]:
+    """
+    Users, by name or number.
+    """
+    return frozenset(accounts.user(each)[0] for each in listed(text))
 
 
 def hosts(text: str) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ class Consoles:
         """
         app = self._apps.get(name)
         if app is None or not len(app):  # it may have readers still
-            raise UnknownApp(f"there is no process of app {name!r}")
+            raise UnknownApp.of(name)
         return app
 
     def shut(self) -> Deferred[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from twisted.web import http
 import smartmob
 from smartmob.converter import structure
 from smartmob.documents import CreateRequest, SignalRequest, StdinRequest, VerbRequest
+from smartmob.permit import Scope
 from smartmob.refusals import TreeLeft
 from smartmob.scaling import steps
 from smartmob.web.bodies import parse_body
@@ -142,6 +143,16 @@ class Index:
         """The name and version of the agent."""
         return reply(request, encode({"name": "smartmob", "version": smartmob.__version__}))
 
+
+@frozen(eq=False, repr=False)
+class Ping:
+    """
+    What everybody may know: load balancers have no token.
+    """
+
+    app = new_app()
+    scopes: ClassVar = {"GET": Scope.NONE}
+
     @app.route("/ping", methods=["GET"])
     def ping(self, request: Request) -> bytes:
         """Whether the agent answers."""
@@ -162,8 +173,10 @@ class Processes:
     def list_processes(self, request: Request) -> bytes:
         """The processes, oldest first; app, state and node may be globs, repeated for any."""
         processes = self.agent.processes()
-        if not request.args:
+        permit = request.caller.permit
+        if not (request.args or permit.limited):
             return listed(request, self.documents.all(processes, request.base_url))
+        processes = [each for each in processes if permit.sees(each.definition.app)]
         for name, value_of in FILTERS.items():
             patterns = globs(request, name)
             if patterns:
@@ -178,6 +191,7 @@ class Processes:
     def create_process(self, request: Request) -> bytes:
         """Run a process of an app, from an archive with a Procfile."""
         wanted = read(request, CreateRequest)
+        request.caller.check_app(wanted.app, f"app {wanted.app}")
         process = self.agent.create(wanted, request.request_id)
         request.setHeader(
             b"Location", request.base_url + b"/process-status/" + process.slug.encode()

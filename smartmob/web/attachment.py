@@ -30,6 +30,9 @@ CLOSES = {
 }
 """Status codes (RFC 6455, section 7.4.1, and IANA's registry for 1013)."""
 
+SHOWN_OUT = (1008, b"not signed in any more")
+"""That of a policy which was violated."""
+
 
 class TakesInput(Protocol):
     """
@@ -101,7 +104,11 @@ class FrameTransport(Protocol):
 class Attachment(Recipient):
     """
     Brings lines to a WebSocket, and what it sends to the program.
+
+    @ivar leave: Called when it is over, perhaps more than once.
     """
+
+    leave: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(
         self,
@@ -170,12 +177,21 @@ class Attachment(Recipient):
         if self._keepalive is not None:
             self._keepalive.linger()
 
+    def show_out(self) -> None:
+        """
+        Who this is may not be here any more: what is queued is not for them, either.
+        """
+        self._types_to = None
+        self._held.clear()
+        self._frames.sendCloseFrame(*SHOWN_OUT)
+
     def gone(self) -> None:
         """
         See L{Recipient.gone}.
         """
         self._types_to = None
         self._held.clear()
+        self.leave()
         super().gone()
 
     # What the console says.

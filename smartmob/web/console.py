@@ -16,7 +16,6 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
-from twisted.web.http import Request
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
@@ -30,6 +29,7 @@ from smartmob.refusals import NoInput
 from smartmob.web.attachment import Attachable, Attachment, TakesInput
 from smartmob.web.handshake import check_handshake
 from smartmob.web.query import AppQuery, ConsoleQuery, EventQuery
+from smartmob.web.site import Request
 
 _log = Logger()
 
@@ -111,7 +111,9 @@ class ConsoleSockets:
         return self._upgrade(
             request,
             key,
-            lambda reader: feed.attach(reader, query.topics, query.after, EVENT_FRAMES),
+            lambda reader: feed.attach(
+                reader, query.topics, query.after, EVENT_FRAMES, query.apps
+            ),
             json=True,
         )
 
@@ -142,9 +144,10 @@ class ConsoleSockets:
     ) -> Upgrade:
         protocol = ConsoleProtocol(_headers(request))
         protocol.factory = self._factory
-        protocol.attachment = Attachment(
+        attachment = protocol.attachment = Attachment(
             self._reactor, attach, protocol, json=json, types_to=types_to
         )
+        attachment.leave = request.hand_over(attachment.show_out)
         return Upgrade(protocol, key)
 
 

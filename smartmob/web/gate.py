@@ -2,8 +2,8 @@
 Who and what may come in: decided at the end of a request's head, before a byte
 of its body is kept, for every path and method.
 
-The order of refusals is part of the contract: Host and Origin, then the path
-and the method, then the type of the body, then its size.
+The order of refusals is part of the contract: Host and Origin, then who it is from, then
+the path and the method, then what they may do, then the type of the body, then its size.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from ipaddress import ip_address
 from attrs import define, field, frozen
 from twisted.web.http_headers import Headers
 
+from smartmob.permit import Permit, Scope
+from smartmob.web.access import Access
 from smartmob.web.bodies import ARCHIVE_BYTES, BODY_BYTES, Body
+from smartmob.web.caller import NOBODY, Caller
+from smartmob.web.head import Head
 from smartmob.web.problems import FieldError, Problem
 from smartmob.web.routing import Match, Routes
-from smartmob.web.trust import Trust, Way
+from smartmob.web.trust import Trust
 
 _HOST = re.compile(
     rb"(?P<name>\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]{0,5})?"
@@ -56,39 +60,21 @@ _READABLE = (b"Location", b"Retry-After", b"X-Request-Id")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 
 
-@frozen(kw_only=True)
-class Head:
+Find = Callable[[Mapping[str, str], Permit], None]
+"""See L{Gate}."""
+
+
+@frozen
+class Admission:
     """
-    What is known of a request before its body.
+    What becomes of an admitted request.
 
-    @ivar path: As it was sent, without the query.
-    @ivar length: Announced bytes of the body; C{None}: chunked.
-    @ivar way: How it came, as far as that can be believed.
-    @ivar local: It came over a unix socket.
+    @ivar match: Where it leads.
+    @ivar caller: Who it is from.
     """
 
-    method: bytes
-    path: bytes
-    headers: Headers
-    length: int | None
-    way: Way
-    local: bool
-
-    def all(self, name: bytes) -> list[bytes]:
-        """
-        Every value of a header.
-        """
-        return list(self.headers.getRawHeaders(name, []))
-
-    @property
-    def from_browser(self) -> bool:
-        """
-        Whether a browser says that it sent this.
-        """
-        return any(
-            name.lower() == b"origin" or name.lower().startswith(b"sec-fetch-")
-            for name, _ in self.headers.getAllRawHeaders()
-        )
+    match: Match
+    caller: Caller
 
 
 @define(eq=False, repr=False)
@@ -98,28 +84,39 @@ class Gate:
 
     @ivar trust: Whose word counts.  Another may take its place at any time: it is for
         requests that come from then on.
-    @ivar find: Takes what the path names (C{slug}, C{app}), and raises a
-        L{Refusal<smartmob.refusals.Refusal>} where there is no such thing.
+    @ivar access: Says who a request is from.
+    @ivar find: Takes what the path names (C{slug}, C{app}), and what somebody may see of
+        it, and raises a L{Refusal<smartmob.refusals.Refusal>} where there is no such thing.
     @ivar archive_bytes: The size that an archive may have.
     """
 
     routes: Routes
+    access: Access
     trust: Trust = field(factory=Trust)
-    find: Callable[[Mapping[str, str]], None] = lambda arguments: None
+    find: Find = lambda arguments, permit: None
     archive_bytes: int = ARCHIVE_BYTES
 
-    def admit(self, head: Head) -> Match:
+    def admit(self, head: Head) -> Admission:
         """
-        Where an admitted request leads.
+        Where an admitted request leads, and who it is from.
 
         @raise Problem: It is not admitted.
-        @raise Refusal: Its path names what does not exist.
+        @raise Refusal: Its path names what does not exist, or what they may not see.
         """
         self._check_host(head)
         self._check_origin(head)
-        match = self.routes.match(head.method, head.path)
-        if head.length != 0:  # without a body to refuse, the route will say it as well
-            self.find(match.arguments)
+        match = self.routes.find(head.method, head.path)
+        caller = self._caller(head, match)
+        if isinstance(match, Problem):
+            raise match
+        permit = caller.permit
+        if not permit.may(match.scope):
+            caller.check(match.scope, head.method.decode("ascii"))
+        if permit.limited and match.scope is Scope.ADMIN:
+            caller.check_app("", "what is about the agent itself")
+        # Without a body to refuse, the route will say it as well.
+        if head.length != 0 or permit.limited:
+            self.find(match.arguments, permit)
         if match.body is Body.DOCUMENT or (match.body is Body.LOOSE and head.from_browser):
             check_type(head)
         elif match.body is Body.ARCHIVE:
@@ -129,7 +126,17 @@ class Gate:
             raise too_large(self.most_bytes(match.body))
         if match.body is Body.ARCHIVE and head.length == 0:
             raise no_archive()
-        return match
+        return Admission(match, caller)
+
+    def _caller(self, head: Head, match: Match | Problem) -> Caller:
+        """
+        Who is asking.  What does not exist is nothing that strangers are told of.
+        """
+        if isinstance(match, Match) and match.scope is Scope.NONE:
+            return NOBODY
+        if is_preflight(head) and self._is_allowed(head.all(b"origin")):
+            return NOBODY  # which browsers never say there, nor have their pages say
+        return self.access.caller(head)
 
     def most_bytes(self, body: Body) -> int:
         """
@@ -185,12 +192,18 @@ class Gate:
             origin != head.way.origin and origin not in self.trust.origins for origin in origins
         ):
             raise Problem("forbidden-origin", "pages of other origins may not use this agent")
-        if origins and all(origin in self.trust.origins for origin in origins):
+        if self._is_allowed(origins):
             return  # from another site, as its page is
         if _visits_plugin(head):
             return
         if any(site not in (b"same-origin", b"none") for site in sites):
             raise Problem("forbidden-origin", "pages of other sites may not use this agent")
+
+    def _is_allowed(self, origins: list[bytes]) -> bool:
+        """
+        Whether they are foreign ones that may use the agent.
+        """
+        return bool(origins) and all(origin in self.trust.origins for origin in origins)
 
 
 def _visits_plugin(head: Head) -> bool:
@@ -205,6 +218,13 @@ def _visits_plugin(head: Head) -> bool:
     )
 
 
+def is_preflight(head: Head) -> bool:
+    """
+    Whether a browser asks first.
+    """
+    return head.method == b"OPTIONS" and bool(head.all(b"access-control-request-method"))
+
+
 def preflight(head: Head, match: Match) -> dict[bytes, bytes]:
     """
     What a browser wants to know before it has a foreign page ask
@@ -212,7 +232,7 @@ def preflight(head: Head, match: Match) -> dict[bytes, bytes]:
 
     @return: Nothing, where it does not ask that.
     """
-    if head.method != b"OPTIONS" or not head.all(b"access-control-request-method"):
+    if not is_preflight(head):
         return {}
     return {
         b"Access-Control-Allow-Methods": ", ".join(match.allow).encode(),

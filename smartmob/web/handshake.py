@@ -9,6 +9,7 @@ import re
 
 from twisted.web.http import Request
 
+from smartmob.web.head import words
 from smartmob.web.problems import Problem
 
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
@@ -53,5 +54,4 @@ def check_handshake(request: Request) -> bytes:
 
 
 def _tokens(request: Request, name: bytes) -> set[bytes]:
-    values = b",".join(request.requestHeaders.getRawHeaders(name) or [])
-    return {token.strip().lower() for token in values.split(b",")}
+    return words(request.requestHeaders.getRawHeaders(name) or [])

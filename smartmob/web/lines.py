@@ -10,6 +10,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
+from smartmob.permit import Scope
 from smartmob.web.handshake import wants_upgrade
 from smartmob.web.logs import app_logs_response, event_response, logs_response
 from smartmob.web.query import ALL, parse_app_query, parse_event_query, parse_query
@@ -39,6 +40,8 @@ class Lines:
         """A WebSocket with the lines of a process, and to its standard input."""
         process = self.agent.process(slug)
         query = parse_query(request.args)
+        if query.stdin:
+            request.caller.check(Scope.WRITE, "stdin=1")
         return self.sockets().resource(process, request, query)
 
     @app.route("/attach-app/<app>", methods=["GET"])
@@ -67,7 +70,9 @@ class Lines:
     @app.route("/events", methods=["GET"])
     def events(self, request: Request) -> bytes | IResource:
         """What happens to processes: a WebSocket, or server-sent events."""
-        query = parse_event_query(request.args, request.requestHeaders)
+        query = parse_event_query(
+            request.args, request.requestHeaders, request.caller.permit.apps
+        )
         feed = self.agent.feed
         if wants_upgrade(request):
             return self.sockets().event_resource(feed, request, query)

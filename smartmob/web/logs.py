@@ -105,7 +105,9 @@ def event_response(
     The same with events: no end, and nothing that could be told without following.
     """
     source = _Source(
-        attach=lambda reader: feed.attach(reader, query.topics, query.after, EVENT_STREAM),
+        attach=lambda reader: feed.attach(
+            reader, query.topics, query.after, EVENT_STREAM, query.apps
+        ),
         kept=bytes,
         events=True,
         json=True,

@@ -4,11 +4,12 @@ Which plugins there are, and how they do.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 
 from attrs import frozen
 
+from smartmob.permit import Scope
 from smartmob.web.api import reply
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
@@ -31,6 +32,7 @@ class PluginReports:
     """
 
     app = new_app()
+    scopes: ClassVar = {"GET": Scope.ADMIN}
     plugins: Reported
 
     @app.route("/plugins", methods=["GET"])

@@ -12,6 +12,7 @@ from twisted.web.http_headers import Headers
 
 from smartmob.lines.app import AppWanted
 from smartmob.lines.console import Wanted
+from smartmob.permit import ALL_APPS
 from smartmob.topics import BadTopic, Topics, parse
 from smartmob.web.problems import bad_query
 
@@ -116,19 +117,24 @@ class EventQuery:
     What was asked of events.
 
     @ivar after: First the kept ones with a higher number; C{None}: only those to come.
+    @ivar apps: A glob: those of these apps only.
     """
 
     topics: Topics = field(factory=Topics)
     after: int | None = None
+    apps: str = ALL_APPS
 
 
-def parse_event_query(args: Mapping[bytes, list[bytes]], headers: Headers) -> EventQuery:
+def parse_event_query(
+    args: Mapping[bytes, list[bytes]], headers: Headers, apps: str = ALL_APPS
+) -> EventQuery:
     """
     Read a query; parameters that are not known are ignored.
 
     A browser that lost its connection asks for the same URL again, and says in a header
     which event it saw last: that is the later one.
 
+    @param apps: A glob: what is told is of these apps only.
     @raise Problem: C{bad-query}, for a value that makes no sense.
     """
     try:
@@ -139,7 +145,7 @@ def parse_event_query(args: Mapping[bytes, list[bytes]], headers: Headers) -> Ev
         raise bad_query("topic", str(error)) from None
     seen = last_event_id(headers)
     after = _number(args, b"after")
-    return EventQuery(topics=topics, after=after if seen is None else seen)
+    return EventQuery(topics=topics, after=after if seen is None else seen, apps=apps)
 
 
 def last_event_id(headers: Headers) -> int | None:

@@ -5,10 +5,12 @@ Reading the configuration again, for those who ask for it over HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from attrs import frozen
 
 from smartmob.documents import VerbRequest
+from smartmob.permit import Scope
 from smartmob.reloading import Outcome
 from smartmob.web.api import done, read, reply, waits
 from smartmob.web.render import encode
@@ -23,6 +25,7 @@ class Reloads:
     """
 
     app = new_app()
+    scopes: ClassVar = {"POST": Scope.ADMIN}
     reload: Callable[[], Outcome]
 
     @app.route("/reload", methods=["POST"])

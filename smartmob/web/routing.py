@@ -16,6 +16,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
+from smartmob.permit import Scope
 from smartmob.web.bodies import Body
 from smartmob.web.problems import Problem
 
@@ -27,6 +28,9 @@ SHORT = 128
 
 _BODIES: Mapping[str, Body] = {"POST": Body.DOCUMENT, "PUT": Body.ARCHIVE}
 """What methods take; a family may have C{bodies} of its own."""
+
+_SAFE = ("GET", "OPTIONS")
+"""Those that change nothing (RFC 9110, 9.2.1); a family may have C{scopes} of its own."""
 
 
 class Family(Protocol):
@@ -61,6 +65,7 @@ class Route:
     @ivar endpoint: The name of the function that answers.
     @ivar summary: The first sentence of its docstring.
     @ivar bodies: What kind of body a method takes.
+    @ivar scopes: What its methods ask of who uses them, where that is not the usual.
     """
 
     path: str
@@ -69,6 +74,15 @@ class Route:
     summary: str
     app: Klein = field(repr=False)
     bodies: Mapping[str, Body] = field(repr=False)
+    scopes: Mapping[str, Scope] = field(repr=False)
+
+    def scope(self, method: str) -> Scope:
+        """
+        What a method asks of who uses it.
+        """
+        if method == "HEAD":
+            method = "GET"
+        return self.scopes.get(method, Scope.READ if method in _SAFE else Scope.WRITE)
 
     def answer(self, request: IRequest, arguments: Mapping[str, str]) -> Any:
         """
@@ -95,12 +109,14 @@ class Match:
 
     @ivar route: C{None} for C{*}, which is the server as a whole.
     @ivar allow: The methods of the path.
+    @ivar scope: What it asks of who uses it.
     """
 
     route: Route | None
     arguments: Mapping[str, str]
     allow: tuple[str, ...]
     body: Body = Body.NONE
+    scope: Scope = Scope.READ
 
 
 class Routes:
@@ -134,6 +150,15 @@ class Routes:
         joined = Routes(())
         joined._routes = [*(route for route in self if route.path not in taken), *others]
         return joined
+
+    def find(self, method: bytes, path: bytes) -> Match | Problem:
+        """
+        Where a request leads, or why nowhere: see L{match}.
+        """
+        try:
+            return self.match(method, path)
+        except Problem as problem:
+            return problem
 
     def match(self, method: bytes, path: bytes) -> Match:
         """
@@ -173,7 +198,8 @@ class Routes:
             ) from None
         except (NotFound, RequestRedirect, UnicodeDecodeError):
             raise not_found() from None
-        return Match(route, arguments, route.allow, route.bodies.get(verb, Body.NONE))
+        body, scope = route.bodies.get(verb, Body.NONE), route.scope(verb)
+        return Match(route, arguments, route.allow, body, scope)
 
 
 def not_found() -> Problem:
@@ -186,12 +212,15 @@ def not_found() -> Problem:
 def _routes(family: Family) -> Iterator[Route]:
     app = family.app
     bodies = getattr(family, "bodies", _BODIES)
+    scopes = getattr(family, "scopes", {})
     for rule in app.url_map.iter_rules():
-        yield _route(app, rule, bodies)
+        yield _route(app, rule, bodies, scopes)
 
 
-def _route(app: Klein, rule: Any, bodies: Mapping[str, Body]) -> Route:
+def _route(
+    app: Klein, rule: Any, bodies: Mapping[str, Body], scopes: Mapping[str, Scope]
+) -> Route:
     function = app.endpoints[rule.endpoint]
     summary = " ".join((function.__doc__ or "").split()).split(". ")[0].rstrip(".")
     methods = tuple(sorted(set(rule.methods or ()) - {"HEAD", "OPTIONS"}))
-    return Route(rule.rule, methods, rule.endpoint, summary, app, bodies)
+    return Route(rule.rule, methods, rule.endpoint, summary, app, bodies, scopes)

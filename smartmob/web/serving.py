@@ -66,6 +66,7 @@ class Serving:
         """
         for site in self._sites.values():
             site.gate.trust = trust
+        self.rest.gate.access.settle(trust.tokens, trust.users)
 
     @cached_property
     def _gafferd(self) -> Gafferd:

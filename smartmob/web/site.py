@@ -10,12 +10,10 @@ ended (L{Channel.allHeadersReceived}).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from secrets import token_hex
 from time import time
 from typing import cast
 
@@ -31,15 +29,18 @@ from twisted.web.resource import IResource
 from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
+from smartmob.web.caller import Caller
 from smartmob.web.channel import Channel
-from smartmob.web.gate import Gate, Head, origin_form, preflight, too_large
+from smartmob.web.gate import Gate, origin_form, preflight, too_large
+from smartmob.web.head import Head
+from smartmob.web.peer import uid_of
 from smartmob.web.problems import Problem, Renderer, as_problem, problem_of
+from smartmob.web.request_id import request_id_of
 from smartmob.web.routing import Match
 from smartmob.web.trust import Way
+from smartmob.web.visits import Visits
 
 _log = Logger()
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class Request(server.Request):
@@ -48,6 +49,8 @@ class Request(server.Request):
 
     @ivar way: How it came, as far as that can be believed.
     @ivar match: Where it leads, once it was admitted.
+    @ivar caller: Who it is from, likewise.
+    @ivar visits: What is open to clients, this too.
     @ivar request_id: What it is called in the log, and in the answer.
     @ivar upload: The archive that it sends, if it does.
     """
@@ -56,10 +59,14 @@ class Request(server.Request):
     channel: Channel
     way: Way
     match: Match
+    caller: Caller
+    visits: Visits
     request_id: str
     started_at: float
     upload: Upload | None = None
     _received = 0
+    _complete = False
+    _leave: Callable[[], None] = staticmethod(lambda: None)
 
     def begin(self, method: bytes, uri: bytes, version: bytes, length: int | None) -> None:
         """
@@ -78,6 +85,7 @@ class Request(server.Request):
         self.way = site.gate.trust.way(
             self.requestHeaders, self.getClientAddress(), secure=self.isSecure()
         )
+        local = isinstance(self.getHost(), UNIXAddress)
         self.uri = origin_form(uri, self.requestHeaders)
         self.path = self.uri.partition(b"?")[0]
         self._admit(
@@ -85,10 +93,14 @@ class Request(server.Request):
             Head(
                 method=method,
                 path=self.path,
+                query=self.uri.partition(b"?")[2],
                 headers=self.requestHeaders,
                 length=length,
                 way=self.way,
-                local=isinstance(self.getHost(), UNIXAddress),
+                local=local,
+                uid=uid_of(self.channel.transport)
+                if local and site.gate.access.users
+                else None,
             ),
         )
         if self.match.body is Body.ARCHIVE:
@@ -103,7 +115,10 @@ class Request(server.Request):
         headers = gate.cross_origin(head)
         for name, value in headers.items():
             self.setHeader(name, value)
-        self.match = gate.admit(head)
+        admission = gate.admit(head)
+        self.match, self.caller = admission.match, admission.caller
+        self.visits = gate.access.visits
+        self._leave = self.visits.begin(self.caller, self._show_out)
         if b"Access-Control-Allow-Origin" in headers:
             for name, value in preflight(head, self.match).items():
                 self.setHeader(name, value)
@@ -153,14 +168,44 @@ class Request(server.Request):
         The client is gone.
         """
         super().connectionLost(reason)
+        self._leave()
         if self.upload is not None:
             self.upload.abandon()
+
+    def finish(self) -> None:
+        """
+        All of the answer is there.
+        """
+        self._leave()
+        super().finish()
+
+    def hand_over(self, end: Callable[[], None]) -> Callable[[], None]:
+        """
+        What the request was about goes on without it.
+
+        @param end: Called when its caller may not be there any more.
+        @return: To be called when it is over.
+        """
+        self._leave()
+        return self.visits.begin(self.caller, end)
+
+    def _show_out(self) -> None:
+        """
+        The caller may not be there any more.  What was asked for is answered, or nobody
+        would know what came of it; but lines that come are not.
+        """
+        if self._complete and not self.startedWriting:
+            self.setHeader(b"Connection", b"close")
+            self.channel.persistent = False
+        else:
+            self.channel.transport.abortConnection()
 
     def process(self) -> None:
         """
         The request is complete.
         """
         self.site = self.channel.site
+        self._complete = True
         if self.method == b"OPTIONS" or self.match.route is None:
             self.setResponseCode(http.NO_CONTENT)
             self.setHeader(b"Allow", ", ".join(self.match.allow).encode())
@@ -274,16 +319,6 @@ def _date(second: int) -> bytes:
     """
     date: bytes = http.datetimeToString(second)
     return date
-
-
-def request_id_of(request: http.Request) -> str:
-    """
-    The caller's own id of a request, where it may be repeated, else a new one.
-    """
-    given = request.requestHeaders.getRawHeaders(b"X-Request-Id", [])
-    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
-        return given[0].decode("ascii")
-    return token_hex(8)
 
 
 def shown_path(request: http.Request) -> str:

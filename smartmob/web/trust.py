@@ -1,6 +1,6 @@
 """
-Whose word counts: the names that the agent answers to, the pages that may use it,
-and the proxies that it is reached through.
+Whose word counts: the names that the agent answers to, the pages that may use it, the
+proxies that it is reached through, and those who have a token.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.web.http_headers import Headers
 
 from smartmob.config.configuration import Settings
+from smartmob.tokens import Tokens
 
 _SCHEMES = {b"https": True, b"wss": True, b"http": False, b"ws": False}
 """What X-Forwarded-Proto may say; some proxies call a WebSocket's C{wss}."""
@@ -73,12 +74,16 @@ class Trust:
     @ivar origins: Pages of these may use the agent, as browsers write them.
     @ivar proxies: Peers whose C{X-Forwarded-} headers count.
     @ivar unix_proxies: Those of peers on unix sockets count.
+    @ivar tokens: Whoever has one of these may do what it says; C{None}: all may do all.
+    @ivar users: And whoever is one of these, on a unix socket, everything.
     """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[bytes] = frozenset()
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     unix_proxies: bool = False
+    tokens: Tokens | None = None
+    users: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, settings: Settings, hosts: Iterable[str] = ()) -> Trust:
@@ -93,6 +98,8 @@ class Trust:
             origins=frozenset(map(_as_sent, settings.cors_origins)),
             proxies=settings.trusted_proxies,
             unix_proxies=settings.unix_proxies,
+            tokens=settings.tokens,
+            users=settings.unix_users,
         )
 
     def is_proxy(self, peer: IAddress | None) -> bool:

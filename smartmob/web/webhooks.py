@@ -5,9 +5,11 @@ What events are posted where, and what came of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from attrs import frozen
 
+from smartmob.permit import Scope
 from smartmob.web.api import reply
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
@@ -23,6 +25,7 @@ class WebhookReports:
     """
 
     app = new_app()
+    scopes: ClassVar = {"GET": Scope.ADMIN}
     report: Callable[[], Sequence[Mapping[str, object]]]
 
     @app.route("/webhooks", methods=["GET"])

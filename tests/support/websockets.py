@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
+from twisted.web import server
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
@@ -25,10 +26,13 @@ from smartmob.lines.bounds import Bounds
 from smartmob.lines.console import Console
 from smartmob.lines.consoles import Consoles
 from smartmob.refusals import NotRunning, Refusal, StdinFull
+from smartmob.web.caller import ANYBODY
 from smartmob.web.console import ConsoleSockets
 from smartmob.web.logs import logs_response
 from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
 from smartmob.web.query import parse_query
+from smartmob.web.site import Request
+from smartmob.web.visits import Visits
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 """The key of the example of RFC 6455, section 1.3, and what answers it."""
@@ -265,6 +269,29 @@ class LinesApi:
         return problem.encode()
 
 
+class Visit(server.Request):
+    """
+    A request that nobody let in, but which can be shown out.
+    """
+
+    caller = ANYBODY
+    hand_over = Request.hand_over
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.visits = Visits()
+        self._leave = self.visits.begin(self.caller, lambda: None)
+
+
+def lines_site(reactor: Any, process: FakeProcess) -> Site:
+    """
+    That interface on its own.
+    """
+    site = Site(LinesApi(reactor, process).app.resource(), reactor=reactor)
+    site.requestFactory = Visit
+    return site
+
+
 def get(
     path: bytes, headers: Mapping[bytes, bytes] | None = None, method: bytes = b"GET"
 ) -> bytes:
@@ -283,7 +310,7 @@ class Client:
     """
 
     def __init__(self, reactor: MemoryReactorClock, process: FakeProcess) -> None:
-        site = Site(LinesApi(reactor, process).app.resource(), reactor=reactor)
+        site = lines_site(reactor, process)
         protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000))
         assert protocol is not None
         self.connection = MemoryConnection(reactor, protocol)

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from smartmob.config.identity import Accounts
 from smartmob.declarations import Declarations
+from smartmob.permit import Permit
 from smartmob.web.gaffer.definitions import Definitions
 from smartmob.web.gaffer.errors import as_gafferd, by_path
 from smartmob.web.gaffer.names import parse_path
@@ -63,7 +64,7 @@ class Gafferd:
         """
         gate = rest.gate
         routes = Routes([Welcome(), *self._families(), *families])
-        only = Gate(routes, gate.trust, self._find, gate.archive_bytes)
+        only = Gate(routes, gate.access, gate.trust, self._find, gate.archive_bytes)
         return Site(only, self.reactor, rest.receive, as_gafferd)
 
     def both(self, rest: Site) -> Site:
@@ -74,11 +75,11 @@ class Gafferd:
         gate = rest.gate
         routes = gate.routes.joined([BothIndexes(), *self._families()])
 
-        def find(arguments: Mapping[str, str]) -> None:
-            gate.find(arguments)
-            self._find(arguments)
+        def find(arguments: Mapping[str, str], permit: Permit) -> None:
+            gate.find(arguments, permit)
+            self._find(arguments, permit)
 
-        both = Gate(routes, gate.trust, find, gate.archive_bytes)
+        both = Gate(routes, gate.access, gate.trust, find, gate.archive_bytes)
         return Site(both, self.reactor, rest.receive, by_path)
 
     def _families(self) -> list[Family]:
@@ -93,7 +94,7 @@ class Gafferd:
             Watch(registry, reactor),
         ]
 
-    def _find(self, arguments: Mapping[str, str]) -> None:
+    def _find(self, arguments: Mapping[str, str], permit: Permit) -> None:
         """
         See that what a path names exists, before a body is read.
 

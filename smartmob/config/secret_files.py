@@ -1,0 +1,57 @@
+"""
+Files with secrets, which nobody else may read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from smartmob import plain_files
+
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class NotSecret(ValueError):
+    """
+    Others can read a file, or change it; the message ends a sentence that begins with its
+    name.
+    """
+
+
+def secret_file(path: str, most: int, environ: Mapping[str, str]) -> bytes:
+    """
+    What a file has, if nobody but its user may read it and change it.
+
+    @param most: Bytes that it may have.
+    @param environ: Where C{CREDENTIALS_DIRECTORY} may be (systemd.exec(5)): what is below
+        that is secret whatever its mode.
+    @raise OSError: It can't be read.
+    @raise ValueError: L{NotSecret}, or it is no plain file or too large; as of
+        L{smartmob.plain_files.read}.
+    """
+    number = plain_files.opened(path)
+    try:
+        # Its mode is that of what is read, whatever has its name now.
+        mode = os.fstat(number).st_mode
+        content = plain_files.content(number, most)
+    finally:
+        os.close(number)
+    if not _is_credential(path, environ):
+        if mode & _OTHERS:
+            raise NotSecret("can be read by others: chmod 600 would do")
+        if mode & _OTHERS_WRITE:
+            raise NotSecret("can be written by others: chmod 600 would do")
+    return content
+
+
+def _is_credential(path: str, environ: Mapping[str, str]) -> bool:
+    """
+    Whether the service manager handed it down, which keeps others out by the folder.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and os.path.realpath(path).startswith(
+        os.path.join(os.path.realpath(folder or ""), "")
+    )

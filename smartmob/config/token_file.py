@@ -1,0 +1,48 @@
+"""
+The file of tokens that the configuration, or the command line, names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from smartmob import plain_files
+from smartmob.config.configuration import Mistake
+from smartmob.config.findings import Findings
+from smartmob.config.secret_files import secret_file
+from smartmob.tokens import BadTokens, Tokens, parse
+
+_MOST_BYTES = 1 << 20
+
+
+def token_file(
+    path: str,
+    environ: Mapping[str, str],
+    findings: Findings,
+    located: Callable[[str], Mistake],
+) -> Tokens | None:
+    """
+    The tokens in a file.
+
+    @param environ: Where C{CREDENTIALS_DIRECTORY} may be.
+    @param located: Gives a mistake the place where the file is named.
+    @return: C{None} where something is wrong, which has been noted.
+    """
+    try:
+        text = secret_file(path, _MOST_BYTES, environ).decode("utf-8")
+    except UnicodeDecodeError:
+        findings.mistakes.append(located(f"{path} is not UTF-8"))
+        return None
+    except (OSError, ValueError) as error:
+        findings.mistakes.append(located(f"{path} {plain_files.why(error)}"))
+        return None
+    try:
+        tokens = parse(text)
+    except BadTokens as bad:
+        findings.mistakes += (
+            Mistake(file=path, line=line, why=why) for line, why in bad.mistakes
+        )
+        return None
+    if not len(tokens):
+        findings.warnings.append(located(f"{path} has no token, so nobody can use the agent"))
+    return tokens

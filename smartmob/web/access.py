@@ -1,0 +1,197 @@
+"""
+Who is let in: by a token (RFC 6750), by the cookie of a browser that signed in with one,
+by a ticket, or as a user of this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote_to_bytes
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from smartmob.permit import Permit, Scope
+from smartmob.tokens import Tokens
+from smartmob.web.caller import ANYBODY, Caller
+from smartmob.web.head import Head
+from smartmob.web.problems import Problem
+from smartmob.web.sessions import Sessions
+from smartmob.web.tickets import Tickets
+from smartmob.web.visits import Visits
+
+_log = Logger()
+
+_BEARER = b"bearer"
+
+_IN_URLS = (b"token", b"access_token")
+"""Where RFC 6750, 2.3, would have tokens too, and says why not."""
+
+
+@define(eq=False, repr=False)
+class Access:
+    """
+    Asks requests who they are from.
+
+    @ivar tokens: C{None}: nobody is asked.
+    @ivar users: Clients on unix sockets that are one of these need no token.
+    @ivar visits: Who is there.
+    """
+
+    clock: IReactorTime
+    tokens: Tokens | None = None
+    users: frozenset[int] = frozenset()
+    sessions: Sessions = field(init=False)
+    tickets: Tickets = field(init=False)
+    visits: Visits = field(factory=Visits, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.sessions = Sessions(self.clock)
+        self.tickets = Tickets(self.clock)
+
+    def settle(self, tokens: Tokens | None, users: frozenset[int]) -> None:
+        """
+        From now on these are let in.  Whoever is there and would not be let in any more
+        has to go.
+        """
+        self.tokens, self.users = tokens, users
+        self.forget(lambda caller: not self._stands(caller))
+
+    def forget(self, which: Callable[[Caller], bool]) -> None:
+        """
+        Sign callers out, and show them out.
+        """
+        self.sessions.forget(which)
+        self.tickets.forget(which)
+        ended = self.visits.end(which)
+        if ended:
+            _log.info("{ended} connections ended: their tokens count no more", ended=ended)
+
+    def caller(self, head: Head) -> Caller:
+        """
+        Who a request is from.
+
+        @raise Problem: C{unauthorized}: it does not say, or it is not true;
+            C{forbidden-origin}: what may be another page's WebSocket.
+        """
+        if self.tokens is None:
+            return ANYBODY
+        if any(any(_values(head.query, name)) for name in _IN_URLS):
+            raise _unauthorized(
+                "a token does not belong in a URL, which logs and histories keep: send "
+                "Authorization: Bearer TOKEN, or have POST /tickets give a ticket for it"
+            )
+        shown = _bearer(head)
+        if shown is not None:
+            return Caller(self._permit(shown, self.tokens))
+        return self._without_token(head)
+
+    def sign_in(self, token: bytes) -> str | None:
+        """
+        What a browser shows from now on, instead of the token.
+
+        @return: C{None}: nobody is asked.
+        @raise Problem: C{unauthorized}: it is no token of this agent.
+        """
+        if self.tokens is None:
+            return None
+        return self.sessions.begin(self._permit(token, self.tokens))
+
+    def _without_token(self, head: Head) -> Caller:
+        tickets = list(_values(head.query, b"ticket"))
+        if tickets:
+            caller = None
+            if len(tickets) == 1 and head.method in (b"GET", b"HEAD"):
+                caller = self.tickets.redeem(tickets[0], head.path)
+            if caller is None:
+                raise _unauthorized(
+                    "the ticket was used, is older than 30 seconds, or is for another path"
+                )
+            return caller
+        found = None
+        for shown in _cookies(head):
+            found = found or self.sessions.find(shown)
+        if found is not None:
+            # A browser says which page opens a WebSocket; what does not say has the cookie
+            # from somewhere else.
+            if head.wants_upgrade and not head.all(b"origin"):
+                raise Problem(
+                    "forbidden-origin",
+                    "a WebSocket that is opened with a cookie needs an Origin",
+                )
+            return found
+        if head.uid is not None and head.uid in self.users:
+            name = f"uid {head.uid}"
+            return Caller(Permit(scope=Scope.ADMIN, name=name), uid=head.uid)
+        raise _unauthorized("the agent asks for a token: send Authorization: Bearer TOKEN")
+
+    def _permit(self, token: bytes, tokens: Tokens) -> Permit:
+        permit = tokens.permit(token)
+        if permit is None:
+            raise _unauthorized("that is no token of this agent", b', error="invalid_token"')
+        return permit
+
+    def _stands(self, caller: Caller) -> bool:
+        if self.tokens is None:
+            return True
+        if caller.uid is not None:
+            return caller.uid in self.users
+        return self.tokens.has(caller.permit)
+
+
+COOKIE = b"smartmob"
+"""What the name of the cookie begins with; see L{cookie_name}."""
+
+
+def cookie_name(host: bytes) -> bytes:
+    """
+    The name of the cookie.  Browsers send it to whatever port of a host, so that each has
+    one of its own, or to sign in to one agent would be to sign out of another.
+
+    @param host: What the client calls the agent, of the form that Host has.
+    """
+    port = host.rpartition(b":")[2]
+    return COOKIE + b"-" + port if port.isdigit() else COOKIE
+
+
+def _bearer(head: Head) -> bytes | None:
+    """
+    The token of a request; other ways to authenticate are left to whoever is in between.
+    """
+    said = head.all(b"authorization")
+    if len(said) > 1:
+        raise _unauthorized(f"the request has {len(said)} Authorization headers")
+    for value in said:
+        scheme, _, token = value.partition(b" ")
+        if scheme.lower() == _BEARER:
+            return token.strip(b" ")
+    return None
+
+
+def _cookies(head: Head) -> Iterator[bytes]:
+    """
+    The values of our cookie (RFC 6265, 4.2.1); whoever has set others of that name, ours
+    is among them.
+    """
+    wanted = cookie_name(head.way.host)
+    for header in head.all(b"cookie"):
+        for pair in header.split(b";"):
+            name, _, value = pair.strip().partition(b"=")
+            if name == wanted:
+                yield value
+
+
+def _values(query: bytes, wanted: bytes) -> Iterator[bytes]:
+    """
+    The values of a parameter of a query.
+    """
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if unquote_to_bytes(name.replace(b"+", b" ")) == wanted:
+            yield unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def _unauthorized(why: str, more: bytes = b"") -> Problem:
+    challenge = b'Bearer realm="smartmob"' + more
+    return Problem("unauthorized", why, headers={b"WWW-Authenticate": challenge})

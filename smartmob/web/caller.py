@@ -1,0 +1,60 @@
+"""
+Who a request is from.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from smartmob.permit import EVERYTHING, Permit, Scope
+from smartmob.web.problems import Problem
+
+
+@frozen
+class Caller:
+    """
+    Somebody who was asked who they are, if anybody is.
+
+    @ivar permit: What they may do.
+    @ivar session: What their session is called here, where they signed in.
+    @ivar uid: The user that they are, where they came over a unix socket and that was
+        enough.
+    """
+
+    permit: Permit
+    session: bytes | None = None
+    uid: int | None = None
+
+    def check(self, scope: Scope, what: str) -> None:
+        """
+        See that they may do something.
+
+        @param what: That, as the beginning of a sentence.
+        @raise Problem: C{forbidden-scope}: they may not.
+        """
+        if not self.permit.may(scope):
+            raise Problem(
+                "forbidden-scope",
+                f"{what} needs the scope {scope.word}, and this token has "
+                f"{self.permit.scope.word}",
+            )
+
+    def check_app(self, app: str, what: str) -> None:
+        """
+        See that what they want is about an app that they may see.
+
+        @param what: That, as the beginning of a sentence.
+        @raise Problem: C{forbidden-scope}: it is not.
+        """
+        if not self.permit.sees(app):
+            raise Problem(
+                "forbidden-scope",
+                f"{what} is not for this token, whose apps are {self.permit.apps}",
+            )
+
+
+ANYBODY = Caller(EVERYTHING)
+"""Who a request is from where nobody is asked."""
+
+NOBODY = Caller(Permit(scope=Scope.NONE, apps=""))
+"""Who a request is from where that makes no difference."""

@@ -1,0 +1,22 @@
+"""
+What a request is called, in the log and in its answer.
+"""
+
+from __future__ import annotations
+
+import re
+from secrets import token_hex
+
+from twisted.web import http
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+def request_id_of(request: http.Request) -> str:
+    """
+    The caller's own id of a request, where it may be repeated, else a new one.
+    """
+    given = request.requestHeaders.getRawHeaders(b"X-Request-Id", [])
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0].decode("ascii")
+    return token_hex(8)
