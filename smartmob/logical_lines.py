@@ -44,11 +44,16 @@ def logical_lines(data: bytes) -> Iterator[tuple[int, str]]:
         text = _bare(line)
         if not text or text.startswith("#"):
             continue
+        parts = []
         while text.endswith("\\"):
             _, following = next(lines, (0, None))
             if following is None:
                 raise LineError(number, "a backslash at its end, and no line to join")
-            text = f"{text[:-1].rstrip(_BLANK)} {_bare(following)}"
+            parts.append(text[:-1].rstrip(_BLANK))
+            text = _bare(following)
+        if parts:
+            # Joined at once: to join each to all before it would copy these each time.
+            text = " ".join([parts[0], *filter(None, parts[1:]), text])
         yield number, text
 
 

@@ -6,7 +6,12 @@ tests, and as much as is wanted alone.
 from __future__ import annotations
 
 import os
+import sys
+import time
+from collections.abc import Callable
 from random import Random, SystemRandom
+from types import FrameType
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 
@@ -48,3 +53,50 @@ def chance(seed: int) -> Random:
     Numbers that look like chance, the same each time.
     """
     return Random(seed)
+
+
+def doublings(call: Callable[[int], object], size: int) -> None:
+    """
+    See that something twice as large takes twice as many steps, not four times: counted,
+    since seconds say more about the machine.
+
+    What the interpreter does in one step, such as copying a text, can't be counted; for
+    that there is L{linear}.
+
+    @param call: Does it with something of a size.
+    """
+    least = steps(call, size)
+    most = steps(call, 2 * size)
+    assert most <= 3 * least + 100, f"{least} steps for {size}, {most} for twice as much"
+
+
+def steps(call: Callable[[int], object], size: int) -> int:
+    """
+    How many lines of Python are executed.
+    """
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call(size)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def linear(call: Callable[[], object], seconds: float) -> None:
+    """
+    See that something takes less than so many seconds of a processor: ten times of what it
+    should take, and a tenth of what it would if it took four times as long for twice as
+    much.
+    """
+    before = time.process_time()
+    call()
+    taken = time.process_time() - before
+    assert taken < seconds, f"{taken:.1f} s"
