@@ -65,7 +65,10 @@ def _basic(user: str) -> bytes:
     Name and password as a header: what stands behind % in them is meant.
     """
     name, _, password = user.partition(":")
-    pair = unquote_to_bytes(name) + b":" + unquote_to_bytes(password)
+    try:
+        pair = unquote_to_bytes(name) + b":" + unquote_to_bytes(password)
+    except UnicodeEncodeError:
+        raise BadPlace("has half of a surrogate pair in it") from None
     return b"Basic " + b64encode(pair)
 
 
