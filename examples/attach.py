@@ -1,10 +1,13 @@
 """
 Show the lines of a console: C{python3 attach.py ws://127.0.0.1:8080/attach-console/SLUG}.
 
+Where the agent asks for a token, the name of a file with one comes behind that.
+
 Needs the package autobahn, which smartmob brings.
 """
 
 import sys
+from pathlib import Path
 
 from autobahn.twisted.websocket import (
     WebSocketClientFactory,
@@ -48,7 +51,13 @@ class Attaching(WebSocketClientFactory):
         reactor.stop()
 
 
-factory = Attaching(sys.argv[1])
+url, *token_files = sys.argv[1:]
+factory = Attaching(
+    url,
+    headers={
+        "Authorization": f"Bearer {Path(file).read_text().split()[0]}" for file in token_files
+    },
+)
 factory.protocol = Console
 connectWS(factory)
 reactor.run()
