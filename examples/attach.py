@@ -52,12 +52,9 @@ class Attaching(WebSocketClientFactory):
 
 
 url, *token_files = sys.argv[1:]
-factory = Attaching(
-    url,
-    headers={
-        "Authorization": f"Bearer {Path(file).read_text().split()[0]}" for file in token_files
-    },
-)
+tokens = [Path(file).read_text().split()[0] for file in token_files]
+headers = [("Authorization", f"Bearer {token}") for token in tokens]
+factory = Attaching(url, headers=dict(headers))
 factory.protocol = Console
 connectWS(factory)
 reactor.run()
