@@ -29,7 +29,7 @@ from twisted.web.resource import IResource
 from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
-from smartmob.web.caller import Caller
+from smartmob.web.caller import NOBODY, Caller
 from smartmob.web.channel import Channel
 from smartmob.web.gate import Gate, origin_form, preflight, too_large
 from smartmob.web.head import Head
@@ -59,7 +59,7 @@ class Request(server.Request):
     channel: Channel
     way: Way
     match: Match
-    caller: Caller
+    caller: Caller = NOBODY
     visits: Visits
     request_id: str
     started_at: float
@@ -376,12 +376,14 @@ class Site(server.Site):
         """
         if isinstance(request, Request):
             _log.info(
-                "{method} {path} {status} in {seconds:.3f} s, from {client} ({request_id})",
+                "{method} {path} {status} in {seconds:.3f} s, "
+                "from {client}{who} ({request_id})",
                 method=request.method.decode("ascii"),
                 path=shown_path(request),
                 status=request.code,
                 seconds=self.reactor.seconds() - request.started_at,
                 client=request.way.client,
+                who=request.caller.shown,
                 request_id=request.request_id,
             )
 
