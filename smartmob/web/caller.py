@@ -10,7 +10,7 @@ from smartmob.permit import EVERYTHING, Permit, Scope
 from smartmob.web.problems import Problem
 
 
-@frozen
+@frozen(cache_hash=True)  # each request is filed by it
 class Caller:
     """
     Somebody who was asked who they are, if anybody is.
