@@ -300,7 +300,14 @@ setup(
         "zope.interface>=6",
     ],
     extras_require={
-        "test": ["coverage[toml]", "docutils", "hypothesis", "setuptools>=70.1"],
+        "test": [
+            "coverage[toml]",
+            "docutils",
+            "hypothesis",
+            "jsonschema-rs>=0.40",
+            "schemathesis>=4.30",
+            "setuptools>=70.1",
+        ],
         "check": ["mypy", "mypy-zope", "ruff", "types-docutils", "types-psutil"],
     },
     entry_points={

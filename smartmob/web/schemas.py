@@ -1,10 +1,9 @@
 """
-JSON Schemas of the documents, for the description of the interface.
+JSON Schemas of the documents, for the description of the interface: what is sent, what is
+answered with, and what comes in streams.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from attrs import fields
 
@@ -14,122 +13,135 @@ from smartmob.plugins.life import State as PluginState
 from smartmob.scaling import MOST
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.render import LINKS
+from smartmob.web.shapes import (
+    APP,
+    BOOLEAN,
+    COUNT,
+    CWD,
+    ENV,
+    INTEGER,
+    LABELS,
+    MOMENT,
+    NO_NUL,
+    SHA256,
+    SIGNAL,
+    SLUG,
+    SOURCE_URL,
+    STRINGS,
+    TEXT,
+    TEXTS,
+    UMASK,
+    URL,
+    Schema,
+    among,
+    an_object,
+    between,
+    many,
+    matching,
+    or_null,
+    ref,
+)
+from smartmob.web.streams import STREAMS
 from smartmob.webhooks.outcome import Result
 
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-INTEGER: Schema = {"type": "integer"}
-BOOLEAN: Schema = {"type": "boolean"}
-URL: Schema = {"type": "string", "format": "uri"}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
-STRINGS: Schema = {"type": "object", "additionalProperties": TEXT}
-
-
-def ref(name: str) -> Schema:
-    """
-    A schema by its name.
-    """
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: dict[str, Schema], *optional: str, closed: bool = False) -> Schema:
-    schema: Schema = {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-    }
-    if not schema["required"]:
-        del schema["required"]
-    if closed:
-        schema["additionalProperties"] = False
-    return schema
-
-
-def _or_null(schema: Schema) -> Schema:
-    if isinstance(schema.get("type"), str):
-        return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _matching(pattern: str) -> Schema:
-    return {"type": "string", "pattern": f"^{pattern}$"}
-
-
-def _between(least: float, most: float | None = None, kind: str = "integer") -> Schema:
-    schema: Schema = {"type": kind, "minimum": least}
-    if most is not None:
-        schema["maximum"] = most
-    return schema
-
-
-_SIGNAL: Schema = {
-    "type": ["string", "integer"],
-    "description": "A name such as TERM, with or without SIG, in any case, or a number.",
-}
-
-_FLAPPING = _object(
+_FLAPPING = an_object(
     {
-        "attempts": _between(1, 1000),
+        "attempts": between(1, 1000),
         "window": {"type": "number", "exclusiveMinimum": 0, "maximum": checks.A_YEAR},
-        "retry_in": _between(0, checks.A_YEAR, "number"),
-        "max_retry": _between(-1),
+        "retry_in": between(0, checks.A_YEAR, "number"),
+        "max_retry": between(-1),
     },
     closed=True,
 )
 
-_LIMIT = _or_null(_between(0, 2**63 - 1))
-_LIMITS = _object(
-    {limit.name: _LIMIT for limit in fields(Limits)},
+_LIMITS = an_object(
+    {limit.name: or_null(between(0, 2**63 - 1)) for limit in fields(Limits)},
     *(limit.name for limit in fields(Limits)),
     closed=True,
 )
 
-_SHA256 = _matching("[0-9A-Fa-f]{64}")
-
 _CREATE: dict[str, Schema] = {
-    "app": _matching(checks.APP),
-    "node": _matching(checks.NODE),
-    "process_type": _matching(checks.APP),
-    "source_url": {
-        **URL,
-        "maxLength": checks.SOURCE_URL_LENGTH,
-        "description": "Where the archive is: http, https, or smartmob-archive:SHA256.",
-    },
-    "env": {**STRINGS, "maxProperties": checks.ENV_NAMES},
-    "source_sha256": _or_null(_SHA256),
-    "cwd": _or_null({**TEXT, "description": "Relative to the source, without .."}),
-    "stop_signal": _SIGNAL,
-    "graceful_timeout": _between(0, 3600, "number"),
-    "flapping": _or_null(_FLAPPING),
+    "app": APP,
+    "node": matching(checks.NODE),
+    "process_type": matching(checks.APP),
+    "source_url": SOURCE_URL,
+    "env": ENV,
+    "source_sha256": or_null(SHA256),
+    "cwd": or_null(CWD),
+    "stop_signal": ref("Signal"),
+    "graceful_timeout": between(0, 3600, "number"),
+    "flapping": or_null(_FLAPPING),
     "redirect_input": BOOLEAN,
-    "restart": {"enum": [word.value for word in Restart]},
-    "output": {"enum": [word.value for word in Output]},
-    "umask": {"type": ["string", "integer"], "description": 'Octal, as "027", or to 511.'},
-    "nice": _between(-20, 19),
+    "restart": among(word.value for word in Restart),
+    "output": among(word.value for word in Output),
+    "umask": UMASK,
+    "nice": between(-20, 19),
     "no_new_privileges": BOOLEAN,
     "limits": _LIMITS,
-    "labels": {**STRINGS, "maxProperties": checks.LABELS},
+    "labels": LABELS,
 }
 
-_LAST_EXIT = _object(
+_LAST_EXIT = an_object(
     {
-        "code": _or_null(INTEGER),
-        "signal": _or_null(TEXT),
+        "code": or_null(INTEGER),
+        "signal": or_null(TEXT),
         "at": MOMENT,
-        "ran_seconds": {"type": "number"},
-        "killed": {"type": "array", "items": TEXT},
-        "left": {"type": "array", "items": _object({"pid": INTEGER, "name": TEXT})},
+        "ran_seconds": between(0, kind="number"),
+        "killed": TEXTS,
+        "left": many(an_object({"pid": INTEGER, "name": TEXT})),
     }
 )
 
-SCHEMAS: dict[str, Schema] = {
-    "Index": _object(
+_EXAMPLE = {
+    "app": "hello",
+    "node": "web.0",
+    "process_type": "web",
+    "source_url": "http://127.0.0.1:8000/hello.tar.gz",
+}
+
+REQUESTS: dict[str, Schema] = {
+    "CreateRequest": {
+        **an_object(
+            _CREATE,
+            *(_CREATE.keys() - {"app", "node", "process_type", "source_url"}),
+            closed=True,
+        ),
+        "examples": [_EXAMPLE, {**_EXAMPLE, "env": {"GREETING": "hi"}, "labels": {"by": "me"}}],
+    },
+    "VerbRequest": an_object({}, closed=True),
+    "ScaleRequest": {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{checks.APP}$"},
+        "additionalProperties": {"anyOf": [between(0, MOST), matching("[+-][0-9]{1,5}")]},
+        "examples": [{"web": 3, "worker": "+1", "clock": "-1"}],
+    },
+    "SignalRequest": {
+        **an_object({"signal": ref("Signal")}, closed=True),
+        "examples": [{"signal": "HUP"}, {"signal": 10}],
+    },
+    "StdinRequest": {
+        **an_object({"data": TEXT, "eof": BOOLEAN}, "data", "eof", closed=True),
+        "examples": [{"data": "a line\n"}, {"eof": True}],
+    },
+    "SignInRequest": an_object(
+        {"token": matching(f"{NO_NUL}*", maxLength=checks.SHOWN_TOKEN_LENGTH)}, closed=True
+    ),
+    "TicketRequest": {
+        **an_object(
+            {"path": matching(f"/{NO_NUL}*", maxLength=checks.SOURCE_URL_LENGTH)}, closed=True
+        ),
+        "examples": [{"path": "/events"}],
+    },
+}
+"""What is sent."""
+
+DOCUMENTS: dict[str, Schema] = {
+    "Index": an_object(
         {
             "list": URL,
             "create": URL,
-            "scale": TEXT,
-            "attach_app": TEXT,
+            "scale": {"type": "string", "format": "uri-template"},
+            "attach_app": {"type": "string", "format": "uri-template"},
             "archives": URL,
             "plugins": URL,
             "events": URL,
@@ -137,113 +149,151 @@ SCHEMAS: dict[str, Schema] = {
             "version": TEXT,
         }
     ),
-    "Stored": _object({"source_url": TEXT, "sha256": _SHA256, "size": INTEGER}),
-    "Version": _object({"name": TEXT, "version": TEXT}),
-    "CreateRequest": _object(
-        _CREATE,
-        *(_CREATE.keys() - {"app", "node", "process_type", "source_url"}),
-        closed=True,
+    "Stored": an_object(
+        {
+            "source_url": matching("smartmob-archive:[0-9a-f]{64}"),
+            "sha256": SHA256,
+            "size": COUNT,
+        }
     ),
-    "VerbRequest": _object({}, closed=True),
-    "ScaleRequest": {
-        "type": "object",
-        "propertyNames": {"pattern": f"^{checks.APP}$"},
-        "additionalProperties": {
-            "anyOf": [
-                _between(0, MOST),
-                {"type": "string", "pattern": "^[+-][0-9]{1,5}$"},
-            ]
-        },
-    },
-    "SignalRequest": _object({"signal": _SIGNAL}, closed=True),
-    "StdinRequest": _object({"data": TEXT, "eof": BOOLEAN}, "data", "eof", closed=True),
-    "Process": _object(
+    "Ticket": an_object({"ticket": TEXT, "expires_at": MOMENT}),
+    "Version": an_object({"name": {"const": "smartmob"}, "version": TEXT}),
+    "Process": an_object(
         {
             "app": TEXT,
             "node": TEXT,
             "process_type": TEXT,
-            "slug": TEXT,
-            "state": {"enum": [state.value for state in State]},
-            "reason": _or_null(TEXT),
-            "pid": _or_null(INTEGER),
-            "restarts": INTEGER,
+            "slug": SLUG,
+            "state": ref("State"),
+            "reason": or_null(TEXT),
+            "pid": or_null(INTEGER),
+            "restarts": COUNT,
             "created_at": MOMENT,
-            "started_at": _or_null(MOMENT),
-            "last_exit": _or_null(_LAST_EXIT),
-            "port": _or_null(INTEGER),
-            "source_url": _or_null(TEXT),
+            "started_at": or_null(MOMENT),
+            "last_exit": or_null(_LAST_EXIT),
+            "port": or_null(INTEGER),
+            "source_url": or_null(TEXT),
             "labels": STRINGS,
             "blocked": BOOLEAN,
             **dict.fromkeys(LINKS, URL),
         }
     ),
-    "Listing": _object({"processes": {"type": "array", "items": ref("Process")}}),
-    "Stats": _object(
+    "Listing": an_object({"processes": many(ref("Process"))}),
+    "Stats": an_object(
         {
-            "cpu_percent": {"type": "number"},
-            "rss_bytes": INTEGER,
-            "processes": INTEGER,
-            "threads": INTEGER,
-            "open_files": INTEGER,
-            "started_at": _or_null(MOMENT),
+            "cpu_percent": between(0, kind="number"),
+            "rss_bytes": COUNT,
+            "processes": COUNT,
+            "threads": COUNT,
+            "open_files": COUNT,
+            "started_at": or_null(MOMENT),
         }
     ),
-    "Reload": _object(
-        {
-            name: {"type": "array", "items": TEXT}
-            for name in ("started", "restarted", "stopped", "warnings")
-        }
+    "Reload": an_object(
+        dict.fromkeys(("started", "restarted", "stopped", "warnings"), TEXTS),
     ),
-    "Webhook": _object(
+    "Webhook": an_object(
         {
             "url": TEXT,
-            "topics": {"type": "array", "items": TEXT},
-            "queued": INTEGER,
-            "queued_bytes": INTEGER,
-            "next_try_at": _or_null(MOMENT),
-            "delivered": INTEGER,
-            "failed": INTEGER,
-            "refused": INTEGER,
-            "missed": INTEGER,
-            "last": _or_null(
-                _object(
+            "topics": TEXTS,
+            "queued": COUNT,
+            "queued_bytes": COUNT,
+            "next_try_at": or_null(MOMENT),
+            "delivered": COUNT,
+            "failed": COUNT,
+            "refused": COUNT,
+            "missed": COUNT,
+            "last": or_null(
+                an_object(
                     {
                         "event": INTEGER,
                         "at": MOMENT,
-                        "result": {"enum": [result.value for result in Result]},
-                        "status": _or_null(INTEGER),
-                        "error": _or_null(TEXT),
+                        "result": among(result.value for result in Result),
+                        "status": or_null(INTEGER),
+                        "error": or_null(TEXT),
                     }
                 )
             ),
         }
     ),
-    "Webhooks": _object({"webhooks": {"type": "array", "items": ref("Webhook")}}),
-    "Plugins": _object({"plugins": {"type": "array", "items": ref("Plugin")}}),
-    "Plugin": _object(
+    "Webhooks": an_object({"webhooks": many(ref("Webhook"))}),
+    "Plugin": an_object(
         {
             "name": TEXT,
             "version": TEXT,
             "description": TEXT,
-            "mandatory": {"type": "array", "items": TEXT},
-            "folder": _or_null(TEXT),
-            "module": _or_null(TEXT),
-            "state": {"enum": [state.value for state in PluginState]},
-            "error": _or_null(TEXT),
-            "site": _or_null(URL),
+            "mandatory": TEXTS,
+            "folder": or_null(TEXT),
+            "module": or_null(TEXT),
+            "state": among(state.value for state in PluginState),
+            "error": or_null(TEXT),
+            "site": or_null(URL),
         }
     ),
-    "Nothing": _object({}),
-    "Problem": _object(
+    "Plugins": an_object({"plugins": many(ref("Plugin"))}),
+    "Description": an_object(
         {
-            "type": URL,
-            "title": TEXT,
-            "status": INTEGER,
-            "detail": TEXT,
-            "code": {"enum": list(CATALOGUE)},
-            "errors": {"type": "array", "items": _object({"field": TEXT, "message": TEXT})},
-        },
-        "errors",
+            "openapi": matching(r"3\.1\.[0-9]+"),
+            "info": {"type": "object"},
+            "paths": {"type": "object"},
+            "components": {"type": "object"},
+        }
     ),
+    "Nothing": an_object({}),
+}
+"""What is answered with."""
+
+
+def problem_name(code: str) -> str:
+    """
+    What the schema of an error is called.
+    """
+    return "".join(word.capitalize() for word in code.split("-"))
+
+
+def _problem(code: str) -> Schema:
+    kind = CATALOGUE[code]
+    return {
+        "allOf": [ref("Problem")],
+        "properties": {
+            "type": {"const": f"urn:smartmob:problem:{code}"},
+            "title": {"const": kind.title},
+            "status": {"const": kind.status},
+            "code": {"const": code},
+        },
+        "description": kind.title,
+    }
+
+
+PROBLEMS: dict[str, Schema] = {
+    "Problem": {
+        **an_object(
+            {
+                "type": URL,
+                "title": TEXT,
+                "status": between(400, 599),
+                "detail": TEXT,
+                "code": among(CATALOGUE),
+                "errors": many(ref("FieldError")),
+            },
+            "errors",
+        ),
+        "description": "An error (RFC 9457).",
+    },
+    "FieldError": {
+        **an_object({"field": TEXT, "message": TEXT}),
+        "description": "What is wrong with a member or a parameter; empty: with all of it.",
+    },
+    **{problem_name(code): _problem(code) for code in CATALOGUE},
+}
+"""Errors: one for each code, so that what a route can answer says which are possible."""
+
+SCHEMAS: dict[str, Schema] = {
+    "State": among(state.value for state in State),
+    "Signal": SIGNAL,
+    **REQUESTS,
+    **DOCUMENTS,
+    **STREAMS,
+    **PROBLEMS,
 }
 """By their names."""
