@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.source.removal import remove_tree
-from smartmob.source.unpack import __main__ as program
+from smartmob.source.reserve import Reserve
+from smartmob.source.unpack import program
 from smartmob.source.unpack.destination import Destination, Refused
 from tests.support.archives import (
     APP,
@@ -72,7 +73,9 @@ class AnyArchiveTests(SynchronousTestCase):
         with open(archive, "wb") as written:
             written.write(data)
         with redirect_stdout(io.StringIO()) as said:
-            code = program.main([archive, target, "100000", "100"])
+            code = program.main(
+                [archive, target, "100000", "100", "0", "0"], lambda root, beside: None
+            )
         self.assertEqual("error" in json.loads(said.getvalue()), bool(code))
         self.assertEqual(sorted(os.listdir(base)), ["archive", "in"])
         self.assertEqual(os.listdir(f"{base}/in"), ["X.tmp" if code else "X"])
@@ -128,7 +131,7 @@ class DestinationTests(SynchronousTestCase):
         os.symlink("/etc/passwd", f"{path}/f")
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         self.addCleanup(os.close, root)
-        destination = Destination(root, 100, 100)
+        destination = Destination(root, 100, 100, Reserve(0, 0))
         with open(os.devnull, "rb") as nothing:
             self.assertRaises(Refused, destination.file, ("f",), nothing, executable=False)
             self.assertRaises(Refused, destination.file, ("f", "g"), nothing, executable=False)

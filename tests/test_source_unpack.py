@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import stat
 
+from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorProcess
@@ -209,6 +210,21 @@ class ProcessTests(TestCase):
         text = b"x" * (1 << 20)
         unpacked = await self.unpacked(tgz(file("Procfile", text), file(".env", text)))
         self.assertEqual(unpacked, Unpacked("", text, text))
+
+    async def test_reserve(self) -> None:
+        """
+        It may not fill the disk.
+        """
+        limits = evolve(LIMITS, free_bytes=1 << 60, free_percent=100)
+        self.unpacker = Unpacker(Clock(), ILauncher(self.launcher), limits)
+        for data in (tar(APP), zipped(APP), tgz(folder("d"))):
+            error = await self.refusal(data)
+            self.assertIs(type(error), SourceRefused)
+            self.assertRegex(
+                error.reason,
+                r"could not be unpacked: \d+ bytes are free on the disk, and \d+ stay so$",
+            )
+            remove_tree(os.path.join(self.base, "releases"))
 
     async def test_cancelled(self) -> None:
         """

@@ -4,19 +4,22 @@ Tests of L{smartmob.source.unpacking}: what it means how the unpacker ended.
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from resource import RLIM_INFINITY, RLIMIT_CPU, RLIMIT_FSIZE
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.launch.interfaces import Command, ILauncher
 from smartmob.source import unpacking
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
-from smartmob.source.unpacking import Unpacker
+from smartmob.source.unpacking import Unpacked, Unpacker
 from tests.support.launching import FakeLauncher
 
 LIMITS = SourceLimits(
@@ -64,11 +67,12 @@ class RunTests(SynchronousTestCase):
         self.begin()
         command: Command = self.program.command
         self.assertEqual(command.env, {})
-        self.assertEqual(command.argv[-4:], ("/a", "/x", "10000000", "500"))
+        self.assertEqual(command.argv[-6:], ("/a", "/x", "10000000", "500", "268435456", "5"))
         self.assertEqual(command.rlimits["RLIMIT_AS"], (150 << 20, 150 << 20))
         self.assertEqual(command.rlimits["RLIMIT_CPU"], (50, 51))
         self.assertEqual(command.rlimits["RLIMIT_FSIZE"], (10_000_000, 10_000_000))
         self.assertEqual(command.rlimits["RLIMIT_CORE"], (0, 0))
+        self.assertEqual(command.rlimits["RLIMIT_NOFILE"], (32, 32))
 
     def test_bounded_agent(self) -> None:
         """
@@ -151,6 +155,87 @@ class RunTests(SynchronousTestCase):
         self.program.output(b"Traceback", 2)
         self.program.end(1)
         self.check(SourceRefused, "the archive made the unpacker fail")
+
+    def report(self, report: Mapping[str, object], code: int = 0) -> None:
+        """
+        Have the unpacker say something, and end.
+        """
+        usual = {"home": "app-1", "procfile": None, "dotenv": None, "network": None}
+        self.program.execute()
+        self.program.output(json.dumps({**usual, **report}).encode())
+        self.program.end(code)
+
+    def test_unpacked(self) -> None:
+        """
+        What was unpacked is what it says.
+        """
+        self.begin()
+        self.report({"procfile": "d2ViOiB4", "dotenv": ""})
+        self.assertEqual(
+            self.successResultOf(self.unpacking), Unpacked("app-1", b"web: x", b"")
+        )
+
+    def test_talked_into(self) -> None:
+        """
+        An unpacker that says what none would has been talked into it by the archive.
+        """
+        reports: list[dict[str, object]] = [
+            {"home": ".."},
+            {"home": "."},
+            {"home": "../other"},
+            {"home": "/etc"},
+            {"home": "a\0b"},
+            {"home": None},
+            {"home": ["a"]},
+            {"procfile": "no base64!"},
+            {"procfile": 7},
+            {"dotenv": {}},
+            {"network": 3},
+        ]
+        for report in reports:
+            with self.subTest(report=report):
+                self.begin()
+                self.report(report)
+                self.check(SourceRefused, "the archive made the unpacker fail")
+        for said in (b"[]", b"7", b"{}", b"[" * 100_000):
+            for code in (0, 1):
+                self.begin()
+                self.program.execute()
+                self.program.output(said)
+                self.program.end(code)
+                self.check(SourceRefused, "the archive made the unpacker fail")
+
+    def test_sentence(self) -> None:
+        """
+        Why it refuses is one line of text, whatever it says.
+        """
+        self.begin()
+        self.report({"error": "one\ntwo \x1b[31m" + "x" * 5000}, 1)
+        self.check(SourceRefused, "the archive was refused: one?two ?[31m" + "x" * (1000 - 13))
+
+    def test_network(self) -> None:
+        """
+        Where unpackers can't give the network away that is said, loudly and once.
+        """
+        said: list[tuple[LogLevel, str]] = []
+
+        def hear(event: LogEvent) -> None:
+            if event.get("log_namespace") == "smartmob.source.unpacking":
+                said.append((event["log_level"], event["log_format"].format(**event)))
+
+        globalLogPublisher.addObserver(cast(ILogObserver, hear))
+        self.addCleanup(globalLogPublisher.removeObserver, cast(ILogObserver, hear))
+        self.launcher = FakeLauncher(self.clock)
+        unpacker = Unpacker(self.clock, ILauncher(self.launcher), LIMITS)
+        for _ in range(3):
+            unpacking = Deferred.fromCoroutine(unpacker.unpack("/a", "/x"))
+            self.program = self.launcher.programs[-1]
+            self.report({"network": "no filter"})
+            self.successResultOf(unpacking)
+        [(level, text)] = said
+        self.assertIs(level, LogLevel.warn)
+        self.assertIn("UNPACKED BY A PROCESS THAT CAN USE THE NETWORK", text)
+        self.assertTrue(text.endswith(": no filter"))
 
     def test_cancelledEarly(self) -> None:
         """

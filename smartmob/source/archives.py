@@ -96,7 +96,8 @@ class Archives:
         def make_room(size: int) -> None:
             self._make_room(used, size=size)
 
-        upload = Upload(path, self._disk, self._ready(), sender, make_room)
+        ready, reserve = self._ready(), self._limits.reserve
+        upload = Upload(path, self._disk, ready, sender, make_room, reserve, length)
         self._uploads.add(upload)
         Deferred.fromCoroutine(self._take(upload, used))
         return upload

@@ -27,6 +27,7 @@ from smartmob.guarded import Guard, Guarded, Making
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
 from smartmob.source.limits import SourceLimits
 from smartmob.source.location import Location
+from smartmob.source.resolution import Careful
 
 
 @implementer(IAgentEndpointFactory)
@@ -45,6 +46,7 @@ class Connection:
     policy: IPolicyForHTTPS
     private: bool = True
     failed: SourceError | None = None
+    _names: Careful | None = field(default=None, init=False)
     _guard: Guard | None = field(default=None, init=False)
     _head: int = field(default=0, init=False)
     _in_head: bool = field(default=True, init=False)
@@ -56,10 +58,11 @@ class Connection:
         Where the HTTP client is to connect to: what C{location} says.
         """
         location = self.location
+        self._names = Careful(self.reactor, location, private=self.private)
         endpoint: IStreamClientEndpoint = _Checked(
             self,
             HostnameEndpoint(
-                self.reactor,
+                self._names,
                 location.host.encode("ascii"),
                 location.port,
                 timeout=self.limits.idle_seconds,
@@ -70,6 +73,14 @@ class Connection:
             creator = self.policy.creatorForNetloc(host, location.port)
             endpoint = wrapClientTLS(creator, endpoint)
         return Guarded(self, endpoint)
+
+    @property
+    def not_found(self) -> SourceError:
+        """
+        Why its host has no address: none at all, or none that may be connected to.
+        """
+        refused = None if self._names is None else self._names.refused
+        return refused or SourceUnavailable(f"{self.location.host} was not found")
 
     def body_begins(self) -> None:
         """

@@ -14,6 +14,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from smartmob.source.reserve import Reserve
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -90,23 +92,35 @@ class NewFile:
     time.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self, path: str, reserve: Reserve | None = None, expected: int | None = None
+    ) -> None:
+        """
+        @param reserve: What of its disk stays free.
+        @param expected: How many bytes will be written, where that is known.
+        """
         self._path = path
+        self._reserve = reserve
+        self._expected = expected
         self._descriptor: int | None = None
         self._digest = hashlib.sha256()
 
     def open(self) -> None:
         """
         Create it, readable by no other user.
+
+        @raise OSError: It can't be, or there is no room for what is expected.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, 0o600)
+        self._check(self._expected or 0)
 
     def write(self, data: bytes | bytearray) -> None:
         """
         Append.
         """
         assert self._descriptor is not None
+        self._check(len(data))
         self._digest.update(data)
         view = memoryview(data)
         while view:
@@ -122,3 +136,7 @@ class NewFile:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
         return self._digest.hexdigest()
+
+    def _check(self, size: int) -> None:
+        if self._reserve is not None and self._descriptor is not None:
+            self._reserve.check(self._descriptor, size)

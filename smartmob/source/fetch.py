@@ -56,6 +56,11 @@ class Fetcher:
     _turns: WeakValueDictionary[tuple[str, int], DeferredSemaphore] = field(
         factory=WeakValueDictionary, init=False
     )
+    _all: DeferredSemaphore = field(init=False)
+
+    @_all.default
+    def _turns_in_all(self) -> DeferredSemaphore:
+        return DeferredSemaphore(self.limits.downloads_in_all)
 
     async def fetch(self, url: str, path: str, request_id: str) -> str:
         """
@@ -71,7 +76,7 @@ class Fetcher:
         turns = self._turns.get(server)
         if turns is None:
             turns = self._turns[server] = DeferredSemaphore(self.limits.downloads)
-        async with turns:
+        async with turns, self._all:
             return await self._follow(location, path, request_id)
 
     async def _follow(self, location: Location, path: str, request_id: str) -> str:
@@ -148,8 +153,10 @@ class Fetcher:
         Write the body of an answer to a file.
         """
         self._check(connection, response)
-        file = NewFile(path)
+        length = response.length if isinstance(response.length, int) else None
+        file = NewFile(path, self.limits.reserve, length)
         body = BodyToFile(self.disk, file, connection, self.limits)
+        late = self.reactor.callLater(self.limits.download_seconds, self._too_long, connection)
         try:
             response.deliverBody(body)
             await body.finished
@@ -157,8 +164,16 @@ class Fetcher:
             await body.settled
             await self.disk.run(file.close)
             raise
+        finally:
+            if late.active():
+                late.cancel()
         await body.settled
         return await self.disk.run(file.close)
+
+    def _too_long(self, connection: Connection) -> None:
+        seconds = f"{self.limits.download_seconds:g}"
+        shown = connection.location.shown
+        connection.cut(SourceUnavailable(f"{shown} was not read within {seconds} seconds"))
 
     def _check(self, connection: Connection, response: IResponse) -> None:
         """
@@ -188,7 +203,7 @@ def _why(error: Exception, connection: Connection) -> Exception:
     if isinstance(error, SourceError):
         return error
     if isinstance(error, DNSLookupError):
-        return SourceUnavailable(f"{location.host} was not found")
+        return connection.not_found
     if isinstance(error, ConnectTimeout):
         return SourceUnavailable(f"{location.host} port {location.port} did not answer in time")
     if isinstance(error, ConnectError):

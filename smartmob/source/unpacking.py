@@ -9,7 +9,14 @@ import json
 import signal
 import sys
 from pathlib import Path
-from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, getrlimit
+from resource import (
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_CPU,
+    RLIMIT_FSIZE,
+    RLIMIT_NOFILE,
+    getrlimit,
+)
 
 from attrs import field, frozen
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,6 +34,9 @@ from smartmob.templates import Identity
 _PROGRAM = str(Path(__file__).with_name("unpack") / "__main__.py")
 # Two files of 1 MiB in base64, and then some.
 _MAX_REPORT = 4 << 20
+_MAX_SENTENCE = 1000
+# It has one folder and one file open at a time.
+_DESCRIPTORS = 32
 
 _log = Logger()
 
@@ -39,11 +49,13 @@ class Unpacked:
     @ivar home: The folder of the Procfile, relative to the release's.
     @ivar procfile: Its Procfile, where there is one.
     @ivar dotenv: The C{.env} beside it, where there is one.
+    @ivar network: Why the unpacker could have used the network, if it could.
     """
 
     home: str
     procfile: bytes | None
     dotenv: bytes | None
+    network: str | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -55,6 +67,7 @@ class Unpacker:
     clock: IReactorTime
     launcher: ILauncher
     limits: SourceLimits = field(factory=SourceLimits)
+    _told: set[str] = field(factory=set, init=False)
 
     async def unpack(
         self, archive: str, folder: str, identity: Identity | None = None
@@ -71,11 +84,19 @@ class Unpacker:
         run.ended.addCallback(lambda _: program.dismiss())
         program.run(run)
         try:
-            return await run.finished
+            unpacked = await run.finished
         except CancelledError:
             program.kill()
             await run.ended
             raise
+        if unpacked.network is not None and unpacked.network not in self._told:
+            self._told.add(unpacked.network)
+            _log.warn(
+                "ARCHIVES ARE UNPACKED BY A PROCESS THAT CAN USE THE NETWORK, which this "
+                "system does not let it give away: {why}",
+                why=unpacked.network,
+            )
+        return unpacked
 
     def _command(self, archive: str, folder: str, identity: Identity | None) -> Command:
         who = () if identity is None else (str(identity.uid), str(identity.gid))
@@ -84,13 +105,15 @@ class Unpacker:
         return Command(
             argv=(
                 *(sys.executable, "-I", "-S", "-X", "utf8", _PROGRAM, archive, folder),
-                *(str(limits.unpacked_bytes), str(limits.entries), *who),
+                *(str(limits.unpacked_bytes), str(limits.entries)),
+                *(str(limits.free_bytes), str(limits.free_percent), *who),
             ),
             env={},
             rlimits={
                 "RLIMIT_AS": _allowed(RLIMIT_AS, limits.unpack_memory_bytes),
                 "RLIMIT_CPU": _allowed(RLIMIT_CPU, seconds, seconds + 1),
                 "RLIMIT_FSIZE": _allowed(RLIMIT_FSIZE, limits.unpacked_bytes),
+                "RLIMIT_NOFILE": _allowed(RLIMIT_NOFILE, _DESCRIPTORS),
                 "RLIMIT_CORE": (0, 0),
             },
         )
@@ -173,19 +196,48 @@ class _Run(ProcessProtocol):
             raise SourceUnavailable(f"the unpacker was killed by signal {by}")
         try:
             report = json.loads(self._report)
-        except ValueError:
+            if isinstance(ending, ProcessDone):
+                return _unpacked(report)
+            why = _sentence(report["error"])
+        except (ValueError, TypeError, KeyError, RecursionError):
             _log.error(
                 "The unpacker failed: {said}", said=self._said.decode("utf-8", "replace")
             )
             raise SourceRefused("the archive made the unpacker fail") from None
-        if not isinstance(ending, ProcessDone):
-            raise SourceRefused(f"the archive was refused: {report['error']}")
-        return Unpacked(
-            home=report["home"],
-            procfile=_bytes(report["procfile"]),
-            dotenv=_bytes(report["dotenv"]),
-        )
+        raise SourceRefused(f"the archive was refused: {why}")
 
 
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else base64.b64decode(text)
+# What the unpacker says is looked at as if the archive said it: it may have been talked
+# into anything.
+
+
+def _unpacked(report: dict[str, object]) -> Unpacked:
+    """
+    What was unpacked.
+
+    @raise ValueError: It can't be that.
+    """
+    home, network = report["home"], report["network"]
+    if not isinstance(home, str) or "/" in home or "\0" in home or home in (".", ".."):
+        raise ValueError("no folder of the archive")
+    return Unpacked(
+        home=home,
+        procfile=_bytes(report["procfile"]),
+        dotenv=_bytes(report["dotenv"]),
+        network=None if network is None else _sentence(network),
+    )
+
+
+def _bytes(text: object) -> bytes | None:
+    if not isinstance(text, str | None):
+        raise TypeError("no text")
+    return None if text is None else base64.b64decode(text, validate=True)
+
+
+def _sentence(text: object) -> str:
+    """
+    Something for a person, in one line.
+    """
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    return "".join(each if each.isprintable() else "?" for each in text[:_MAX_SENTENCE])

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from smartmob.refusals import OutOfDescriptors, Refusal, StateNotWritten
 from smartmob.source.disk import NewFile, Worker
 from smartmob.source.errors import SourceError
+from smartmob.source.reserve import Reserve
 from smartmob.source.spool import Spool
 
 #: As for downloads, but less: there may be many at the same time.
@@ -75,16 +76,20 @@ class Upload:
         ready: Deferred[None],
         sender: Sender,
         make_room: Callable[[int], None],
+        reserve: Reserve | None = None,
+        expected: int | None = None,
     ) -> None:
         """
         @param ready: Fires when the file's folder is there.
         @param make_room: Told how many bytes are to be written, before they are.
             Raises a L{Refusal} where there is no room.
+        @param reserve: What of the disk stays free.
+        @param expected: The size, where that is known.
         """
         self.path = path
         self.size = 0
         self.done: Deferred[Stored] = Deferred()
-        self._file = NewFile(path)
+        self._file = NewFile(path, reserve, expected)
         self._disk = disk
         self._sender = sender
         self._make_room = make_room

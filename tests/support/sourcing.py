@@ -128,14 +128,14 @@ def folder_of(program: FakeProgram) -> str:
     """
     Where an unpacker unpacks to.
     """
-    return program.command.argv[-3]
+    return program.command.argv[-5]
 
 
 def begin_unpacking(program: FakeProgram) -> None:
     """
     Have an unpacker run, and make half of it.
     """
-    assert os.path.exists(program.command.argv[-4]), "its archive is gone"
+    assert os.path.exists(program.command.argv[-6]), "its archive is gone"
     assert not os.path.exists(folder_of(program)), "the release is there"
     program.execute()
     os.makedirs(folder_of(program) + ".tmp/half")
@@ -147,7 +147,7 @@ def end_unpacking(program: FakeProgram, procfile: bytes | None = b"web: ./run\n"
     """
     os.rename(folder_of(program) + ".tmp", folder_of(program))
     text = None if procfile is None else base64.b64encode(procfile).decode()
-    report = {"home": "", "procfile": text, "dotenv": None}
+    report = {"home": "", "procfile": text, "dotenv": None, "network": None}
     program.output(json.dumps(report).encode())
     program.end()
 

@@ -9,6 +9,8 @@ import posixpath
 from collections.abc import Iterable
 from typing import NoReturn, Protocol
 
+from smartmob.source.reserve import Reserve
+
 Parts = tuple[str, ...]
 
 _CHUNK = 1 << 20
@@ -76,15 +78,17 @@ class Destination:
     @ivar entries: How many files, folders and links may still be made.
     """
 
-    def __init__(self, root: int, max_bytes: int, max_entries: int) -> None:
+    def __init__(self, root: int, max_bytes: int, max_entries: int, reserve: Reserve) -> None:
         """
         @param root: A descriptor of the empty folder.
+        @param reserve: What of its disk stays free.
         """
         self.bytes = max_bytes
         self.entries = max_entries
         self._max_bytes = max_bytes
         self._max_entries = max_entries
         self._root = root
+        self._reserve = reserve
         self._names: set[Parts] = set()
         self._files: set[Parts] = set()
         self._links: dict[Parts, str] = {}
@@ -105,6 +109,7 @@ class Destination:
         with os.fdopen(self._create(parts), "wb", buffering=0) as written:
             while chunk := source.read(_CHUNK):
                 self.charge(len(chunk))
+                self._reserve.check(self._root, len(chunk))
                 view = memoryview(chunk)
                 while view:
                     view = view[written.write(view) :]
@@ -191,6 +196,7 @@ class Destination:
         self.entries -= 1
         if self.entries < 0:
             self.check_entries(self._max_entries + 1)
+        self._reserve.check(self._root)
 
     def _claim(self, parts: Parts) -> None:
         """
