@@ -280,9 +280,13 @@ class ProcfileTests(SynchronousTestCase):
                 "time until the answer begins": f"{limits.answer_seconds:.0f} s",
                 "silence while downloading": f"{limits.idle_seconds:.0f} s",
                 "redirects": f"{limits.redirects}",
+                "time to download": f"{limits.download_seconds / 3600:.0f} h",
                 "downloads from one server": f"{limits.downloads}",
+                "downloads": f"{limits.downloads_in_all}",
             },
         )
+        free = f"{limits.free_bytes >> 20} MiB of it stay free, or {limits.free_percent} %"
+        self.assertIn(free, section(PROCFILE, "Downloads").astext())
 
 
 class ArchitectureTests(SynchronousTestCase):

@@ -259,6 +259,21 @@ class ArchivesTests(SynchronousTestCase):
         self.assertIn("No space left on device", str(why))
         self.assertEqual(store.found(), [])
 
+    def test_reserve(self) -> None:
+        """Nor may one fill the disk: there is a bound on what it leaves free."""
+        for length in (5, None):
+            store = self.store(free_bytes=1 << 60, free_percent=100)
+            upload, sender = store.upload(length)
+            upload.write(b"hello")
+            [why] = sender.refused
+            self.assertIsInstance(why, StateNotWritten)
+            self.assertRegex(
+                str(why),
+                r"^the archive could not be written: \d+ bytes are free on the disk, "
+                r"and \d+ stay so$",
+            )
+            self.assertEqual(store.found(), [])
+
     @settings(deadline=None)
     @given(
         st.lists(

@@ -150,6 +150,19 @@ class ForbiddenTests(SynchronousTestCase):
             "::": "unspecified",
             "::ffff:0.0.0.0": "unspecified",
             "2002:a9fe:a9fe::1": "link-local",
+            "2001:0:4136:e378:8000:63bf:5601:5601": "link-local",
+            "::169.254.169.254": "link-local",
+            "::ffff:0:169.254.169.254": "link-local",
+            "64:ff9b:1::a9fe:a9fe": "link-local",
+            "64:ff9b:1:a9fe:a9:fe00::": "link-local",
+            "2001:db8::5efe:a9fe:a9fe": "link-local",
+            "2001:db8::200:5efe:a9fe:a9fe": "link-local",
+            "169.254.0.0": "link-local",
+            "239.255.255.255": "multicast",
+            "::ffff:224.0.0.1": "multicast",
+            "fd00:ec2::254": "where a cloud keeps the machine's credentials",
+            "100.100.100.200": "where a cloud keeps the machine's credentials",
+            "::ffff:168.63.129.16": "where a cloud keeps the machine's credentials",
         }.items():
             self.assertEqual(forbidden(address), kind, address)
             self.assertEqual(forbidden(address, private=False), kind, address)
@@ -165,6 +178,9 @@ class ForbiddenTests(SynchronousTestCase):
             "192.168.0.1",
             "8.8.8.8",
             "2001:db8::1",
+            "2001:db8::5efe:808:808",
+            "64:ff9b:1::808:808",
+            "fd00:ec2::253",
         ):
             self.assertIs(forbidden(address), None, address)
 
@@ -192,6 +208,10 @@ class ForbiddenTests(SynchronousTestCase):
             "::10.0.0.1": "private",
             "64:ff9b::a00:1": "private",
             "64:ff9b:1::1": "private",
+            "64:ff9b:1::808:808": "private",
+            "::ffff:0:192.168.0.1": "private",
+            "2001:db8::5efe:10.0.0.1": "private",
+            "240.0.0.1": "private",
             "2002:a00:1::1": "private",
             "fc00::1": "private",
             "fd12:3456::1%eth0": "private",

@@ -1,0 +1,104 @@
+"""
+Tests of L{smartmob.source.reserve}.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import ENOSPC
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.source.limits import SourceLimits
+from smartmob.source.reserve import Reserve
+
+GIB = 1 << 30
+
+
+class ReserveTests(SynchronousTestCase):
+    """
+    Disks as they say how full they are.
+    """
+
+    def disk(
+        self, blocks: int, free: int, *, files: int = 0, free_files: int = 0, size: int = 4096
+    ) -> None:
+        """
+        The next disk that is asked has so many blocks.
+        """
+        # As statvfs(3) has it: root may use more than is said to be free.
+        found = os.statvfs_result(
+            (size, size, blocks, free + 1000, free, files, free_files, free_files, 0, 255)
+        )
+        self.patch(os, "fstatvfs", lambda descriptor: found)
+
+    def why(self, reserve: Reserve, wanted: int = 0) -> str:
+        """
+        Why there is no room.
+        """
+        with self.assertRaises(OSError) as raised:
+            reserve.check(0, wanted)
+        self.assertEqual(raised.exception.errno, ENOSPC)
+        return str(raised.exception.strerror)
+
+    def test_large(self) -> None:
+        """
+        Of a large disk some bytes stay free.
+        """
+        reserve = Reserve(256 << 20, 5)
+        self.disk(100 * GIB // 4096, GIB // 4096)
+        reserve.check(0)
+        reserve.check(0, GIB - (256 << 20))
+        self.assertEqual(
+            self.why(reserve, GIB - (256 << 20) + 1),
+            "1073741824 bytes are free on the disk, and 268435456 stay so",
+        )
+        self.disk(100 * GIB // 4096, (255 << 20) // 4096)
+        self.why(reserve)
+
+    def test_small(self) -> None:
+        """
+        Of a small one its share does.
+        """
+        reserve = Reserve(256 << 20, 5)
+        self.disk(1000, 51)
+        reserve.check(0, 4096)
+        self.why(reserve, 4097)
+
+    def test_files(self) -> None:
+        """
+        Where files are counted some of them do, too.
+        """
+        reserve = Reserve(0, 5)
+        for files, kept in ((1000, 50), (10_000_000, 10_000)):
+            self.disk(1000, 1000, files=files, free_files=kept)
+            reserve.check(0, 1)
+            self.disk(1000, 1000, files=files, free_files=kept - 1)
+            self.assertEqual(
+                self.why(reserve),
+                f"there is room for {kept - 1} files on the disk, which stays so",
+            )
+
+    def test_unknown(self) -> None:
+        """
+        A file system that does not know its size is no full one.
+        """
+        self.disk(0, 0)
+        Reserve(256 << 20, 5).check(0, 1 << 50)
+
+    def test_real(self) -> None:
+        """
+        A real one is asked by a descriptor.
+        """
+        folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, folder)
+        Reserve(0, 0).check(folder)
+        with self.assertRaises(OSError):
+            Reserve(1 << 60, 100).check(folder)
+
+    def test_usual(self) -> None:
+        """
+        256 MiB stay free, or 5 % where that is less.
+        """
+        reserve = SourceLimits().reserve
+        self.assertEqual((reserve.size, reserve.percent), (256 << 20, 5))
