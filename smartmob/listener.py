@@ -17,6 +17,7 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocol,
     IProtocolFactory,
+    IReactorTime,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol
@@ -25,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from smartmob.accepting import Accepting
 from smartmob.address import Address
 from smartmob.certificate import Certificate
 from smartmob.config.configuration import Endpoint
@@ -215,6 +217,8 @@ def listen(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
     [port] = heard
     if isinstance(port, FileDescriptor):
         port.stopReading()
+    if isinstance(port, Port):
+        Accepting(port, IReactorTime(port.reactor))
     return Listener(
         endpoint=endpoint, address=address, behind=behind, port=port, entrance=entrance
     )

@@ -87,7 +87,7 @@ class Options(usage.Options):
         ["insecure", None, "Listen beyond this machine though nobody is asked who they are."],
     ]
     optParameters = [  # noqa: RUF012 - the framework reads it as it is
-        ["backlog", None, None, "Connections that may wait to be accepted (128)."],
+        ["backlog", None, None, "Connections that may wait to be accepted (4096)."],
         ["certfile", None, None, "Certificate, in PEM: speak TLS."],
         ["config", "c", None, "Configuration file."],
         ["keyfile", None, None, "Its key, where that is not in the certificate's file."],

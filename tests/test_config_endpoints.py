@@ -281,7 +281,7 @@ class DefaultTests(ConfigurationTestCase):
         """
         for text, address in {
             "": "127.0.0.1:8080",
-            "[smartmob]\nbacklog = 128": "127.0.0.1:8080",
+            "[smartmob]\nbacklog = 4096": "127.0.0.1:8080",
             "[process:a]\ncmd = x": "127.0.0.1:8080",
             "[gaffer]": "127.0.0.1:5000",
             "[gaffer]\nhttp_endpoints =\n": "127.0.0.1:5000",

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactor, MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.web.bodies import BODY_BYTES
@@ -740,6 +741,38 @@ class ConnectionTests(GateCase):
         self.assertFalse(Wire(site, host=unix, peer=UNIXAddress(None)).refused)
         second.hang_up()
         self.assertFalse(self.from_(site, 3).refused)
+
+    def test_told(self) -> None:
+        """That some are refused is said once, until half of those that are open are gone."""
+        events: list[LogEvent] = []
+        observer = cast(ILogObserver, events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+        def said() -> int:
+            warnings = [each for each in events if each["log_level"] is LogLevel.warn]
+            events.clear()
+            return len(warnings)
+
+        site = self.bounded(8, 4)
+        for _ in range(2):
+            wires = [self.from_(site, 1) for _ in range(4)]
+            for _ in range(3):
+                self.assertTrue(self.from_(site, 1).refused)
+                others = self.from_(site, 2)
+                self.assertFalse(others.refused)
+                others.hang_up()
+            self.assertEqual(said(), 1)
+            wires.pop().hang_up()
+            wires.append(self.from_(site, 1))
+            self.assertTrue(self.from_(site, 1).refused)
+            self.assertEqual(said(), 0)
+            wires += [self.from_(site, number) for number in range(2, 6)]
+            for number in range(6, 9):
+                self.assertTrue(self.from_(site, number).refused)
+            self.assertEqual(said(), 1)
+            for wire in wires:
+                wire.hang_up()
 
     def test_unsent(self) -> None:
         """What was to be sent when a connection ended is let go at once."""

@@ -40,7 +40,7 @@ class Endpoint:
     certfile: str | None = None
     keyfile: str | None = None
     cafile: str | None = None
-    backlog: int = 128
+    backlog: int = 4096
     api: Api = Api.SMARTMOB
 
 

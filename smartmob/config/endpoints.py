@@ -28,7 +28,8 @@ PLAIN = "127.0.0.1:8080"
 GAFFERD = "127.0.0.1:5000"
 """Where it listens if nothing is said in a file with a C{[gaffer]} section."""
 
-BACKLOG = 128
+BACKLOG = 4096
+"""More than most systems have (somaxconn), so that a short storm of clients is no loss."""
 
 COMMAND_LINE = "command line"
 """What L{Mistake.file} is where something is wrong there."""

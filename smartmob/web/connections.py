@@ -70,7 +70,8 @@ class Census:
         self._most_of_a_peer = most_of_a_peer
         self._open: set[Connection] = set()
         self._peers: Counter[str] = Counter()
-        self._refusing = False
+        self._count = 0
+        self._told: set[str | None] = set()
         self._gone = Waiters()
 
     def guard(self, wrapped: IProtocolFactory) -> Connections:
@@ -83,20 +84,31 @@ class Census:
         """
         Whether there may be one more.
         """
-        if peer is not None and (
-            self._peers.total() >= self._most or self._peers[peer] >= self._most_of(peer)
-        ):
-            if not self._refusing:
-                self._refusing = True
-                _log.warn(
-                    "refusing connections: {total} are open, {of_peer} of {peer}",
-                    total=self._peers.total(),
-                    of_peer=self._peers[peer],
-                    peer=peer,
-                )
+        if peer is None:
+            return True
+        if self._count >= self._most:
+            self._tell(None, peer)
             return False
-        self._refusing = False
+        if self._peers[peer] >= self._most_of(peer):
+            self._tell(peer, peer)
+            return False
         return True
+
+    def _tell(self, about: str | None, peer: str) -> None:
+        """
+        Say that connections are refused: once, until half of these are gone.  Who connects
+        and connects would fill the log.
+
+        @param about: Who has too many; C{None}: all together.
+        """
+        if about not in self._told:
+            self._told.add(about)
+            _log.warn(
+                "refusing connections: {total} are open, {of_peer} of {peer}",
+                total=self._count,
+                of_peer=self._peers[peer],
+                peer=peer,
+            )
 
     def began(self, connection: Connection) -> None:
         """
@@ -104,6 +116,7 @@ class Census:
         """
         self._open.add(connection)
         if connection.peer is not None:
+            self._count += 1
             self._peers[connection.peer] += 1
 
     def ended(self, connection: Connection) -> None:
@@ -113,7 +126,13 @@ class Census:
         self._open.remove(connection)
         peer = connection.peer
         if peer is not None:
+            self._count -= 1
             self._peers[peer] -= 1
+            if self._told:
+                if self._peers[peer] * 2 <= self._most_of(peer):
+                    self._told.discard(peer)
+                if self._count * 2 <= self._most:
+                    self._told.discard(None)
             if not self._peers[peer]:
                 del self._peers[peer]
         if not self._open:
