@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http_headers import Headers
 
+from smartmob.web.framing import FramedChannel
 from smartmob.web.patience import Patience
 from smartmob.web.problems import Problem
 from smartmob.web.socket_writer import SocketWriter
@@ -52,7 +53,7 @@ FLOOD_SECONDS = 0.5
 look at what comes would wait for nothing."""
 
 
-class Channel(http.HTTPChannel):
+class Channel(FramedChannel):
     """
     An HTTP connection.
 
@@ -316,7 +317,8 @@ class Channel(http.HTTPChannel):
         }
         lines = [b"HTTP/1.1 400 Bad Request"]
         lines += [name + b": " + value for name, value in headers.items()]
-        self.transport.write(b"\r\n".join([*lines, b"", error.body]))
+        wanted = getattr(self, "_command", b"") != b"HEAD"  # of a request that has begun
+        self.transport.write(b"\r\n".join([*lines, b"", error.body if wanted else b""]))
         self.loseConnection()
 
     def _stop_reading(self) -> None:
