@@ -262,10 +262,20 @@ class LoopbackTests(TestCase):
         closed = "http://10.0.0.1:1/", "http://[::ffff:127.0.0.1]:1/"
         for url in closed:
             self.assertIn("which is", (await self.failure(url)).reason)
-        for url in (inside, inside.replace("127.0.0.1", "localhost")):
-            error = await self.failure(url)
+        asked = len(self.origin.requests)
+        for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "0177.0.0.1"):
+            error = await self.failure(inside.replace("127.0.0.1", host))
             self.assertIsInstance(error, SourceRefused)
             self.assertIn("which is loopback", error.reason)
+        self.assertEqual(len(self.origin.requests), asked)
+
+    async def test_proxies(self) -> None:
+        """
+        Proxies of the agent's environment have no say in where a source comes from.
+        """
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+            self.patch(os, "environ", {**os.environ, name: "http://127.0.0.1:1/"})
+        self.assertEqual(await self.fetched(self.origin.serve("/a", b"hello")), b"hello")
 
     async def test_redirects(self) -> None:
         """
