@@ -3,7 +3,8 @@ Who and what may come in: decided at the end of a request's head, before a byte
 of its body is kept, for every path and method.
 
 The order of refusals is part of the contract: Host and Origin, then who it is from, then
-the path and the method, then what they may do, then the type of the body, then its size.
+the path and the method, and what the path names, then what they may do, then the type of the
+body, then its size.
 """
 
 from __future__ import annotations
@@ -109,14 +110,8 @@ class Gate:
         caller = self._caller(head, match)
         if isinstance(match, Problem):
             raise match
-        permit = caller.permit
-        if not permit.may(match.scope):
-            caller.check(match.scope, head.method.decode("ascii"))
-        if permit.limited and match.scope is Scope.ADMIN:
-            caller.check_app("", "what is about the agent itself")
-        # Without a body to refuse, the route will say it as well.
-        if head.length != 0 or permit.limited:
-            self.find(match.arguments, permit)
+        if caller is not NOBODY:
+            self._check_permit(head, match, caller)
         if match.body is Body.DOCUMENT or (match.body is Body.LOOSE and head.from_browser):
             check_type(head)
         elif match.body is Body.ARCHIVE:
@@ -137,6 +132,20 @@ class Gate:
         if is_preflight(head) and self._is_allowed(head.all(b"origin")):
             return NOBODY  # which browsers never say there, nor have their pages say
         return self.access.caller(head)
+
+    def _check_permit(self, head: Head, match: Match, caller: Caller) -> None:
+        """
+        What somebody may do, and see.
+        """
+        permit = caller.permit
+        enough = permit.may(match.scope)
+        # Where nothing else is refused, the route will say it as well.
+        if head.length != 0 or permit.limited or not enough:
+            self.find(match.arguments, permit)
+        if not enough:
+            caller.check(match.scope, head.method.decode("ascii"))
+        if permit.limited and match.scope is Scope.ADMIN:
+            caller.check_app("", "what is about the agent itself")
 
     def most_bytes(self, body: Body) -> int:
         """
