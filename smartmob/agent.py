@@ -70,6 +70,7 @@ class Agent(Service):
     @ivar monotonic: Seconds of a clock that never steps.
     @ivar watch: Called with each new process.
     @ivar detached: The folder for what it takes to find detached programs again.
+    @ivar most_processes: It takes so many; what is being deleted is one of them still.
     """
 
     clock: IReactorTime
@@ -126,12 +127,12 @@ class Agent(Service):
             L{OutOfDescriptors}, L{SourceNotAllowed}; nothing of it exists then.
         """
         self.sources.check(request.source_url)
+        self._check_room(1)
         process = self._add(request, request_id)
         process.start()
         return process
 
     def _add(self, definition: Definition, request_id: str) -> Process:
-        self._check_room(1)
         slug, app = definition.slug, definition.app
         if slug in self._processes:
             raise SlugInUse(
@@ -239,16 +240,18 @@ class Agent(Service):
                 self.events.publish(change.model, Topic.UPDATE)
         return all_of(process.delete() for process in surplus)
 
-    def plan(self, templates: Sequence[Template]) -> Plan:
+    def plan(self, templates: Sequence[Template], most: int | None = None) -> Plan:
         """
         What has to be done so that the processes of the configuration file are as these
         sections say: only the difference.
 
+        @param most: What L{most_processes} is to be then; C{None}: as it is.
         @raise Refusal: It can't be, as for L{create}.
         """
         self._refuse_when_stopping()
         plan = self._sections.plan(templates, self._processes.values())
-        self._check_room(len(plan.create))
+        # In place of others there may be as many again.
+        self._check_room(len(plan.create), len(plan.delete), most)
         return plan
 
     def carry_out(self, plan: Plan) -> Changes:
@@ -359,19 +362,19 @@ class Agent(Service):
             raise UnknownApp.of(name)
         return app
 
-    def _check_room(self, more: int) -> None:
+    def _check_room(self, more: int, less: int = 0, most: int | None = None) -> None:
         """
-        See that so many processes can be created.
+        See that so many processes can be created, while some end.
 
         @raise Refusal: They can't.
         """
         if not more:
             return
         self._refuse_when_stopping()
-        if len(self._processes) + more > self.most_processes:
+        most = self.most_processes if most is None else most
+        if len(self._processes) - less + more > most:
             raise TooManyProcesses(
-                f"the agent takes {self.most_processes} processes, and has "
-                f"{len(self._processes)}"
+                f"the agent takes {most} processes, and has {len(self._processes)}"
             )
         descriptors.check(len(self._processes) + more)
         self.ports.check(more)

@@ -53,10 +53,11 @@ class Declarations:
     _file: Mapping[str, Template] = field(factory=dict)
     _wishes: Mapping[str, _Wish] = field(factory=dict)
 
-    def plan(self, templates: Sequence[Template]) -> Intent:
+    def plan(self, templates: Sequence[Template], most: int | None = None) -> Intent:
         """
         What has to be done to take over the sections of the file.
 
+        @param most: How many processes the agent is to take then; C{None}: as many as now.
         @raise Refusal: As for L{Agent.plan<smartmob.agent.Agent.plan>}.
         """
         file = {template.name: template for template in templates}
@@ -65,7 +66,7 @@ class Declarations:
             for name, wish in self._wishes.items()
             if file.get(name) == wish.instead_of
         }
-        return self._intent(file, wishes)
+        return self._intent(file, wishes, most)
 
     def carry_out(self, intent: Intent) -> Changes:
         """
@@ -123,8 +124,13 @@ class Declarations:
             del wishes[name]
         return self.carry_out(self._intent(self._file, wishes))
 
-    def _intent(self, file: Mapping[str, Template], wishes: Mapping[str, _Wish]) -> Intent:
-        return Intent(self.agent.plan(_effective(file, wishes)), file, wishes)
+    def _intent(
+        self,
+        file: Mapping[str, Template],
+        wishes: Mapping[str, _Wish],
+        most: int | None = None,
+    ) -> Intent:
+        return Intent(self.agent.plan(_effective(file, wishes), most), file, wishes)
 
 
 def _effective(file: Mapping[str, Template], wishes: Mapping[str, _Wish]) -> list[Template]:

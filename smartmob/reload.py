@@ -55,7 +55,7 @@ class Reload:
             raise NotReloaded(bad.mistakes) from None
         old = self.current
         try:
-            plan = self.declarations.plan(new.templates)
+            plan = self.declarations.plan(new.templates, new.settings.max_processes)
             loading = self.plugins.prepare(plugins_folders(new.settings), new.parser)
         except (MissingPlugin, Refusal) as error:
             raise NotReloaded([str(error)]) from None

@@ -92,6 +92,7 @@ def makeService(options: Options) -> Lifecycle:
         agent.ports.use(*settings.port_range)
         agent.inherited = inheritable(os.environb, settings.env_remove)
         agent.limits, agent.identity = settings.limits, settings.identity
+        agent.most_processes = settings.max_processes
 
     reload = Reload(
         options.read, configuration, declarations, endpoints, plugins, webhooks, settle

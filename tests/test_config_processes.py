@@ -181,6 +181,17 @@ class ProcessTests(ConfigurationTestCase):
             [f"agent.ini:6: [process:b] numprocesses: {why}"],
         )
 
+    def test_fewer(self) -> None:
+        """
+        An agent may take fewer.
+        """
+        text = "[smartmob]\nmax_processes = 3\n[process:a]\ncmd = x\nnumprocesses = 3\n"
+        self.assertEqual(len(self.load(text).templates), 1)
+        why = "makes 4 processes in all, and the agent takes 3"
+        self.assertEqual(
+            self.mistakes(f"{text}[process:b]\ncmd = x\n"), [f"agent.ini:6: [process:b] {why}"]
+        )
+
     def test_priority(self) -> None:
         """
         Lower ones come first, those without one last, equal ones as in the file.

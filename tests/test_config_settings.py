@@ -48,6 +48,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "stop_timeout = 5.5": {"stop_timeout": 5.5},
     "stop_timeout = 0": {"stop_timeout": 0.0},
     "stop_timeout = 3600": {"stop_timeout": 3600.0},
+    "max_processes = 0": {"max_processes": 0},
+    "max_processes = 10000": {"max_processes": 10_000},
     "uid = ada": {
         "identity": Identity(
             uid=1001, gid=2001, groups=(2001, 2050), name="ada", home="/home/ada"
@@ -117,6 +119,7 @@ WRONG: dict[str, list[str]] = {
     "port_range = 1-65536": [
         "port_range: must be two ports of 1 to 65535, the lower first, such as 20000-29999"
     ],
+    "max_processes = 10001": ["max_processes: must be an integer from 0 to 10000"],
     "stop_timeout = 3601": ["stop_timeout: must be a number of seconds from 0 to 3600"],
     "stop_timeout = -1": ["stop_timeout: must be a number of seconds from 0 to 3600"],
     "backlog = 65536": ["backlog: must be an integer from 1 to 65535"],

@@ -22,7 +22,7 @@ from smartmob.events import Event
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.process import Process
-from smartmob.refusals import NoPort, Stopping, TreeLeft, UnknownApp
+from smartmob.refusals import NoPort, Stopping, TooManyProcesses, TreeLeft, UnknownApp
 from smartmob.scaling import steps
 from smartmob.templates import Configured, Template
 from smartmob.topics import Topics
@@ -200,6 +200,33 @@ class ConfiguredTests(SynchronousTestCase):
         self.assertEqual(self.pids()["default.other.0"], before["default.other.0"])
         self.assertEqual(self.launcher.programs[-1].command.argv, ("./new",))
         self.assertEqual(self.agent.process("default.dummy.0").port, 100)
+
+    def test_room(self) -> None:
+        """No more processes than wanted are made; what ends leaves room for others."""
+        self.agent.most_processes = 2
+        self.launcher.obedient = False
+        self.configure(evolve(DUMMY, numprocesses=2))
+        self.assertRaises(TooManyProcesses, self.agent.create, REQUEST, "id")
+        with self.assertRaises(TooManyProcesses):
+            self.configure(evolve(DUMMY, numprocesses=2), named("one"))
+        self.configure(evolve(named("other"), numprocesses=2))
+        self.assertEqual(len(self.agent.processes()), 4)
+        self.assertRaises(TooManyProcesses, self.agent.create, REQUEST, "id")
+        with self.assertRaises(TooManyProcesses):
+            self.agent.scale("default", steps({"other": 3}), "id")
+        for program in list(self.launcher.programs[:2]):
+            program.end()
+        self.assertEqual(self.slugs(), ["default.other.0", "default.other.1"])
+
+    def test_moreRoom(self) -> None:
+        """How many there may be then is what a plan is judged by; fewer end none."""
+        self.agent.most_processes = 1
+        many = evolve(DUMMY, numprocesses=3)
+        self.assertRaises(TooManyProcesses, self.agent.plan, [many])
+        self.agent.carry_out(self.agent.plan([many], 3))
+        self.assertEqual(len(self.slugs()), 3)
+        changes = self.agent.carry_out(self.agent.plan([many], 0))
+        self.assertEqual((changes.stopped, len(self.slugs())), ((), 3))
 
     def test_changedEnvironment(self) -> None:
         """What is restarted has what programs may see of the agent's environment by now."""

@@ -13,9 +13,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 import smartmob
-from smartmob.documents import LastExit, Left, Output, Restart, State
+from smartmob.documents import LastExit, Left, Limits, Output, Restart, State
 from smartmob.refusals import NotRunning, StdinFull, Stopping, TreeLeft
 from smartmob.scaling import Step
+from smartmob.tokens import parse
 from smartmob.web.measurements import Measurements
 from smartmob.web.root import make_site
 from smartmob.web.stats import Usage
@@ -335,6 +336,63 @@ class CreateTests(ApiCase):
 
 
 JSON = ("Content-Type: application/json",)
+
+
+class PermittedTests(ApiCase):
+    """
+    What may be asked for with a token.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.agent.limits = Limits(open_files=100, memory_bytes=1 << 20)
+        lines = [f"{scope * 10} {scope}" for scope in ("admin", "write")]
+        tokens = parse("\n".join([*lines, f"{'apps' * 10} write other-*"]))
+        self.site.gate.access.settle(tokens, frozenset())
+
+    def create(self, token: str, **more: object) -> Answer:
+        """With a token."""
+        document = {**WALK_THROUGH, **more}
+        return self.post("/create-process", document, f"Authorization: Bearer {token * 10}")
+
+    def test_above(self) -> None:
+        """
+        Limits above those that others get, and to go before others, are for admins, and
+        all of it is named; nothing comes of it.
+        """
+        asked = {"limits": {"open_files": 101, "memory_bytes": 1, "processes": 9}, "nice": -1}
+        document = self.assertProblem(self.create("write", **asked), 403, "forbidden-scope")
+        fields = [error["field"] for error in document["errors"]]
+        self.assertEqual(fields, ["limits.open_files", "nice"])
+        self.assertIn("limits.open_files must be 100 at most", document["detail"])
+        self.assertEqual(self.agent.by_slug, {})
+        self.assertEqual(self.create("admin", **asked).status, 201)
+
+    def test_below(self) -> None:
+        """What others get, and less, is for everybody, and what nobody said a limit of."""
+        limits = {"open_files": 100, "memory_bytes": 0, "file_bytes": 1 << 50}
+        self.assertEqual(self.create("write", limits=limits, nice=19).status, 201)
+
+    def test_settled(self) -> None:
+        """What counts is what goes now."""
+        self.agent.limits = Limits(open_files=200)
+        self.assertEqual(self.create("write", limits={"open_files": 150}).status, 201)
+
+    def test_noKeys(self) -> None:
+        """Nobody can ask for a user, a shell or a life beyond the agent's."""
+        for token in ("write", "admin"):
+            for key in ("uid", "gid", "detach", "shell", "cmd"):
+                answer = self.create(token, **{key: 1})
+                document = self.assertProblem(answer, 400, "invalid-document")
+                self.assertEqual([error["field"] for error in document["errors"]], [key])
+            for cwd in ("/", "../x", "a/../../b"):
+                answer = self.create(token, cwd=cwd)
+                self.assertProblem(answer, 400, "invalid-document")
+
+    def test_app(self) -> None:
+        """With a token for certain apps nothing else can be created."""
+        self.assertProblem(self.create("apps"), 403, "forbidden-scope")
+        self.assertEqual(self.create("apps", app="other-1").status, 201)
 
 
 class VerbTests(ApiCase):

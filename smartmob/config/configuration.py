@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from attrs import field, frozen
 
+from smartmob.checks import MOST_PROCESSES
 from smartmob.documents import Limits
 from smartmob.templates import Identity, Template
 from smartmob.tokens import Tokens
@@ -92,6 +93,7 @@ class Settings:
     @ivar stop_timeout: Seconds that programs have when the agent ends, at most.
     @ivar identity: Whom created processes run as; C{None}: as the agent.
     @ivar limits: Those of created processes that ask for none of their own.
+    @ivar max_processes: How many processes the agent takes.
     """
 
     plugins_dirs: tuple[str, ...] | None = None
@@ -111,6 +113,7 @@ class Settings:
     stop_timeout: float = 80.0
     identity: Identity | None = None
     limits: Limits = field(factory=Limits)
+    max_processes: int = MOST_PROCESSES
 
 
 @frozen(kw_only=True, eq=False)

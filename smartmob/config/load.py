@@ -67,6 +67,7 @@ def load(
         sections_of(sections, processes.ENV_PREFIX),
         accounts,
         findings,
+        said.max_processes,
     )
     told = Hooks()
     if hooks.SECTION in sections:

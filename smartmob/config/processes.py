@@ -92,12 +92,14 @@ def templates(
     environments: Mapping[str, Section],
     accounts: Accounts,
     findings: Findings,
+    most: int = MOST_PROCESSES,
 ) -> tuple[Template, ...]:
     """
     What the sections say, by priority.
 
     @param processes: C{[process:NAME]} sections, by NAME.
     @param environments: C{[env:NAME]} sections, by NAME.
+    @param most: So many processes the agent takes.
     """
     envs = _known(environments, findings)
     found = _known(processes, findings)
@@ -114,10 +116,10 @@ def templates(
         if template is not None:
             made.append(template)
             before, number = number, number + template.numprocesses
-            if before <= MOST_PROCESSES < number:
+            if before <= most < number:
                 keys.wrong(
                     "numprocesses",
-                    f"makes {number} processes in all, and the agent takes {MOST_PROCESSES}",
+                    f"makes {number} processes in all, and the agent takes {most}",
                 )
     return tuple(
         sorted(made, key=lambda one: (one.model.priority is None, one.model.priority or 0))

@@ -47,6 +47,7 @@ KEYS = (
     "port_range",
     "env_remove",
     "stop_timeout",
+    "max_processes",
     "uid",
     "gid",
     *(f"{LIMIT}{name}" for name in LIMITS),
@@ -88,10 +89,12 @@ def settings(section: Section, accounts: Accounts, findings: Findings) -> Settin
         stop_timeout=keys.get("stop_timeout", _stop_timeout, usual.stop_timeout),
         identity=identity(keys, accounts),
         limits=_limits(keys) or usual.limits,
+        max_processes=keys.get("max_processes", _most, usual.max_processes),
     )
 
 
 _stop_timeout = numeric(checks.seconds(3600))
+_most = numeric(checks.integer(0, checks.MOST_PROCESSES))
 
 
 def _plugins_dirs(keys: Keys) -> tuple[str, ...] | None:

@@ -6,7 +6,8 @@ A route reads what was asked, has the domain do it, and shows what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -20,7 +21,8 @@ import smartmob
 from smartmob.converter import structure
 from smartmob.documents import CreateRequest, SignalRequest, StdinRequest, VerbRequest
 from smartmob.permit import Scope
-from smartmob.refusals import TreeLeft
+from smartmob.privileges import privileges
+from smartmob.refusals import NoPort, OutOfDescriptors, TooManyProcesses, TreeLeft
 from smartmob.scaling import steps
 from smartmob.web.bodies import parse_body
 from smartmob.web.problems import bad_query
@@ -105,6 +107,20 @@ def waits(request: Request) -> bool:
     if any(value not in (b"0", b"1") for value in values):
         raise bad_query("wait", "must be 0 or 1")
     return values[-1] == b"1"
+
+
+@contextmanager
+def discreetly(request: Request) -> Iterator[None]:
+    """
+    Create processes for somebody who, where there is no room for them, is told how full the
+    agent is only if they may see all that is in it.
+    """
+    try:
+        yield
+    except (TooManyProcesses, NoPort, OutOfDescriptors) as refusal:
+        if not request.caller.permit.limited:
+            raise
+        raise type(refusal)("the agent has no room for so many processes") from None
 
 
 def index_document(request: Request) -> dict[str, str]:
@@ -192,7 +208,9 @@ class Processes:
         """Run a process of an app, from an archive with a Procfile."""
         wanted = read(request, CreateRequest)
         request.caller.check_app(wanted.app, f"app {wanted.app}")
-        process = self.agent.create(wanted, request.request_id)
+        request.caller.check_members(privileges(wanted, self.agent.limits))
+        with discreetly(request):
+            process = self.agent.create(wanted, request.request_id)
         request.setHeader(
             b"Location", request.base_url + b"/process-status/" + process.slug.encode()
         )
@@ -257,7 +275,9 @@ class Verbs:
     async def scale_app(self, request: Request, app: str) -> bytes:
         """Have so many instances of the process types of an app, or so many more or less."""
         wanted = steps(read_json(request))
-        await self.agent.scale(app, wanted, request.request_id)
+        with discreetly(request):
+            under_way = self.agent.scale(app, wanted, request.request_id)
+        await under_way
         processes = [each for each in self.agent.processes() if each.definition.app == app]
         return listed(request, self.documents.some(processes, request.base_url))
 

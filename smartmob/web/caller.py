@@ -4,10 +4,12 @@ Who a request is from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 from smartmob.permit import EVERYTHING, Permit, Scope
-from smartmob.web.problems import Problem
+from smartmob.web.problems import FieldError, Problem
 
 
 @frozen(cache_hash=True)  # each request is filed by it
@@ -57,6 +59,23 @@ class Caller:
             raise Problem(
                 "forbidden-scope",
                 f"{what} is not for this token, whose apps are {self.permit.apps}",
+            )
+
+    def check_members(self, beyond: Iterable[tuple[str, str]]) -> None:
+        """
+        See that a document of theirs has nothing that only an admin may ask for.
+
+        @param beyond: That, each with a sentence, as of
+            L{privileges<smartmob.privileges.privileges>}.
+        @raise Problem: C{forbidden-scope}: it has, and they are none.
+        """
+        if self.permit.may(Scope.ADMIN):
+            return
+        errors = tuple(FieldError(name, why) for name, why in beyond)
+        if errors:
+            said = "; ".join(f"{error.field} {error.message}" for error in errors)
+            raise Problem(
+                "forbidden-scope", f"{said}, unless the scope of the token is admin", errors
             )
 
 

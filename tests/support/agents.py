@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 
-from smartmob.documents import CreateRequest, LastExit, State
+from smartmob.documents import CreateRequest, LastExit, Limits, State
 from smartmob.events import Events
 from smartmob.feed import Feed
 from smartmob.lines.console import Console
@@ -112,6 +112,7 @@ class FakeAgent:
     @ivar scaled: What it was scaled to, in order.
     @ivar archives: Keeps what is sent; without it the agent is about to end.
     @ivar uploads: What it was sent.
+    @ivar limits: Those of processes that ask for none.
     """
 
     consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
@@ -123,6 +124,7 @@ class FakeAgent:
     scaled: list[Mapping[str, Step]] = field(factory=list)
     archives: Archives | None = None
     uploads: list[Upload] = field(factory=list)
+    limits: Limits = field(factory=Limits)
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self.events, self.consoles.budget)
