@@ -78,12 +78,6 @@ class Connection(Protocol):
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Tell this one when to pause."""
 
-    def pauseProducing(self) -> None:
-        """Read no more."""
-
-    def resumeProducing(self) -> None:
-        """Read again."""
-
 
 class FrameTransport(Protocol):
     """
@@ -94,8 +88,14 @@ class FrameTransport(Protocol):
     def takes_frames(self) -> bool:
         """Whether frames may be sent."""
 
+    def hold(self, held: bool) -> None:
+        """Have the client wait with what it sends, or go on."""
+
     def sendPing(self) -> None:
         """Ask for a sign of life."""
+
+    def sendPong(self, payload: bytes) -> None:
+        """Give one."""
 
     def sendCloseFrame(self, code: int, reasonUtf8: bytes) -> None:
         """Begin the end."""
@@ -131,8 +131,16 @@ class Attachment(Recipient):
         self._json = json
         self._types_to = types_to
         self._held: deque[bytes] = deque()
-        self._transport: Connection | None = None
+        self._behind = False
+        self._asked: bytes | None = None
         super().__init__(attach)
+
+    @property
+    def listens(self) -> bool:
+        """
+        Whether anything is done with what the client sends.
+        """
+        return self._types_to is not None
 
     # What the connection says.
 
@@ -140,7 +148,6 @@ class Attachment(Recipient):
         """
         Frames may be sent.
         """
-        self._transport = transport
         self._writer = SocketWriter(transport)
         self._keepalive = Keepalive(
             self._reactor, self._writer, ask=self._ask, cut=transport.abortConnection
@@ -167,6 +174,34 @@ class Attachment(Recipient):
         """
         if self._keepalive is not None:
             self._keepalive.answered()
+
+    def asked(self, payload: bytes) -> None:
+        """
+        The client wants a sign of life.  One that does not take what there is for it gets an
+        answer to the last of its questions, once it has (RFC 6455, section 5.5.3).
+        """
+        if self._behind:
+            self._asked = payload
+        elif self._writer is not None:
+            self._writer.hand(len(payload) + 2)
+            self._frames.sendPong(payload)
+
+    def pauseProducing(self) -> None:
+        """
+        See L{Recipient.pauseProducing}.
+        """
+        self._behind = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        See L{Recipient.resumeProducing}.
+        """
+        self._behind = False
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self.asked(asked)
+        super().resumeProducing()
 
     def closing(self) -> None:
         """
@@ -229,8 +264,7 @@ class Attachment(Recipient):
             try:
                 process.write(self._held[0])
             except StdinFull:
-                if self._transport is not None:
-                    self._transport.pauseProducing()
+                self._frames.hold(True)
                 process.whenWritable().addCallback(self._go_on).addErrback(
                     lambda failure: _log.failure("input could not be passed on", failure)
                 )
@@ -242,6 +276,6 @@ class Attachment(Recipient):
             self._held.popleft()
 
     def _go_on(self, _: None) -> None:
-        if self._types_to is not None and self._transport is not None:
-            self._transport.resumeProducing()
+        if self._types_to is not None:
+            self._frames.hold(False)
             self._pass_on(self._types_to)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
@@ -21,6 +21,7 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from smartmob.feed import EVENT_FRAMES, Feed
+from smartmob.launch.turns import Turns
 from smartmob.lines.app import AppConsole
 from smartmob.lines.app_encodings import APP_FRAMES
 from smartmob.lines.encodings import JSON_FRAMES, PLAIN_FRAMES
@@ -28,13 +29,11 @@ from smartmob.lines.readers import IReader, Subscription
 from smartmob.refusals import NoInput
 from smartmob.web.attachment import Attachable, Attachment, TakesInput
 from smartmob.web.handshake import check_handshake
+from smartmob.web.incoming import MESSAGE_BYTES, Incoming
 from smartmob.web.query import AppQuery, ConsoleQuery, EventQuery
 from smartmob.web.site import Request
 
 _log = Logger()
-
-MESSAGE_BYTES = 1 << 20
-"""What a client may send at once."""
 
 
 class ConsoleSockets:
@@ -44,6 +43,7 @@ class ConsoleSockets:
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
+        self._turns = Turns(reactor)
         self._factory = WebSocketServerFactory(reactor=reactor, server="")
         self._factory.noisy = False
         self._factory.setProtocolOptions(
@@ -142,7 +142,7 @@ class ConsoleSockets:
         json: bool,
         types_to: TakesInput | None = None,
     ) -> Upgrade:
-        protocol = ConsoleProtocol(_headers(request))
+        protocol = ConsoleProtocol(self._reactor, self._turns, _headers(request))
         protocol.factory = self._factory
         attachment = protocol.attachment = Attachment(
             self._reactor, attach, protocol, json=json, types_to=types_to
@@ -199,8 +199,7 @@ class Upgrade(Resource):
 
     def _take(self, transport: Any) -> None:
         """
-        Autobahn reads a handshake that says what L{check_handshake} has found, and
-        no more: then nothing of it can fail, and no answer is Autobahn's own.
+        From here on Autobahn reads.
         """
         protocol = self._protocol
         transport.unregisterProducer()
@@ -210,11 +209,7 @@ class Upgrade(Resource):
         else:
             transport.protocol = protocol
         transport.resumeProducing()
-        protocol.dataReceived(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: " + self._key + b"\r\n\r\n"
-        )
+        protocol.shake_hands(self._key)
 
 
 @implementer(ITransport)
@@ -259,7 +254,7 @@ class _ClientFaults:
     error = warn
 
 
-class ConsoleProtocol(WebSocketServerProtocol):
+class ConsoleProtocol(Incoming):
     """
     Autobahn's view of an attached client: translates, and decides nothing.
 
@@ -269,11 +264,11 @@ class ConsoleProtocol(WebSocketServerProtocol):
     log = _ClientFaults()
     attachment: Attachment
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    def __init__(self, reactor: IReactorTime, turns: Turns, headers: Mapping[str, str]) -> None:
         """
         @param headers: Of the answer to the handshake.
         """
-        super().__init__()
+        super().__init__(reactor, turns)
         self._headers = dict(headers)
 
     @property
@@ -282,6 +277,12 @@ class ConsoleProtocol(WebSocketServerProtocol):
         Whether frames may be sent: from the handshake to the first close frame.
         """
         return bool(self.state == self.STATE_OPEN)
+
+    def listens(self) -> bool:
+        """
+        See L{Incoming.listens}.
+        """
+        return self.attachment.listens
 
     def onConnect(self, request: object) -> tuple[None, dict[str, str]]:
         """
@@ -310,6 +311,12 @@ class ConsoleProtocol(WebSocketServerProtocol):
             _log.failure("what a WebSocket sent could not be passed on")
             self.sendCloseFrame(1011, b"the agent failed")
 
+    def onPing(self, payload: bytes) -> None:
+        """
+        The client wants to know whether the agent lives.
+        """
+        self.attachment.asked(payload)
+
     def onPong(self, payload: bytes) -> None:
         """
         The client lives.
@@ -324,12 +331,6 @@ class ConsoleProtocol(WebSocketServerProtocol):
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
         self.attachment.closing()
-
-    def dropConnection(self, abort: bool = False) -> None:
-        """
-        Close the connection; by a reset only where closing frames were not exchanged.
-        """
-        super().dropConnection(abort and not self.wasClean)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """

@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from smartmob.web.socket_writer import SocketWriter
 
-INTERVAL = 30.0
-"""Seconds between two looks at a client."""
+INTERVAL = 15.0
+"""Seconds between two looks at a client, so that a dead one is found not long after ..."""
 
 PATIENCE = 60.0
-"""For so many seconds it may neither take a byte nor answer."""
+"""... so many in which it has neither taken a byte nor answered."""
 
 FAREWELL = 30.0
 """So many where nothing more will come for it, and it has to take what there is."""
