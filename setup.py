@@ -281,7 +281,7 @@ setup(
         *find_packages(include=["smartmob", "smartmob.*"]),
         "twisted.plugins",
     ],
-    package_data={"smartmob": ["py.typed", "hello/*"]},
+    package_data={"smartmob": ["py.typed", "hello/*", "web/*.html"]},
     include_package_data=False,
     zip_safe=False,
     install_requires=[

@@ -16,7 +16,7 @@ from smartmob.permit import Permit, Scope
 from smartmob.tokens import Tokens
 from smartmob.web.caller import ANYBODY, Caller
 from smartmob.web.head import Head
-from smartmob.web.problems import Problem
+from smartmob.web.problems import Problem, Stranger
 from smartmob.web.sessions import Sessions
 from smartmob.web.tickets import Tickets
 from smartmob.web.visits import Visits
@@ -24,6 +24,8 @@ from smartmob.web.visits import Visits
 _log = Logger()
 
 _BEARER = b"bearer"
+
+_CHALLENGE = b'Bearer realm="smartmob"'
 
 _IN_URLS = (b"token", b"access_token")
 """Where RFC 6750, 2.3, would have tokens too, and says why not."""
@@ -124,7 +126,11 @@ class Access:
         if head.uid is not None and head.uid in self.users:
             name = f"uid {head.uid}"
             return Caller(Permit(scope=Scope.ADMIN, name=name), uid=head.uid)
-        raise _unauthorized("the agent asks for a token: send Authorization: Bearer TOKEN")
+        raise Stranger(
+            "unauthorized",
+            "the agent asks for a token: send Authorization: Bearer TOKEN",
+            headers={b"WWW-Authenticate": _CHALLENGE},
+        )
 
     def _permit(self, token: bytes, tokens: Tokens) -> Permit:
         permit = tokens.permit(token)
@@ -193,5 +199,4 @@ def _values(query: bytes, wanted: bytes) -> Iterator[bytes]:
 
 
 def _unauthorized(why: str, more: bytes = b"") -> Problem:
-    challenge = b'Bearer realm="smartmob"' + more
-    return Problem("unauthorized", why, headers={b"WWW-Authenticate": challenge})
+    return Problem("unauthorized", why, headers={b"WWW-Authenticate": _CHALLENGE + more})

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http_headers import Headers
 
+from smartmob.web.browsers import AS_IT_SAYS, NOT_KEPT
 from smartmob.web.framing import FramedChannel
 from smartmob.web.patience import Patience
 from smartmob.web.problems import Problem
@@ -181,13 +182,16 @@ class Channel(FramedChannel):
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
     ) -> None:
         """
-        A head, which is sent together with the beginning of its body: see L{flush}.
+        A head, which is sent together with the beginning of its body: see L{flush}.  What
+        all of them say is said here, since it would cost more as headers of each request.
         """
         parts = [version, b" ", code, b" ", reason, b"\r\n"]
         for name, values in headers.getAllRawHeaders():
             for value in values:
                 parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n")
+        if not headers.hasHeader(b"Cache-Control"):
+            parts.append(NOT_KEPT)
+        parts += (AS_IT_SAYS, b"\r\n")
         self._head = b"".join(parts)
 
     def write(self, data: bytes) -> None:
@@ -317,6 +321,7 @@ class Channel(FramedChannel):
         }
         lines = [b"HTTP/1.1 400 Bad Request"]
         lines += [name + b": " + value for name, value in headers.items()]
+        lines.append((NOT_KEPT + AS_IT_SAYS).removesuffix(b"\r\n"))
         wanted = getattr(self, "_command", b"") != b"HEAD"  # of a request that has begun
         self.transport.write(b"\r\n".join([*lines, b"", error.body if wanted else b""]))
         self.loseConnection()

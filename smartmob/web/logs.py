@@ -144,8 +144,6 @@ class _Source:
             beat = COMMENT if self.events else None
             follower = Follower(reactor, request, self.attach, beat)
         request.setHeader(b"Content-Type", self._content_type())
-        request.setHeader(b"Cache-Control", b"no-store")
-        request.setHeader(b"X-Content-Type-Options", b"nosniff")
         if follower is not None:
             follower.begin()
             return NOT_DONE_YET

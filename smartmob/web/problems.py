@@ -109,15 +109,25 @@ class Problem(Exception):
         return json.dumps(document).encode() + b"\n"
 
 
+@frozen(eq=False, repr=False)
+class Stranger(Problem):
+    """
+    Somebody did not say who they are.  Whoever did, and is not believed, is none.
+    """
+
+
 @frozen
 class Rendered:
     """
     An error as it is sent.
+
+    @ivar headers: Further ones, which say how to show it.
     """
 
     status: int
     content_type: bytes
     body: bytes
+    headers: Mapping[bytes, bytes] = field(factory=dict)
 
 
 Renderer = Callable[[bytes, Problem], Rendered]

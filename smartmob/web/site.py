@@ -29,6 +29,7 @@ from twisted.web.resource import IResource
 from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
+from smartmob.web.browsers import of_secure
 from smartmob.web.caller import NOBODY, Caller
 from smartmob.web.channel import Channel
 from smartmob.web.gate import Gate, origin_form, preflight, too_large
@@ -37,6 +38,7 @@ from smartmob.web.peer import uid_of
 from smartmob.web.problems import Problem, Renderer, as_problem, problem_of
 from smartmob.web.request_id import request_id_of
 from smartmob.web.routing import Match
+from smartmob.web.sign_in_page import sign_in_page
 from smartmob.web.trust import Way
 from smartmob.web.visits import Visits
 
@@ -112,7 +114,7 @@ class Request(server.Request):
         Have the gate decide.  What it says of foreign pages is said with a refusal too:
         without that, a page could not read why.
         """
-        headers = gate.cross_origin(head)
+        headers = gate.cross_origin(head) | of_secure(self.way)
         for name, value in headers.items():
             self.setHeader(name, value)
         admission = gate.admit(head)
@@ -274,12 +276,13 @@ class Request(server.Request):
         if self.startedWriting:  # half an answer can only be cut
             self.channel.transport.abortConnection()
             return
-        error = self.channel.site.rendered(self.path, problem)
+        rendered = self.channel.site.rendered
+        error = sign_in_page(self, problem) or rendered(self.path, problem)
         # Twisted's own table of phrases lacks some.
         self.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
         self.setHeader(b"Content-Type", error.content_type)
         self.setHeader(b"Content-Length", b"%d" % len(error.body))
-        for name, value in problem.headers.items():
+        for name, value in (*error.headers.items(), *problem.headers.items()):
             self.setHeader(name, value)
         self.write(error.body)
         self.finish()

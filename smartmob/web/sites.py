@@ -16,6 +16,7 @@ from twisted.web.resource import IResource
 
 from smartmob.plugins.folders import INDEX
 from smartmob.plugins.site import PluginSite, SiteFile
+from smartmob.web.browsers import OF_PAGES
 from smartmob.web.content_types import content_type
 from smartmob.web.file_sender import FileSender
 from smartmob.web.problems import Problem
@@ -24,10 +25,8 @@ from smartmob.web.site import Request
 from smartmob.web.under_way import UnderWay
 
 HEADERS = {
-    b"X-Content-Type-Options": b"nosniff",
-    b"X-Frame-Options": b"SAMEORIGIN",
-    b"Cross-Origin-Resource-Policy": b"same-origin",
-    b"Referrer-Policy": b"same-origin",
+    **OF_PAGES,
+    b"X-Frame-Options": b"SAMEORIGIN",  # frame-ancestors, for browsers that don't know it
     # Ask each time: a site is worked on, and a 304 costs little.
     b"Cache-Control": b"no-cache",
 }
@@ -42,11 +41,14 @@ not show it in a frame, where people would click what they don't see.
 
 POLICY_OF_STRANGERS = (
     b"default-src 'none'; img-src 'self' data:; media-src 'self'; font-src 'self'; "
-    b"style-src 'self' 'unsafe-inline'; frame-ancestors 'self'"
+    b"style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
+    b"form-action 'none'; base-uri 'none'"
 )
 """
 The same where others may write to the site: it has no scripts.  They would have the
-rights of whoever looks at it, which is to run programs as the agent's user.
+rights of whoever looks at it, which is to run programs as the agent's user.  Nor has it
+forms: one that looks as if somebody should sign in would get the token, which browsers
+fill in by themselves wherever the address is right.
 """
 
 THE_YEAR_10000 = 253_402_300_800

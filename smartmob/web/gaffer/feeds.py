@@ -137,7 +137,6 @@ def answer(
     events = query.form is Form.EVENTSOURCE
     request.setHeader(b"Content-Type", b"text/event-stream" if events else content_type)
     request.setHeader(b"Cache-Control", b"no-cache")
-    request.setHeader(b"X-Content-Type-Options", b"nosniff")
     if feeder is None:
         return b""
     feeder.begin()
