@@ -100,7 +100,8 @@ class Answer:
     """
     One that is no error.
 
-    @ivar content: The schema of its body, by the type of that; nothing: it has none.
+    @ivar content: The schema of its body, by the type of that: an empty one of bytes, and of
+        events, of which there is no end.  Without any it has no body.
     @ivar headers: Names of L{HEADERS}.
     @ivar about: When, and what it is, for a person.
     @ivar links: What can be asked next, by the names of functions.
@@ -123,7 +124,8 @@ class Answer:
         }
         if self.content:
             document["content"] = {
-                kind: {"schema": schema} for kind, schema in self.content.items()
+                kind: {"schema": schema} if schema else {}
+                for kind, schema in self.content.items()
             }
         if self.links:
             document["links"] = {

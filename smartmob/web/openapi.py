@@ -197,7 +197,11 @@ def _operation(route: Route, method: str, told: set[str]) -> dict[str, Any]:
             "required": "required" in SCHEMAS[about.body],
         }
     if about.bytes_type is not None:
-        operation["requestBody"] = {"content": {about.bytes_type: {}}, "required": True}
+        some = {"type": "string", "contentMediaType": about.bytes_type, "minLength": 1}
+        operation["requestBody"] = {
+            "content": {about.bytes_type: {"schema": some}},
+            "required": True,
+        }
     return operation
 
 

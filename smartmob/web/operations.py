@@ -24,8 +24,10 @@ from smartmob.web.parameters import (
     EPOCH,
     FOLLOW,
     FORMAT,
+    HANDSHAKE,
     LAST_EVENT_ID,
     NODES,
+    PERHAPS,
     STDIN,
     STREAM,
     TAIL,
@@ -34,7 +36,6 @@ from smartmob.web.parameters import (
     Asked,
     Sent,
     filters,
-    handshake,
 )
 from smartmob.web.shapes import TEXT, Schema
 
@@ -89,7 +90,7 @@ _KNOWN = Answer(
     about="The client has it: what If-None-Match or If-Modified-Since says.",
 )
 
-_LINES: dict[str, Schema] = {_TEXT: TEXT, _NDJSON: TEXT, EVENT_STREAM: TEXT}
+_LINES: dict[str, Schema] = {_TEXT: TEXT, _NDJSON: TEXT, EVENT_STREAM: {}}
 
 _LOGS = Answer(
     content=_LINES,
@@ -136,14 +137,14 @@ OPERATIONS: dict[str, Operation] = {
         tag="agent",
         answers=(
             Answer(
-                content={EVENT_STREAM: TEXT},
+                content={EVENT_STREAM: {}},
                 headers=OF_STREAMS,
                 about="Server-sent events, each an EventFrame; they do not end.",
             ),
             upgraded("each frame is an EventFrame."),
         ),
         query=(TOPIC, AFTER_EVENT),
-        headers=(LAST_EVENT_ID, *handshake(required=False)),
+        headers=(LAST_EVENT_ID, *PERHAPS),
         codes=("bad-query", "upgrade-required", "out-of-descriptors"),
     ),
     "list_processes": Operation(
@@ -215,7 +216,7 @@ OPERATIONS: dict[str, Operation] = {
         tag="lines",
         answers=(upgraded("a frame a line; with format=json each is a ConsoleFrame."),),
         query=(TAIL, AFTER, EPOCH, STREAM, FORMAT, STDIN),
-        headers=handshake(required=True),
+        headers=HANDSHAKE,
         codes=("bad-query", "no-input", "upgrade-required", "out-of-descriptors"),
     ),
     "attach_app": Operation(
@@ -224,7 +225,7 @@ OPERATIONS: dict[str, Operation] = {
             upgraded("a frame a line; with format=json each is a ConsoleFrame with its node."),
         ),
         query=(TAIL, STREAM, NODES, APP_FORMAT),
-        headers=handshake(required=True),
+        headers=HANDSHAKE,
         codes=("bad-query", "upgrade-required", "out-of-descriptors"),
     ),
     "visit_site": Operation(

@@ -148,17 +148,25 @@ CONDITIONS = (
 )
 
 
-def handshake(required: bool) -> tuple[Sent, ...]:
-    """
-    What makes a request the beginning of a WebSocket (RFC 6455, 4.2.1).
-    """
-    wanted = {
-        "Upgrade": among(("websocket",)),
-        "Connection": among(("Upgrade",)),
-        "Sec-WebSocket-Version": among(("13",)),
-        "Sec-WebSocket-Key": matching("[A-Za-z0-9+/]{22}=="),
-    }
-    return tuple(
-        Sent(name, schema, "Of a WebSocket's handshake.", required)
-        for name, schema in wanted.items()
-    )
+_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+"""The example of RFC 6455."""
+
+_HANDSHAKE: dict[str, Schema] = {
+    "Upgrade": among(("websocket",)),
+    "Connection": among(("Upgrade",)),
+    "Sec-WebSocket-Version": among(("13",)),
+    "Sec-WebSocket-Key": matching("[A-Za-z0-9+/]{22}=="),
+}
+"""What makes a request the beginning of a WebSocket (RFC 6455, 4.2.1)."""
+
+HANDSHAKE = tuple(
+    Sent(name, schema, "Of a WebSocket's handshake.", required=True)
+    for name, schema in _HANDSHAKE.items()
+)
+"""Where there is nothing else to be had ..."""
+
+PERHAPS = tuple(
+    Sent(name, {**TEXT, "examples": schema.get("enum", [_KEY])}, "Of a WebSocket's handshake.")
+    for name, schema in _HANDSHAKE.items()
+)
+"""... and where there is, so that what is no handshake is no fault."""
