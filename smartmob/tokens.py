@@ -114,11 +114,32 @@ def parse(text: str) -> Tokens:
     return Tokens(permits)
 
 
+def written(
+    secret: str, scope: Scope = Scope.ADMIN, apps: str = ALL_APPS, name: str = ""
+) -> str:
+    """
+    A line of a file, without its end.
+
+    @param secret: A token, or what L{hashed} says of one.
+    @raise ValueError: There can't be such a line; the message ends a sentence about it.
+    """
+    if not apps:  # all of them is what it would mean in a file
+        raise ValueError("has no app")
+    _permit((secret, scope.word, apps, name))
+    words = [secret, scope.word]
+    if name or apps != ALL_APPS:
+        words += [apps, name]
+    return " ".join(words).rstrip()
+
+
 def new_token() -> str:
     """
-    A token that nobody guesses: 256 bits by chance, of characters that need no quotes.
+    A token that nobody guesses: 256 bits by chance, of characters that need no quotes, and
+    none that looks like an option.
     """
-    return token_urlsafe(32)
+    while (token := token_urlsafe(32)).startswith("-"):
+        pass
+    return token
 
 
 def hashed(token: str) -> str:
@@ -128,6 +149,8 @@ def hashed(token: str) -> str:
 
     @raise ValueError: It can't be one; the message ends a sentence about it.
     """
+    if token.startswith(PREFIX):
+        raise ValueError("is a digest already")
     if not _TOKEN.fullmatch(token):
         raise ValueError(_why_not(token))
     return PREFIX + sha256(token.encode("ascii")).hexdigest()

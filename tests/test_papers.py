@@ -5,6 +5,8 @@ What the papers say is what the programs do.
 from __future__ import annotations
 
 import re
+from argparse import ArgumentParser
+from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import cast
 
@@ -49,6 +51,17 @@ GAFFERD = TREE / "docs" / "gafferd.rst"
 EVENTS = TREE / "docs" / "events.rst"
 REST = TREE / "docs" / "rest.rst"
 RUNNING = TREE / "docs" / "running.rst"
+SAFETY = TREE / "docs" / "safety.rst"
+
+
+def verbs_of(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
+    """
+    The verbs of a command line.
+    """
+    for action in parser._actions:
+        if isinstance(action.choices, Mapping):
+            return action.choices
+    return {}
 
 
 class FormTests(SynchronousTestCase):
@@ -93,6 +106,27 @@ class RunningTests(SynchronousTestCase):
         Options of the client that the README names are there.
         """
         self.assertIn("demo", command_line().format_help())
+
+
+class SafetyTests(SynchronousTestCase):
+    """
+    docs/safety.rst.
+    """
+
+    def test_token(self) -> None:
+        """
+        It explains each verb and option of C{smartmob token}, and no other.
+        """
+        tokens = section(SAFETY, "Tokens")
+        verbs = verbs_of(verbs_of(command_line())["token"])
+        self.assertEqual(set(terms(tokens)), {f"smartmob token {verb}" for verb in verbs})
+        [explained] = [
+            options(item.astext())
+            for item in tokens.findall(nodes.definition_list_item)
+            if item.astext().startswith("smartmob token new")
+        ]
+        there = {word for one in verbs["new"]._actions for word in one.option_strings}
+        self.assertEqual(explained, {word for word in there if len(word) > 2} - {"--help"})
 
 
 class RestTests(SynchronousTestCase):

@@ -40,11 +40,21 @@ def secret_file(path: str, most: int, environ: Mapping[str, str]) -> bytes:
     finally:
         os.close(number)
     if not _is_credential(path, environ):
-        if mode & _OTHERS:
-            raise NotSecret("can be read by others: chmod 600 would do")
-        if mode & _OTHERS_WRITE:
-            raise NotSecret("can be written by others: chmod 600 would do")
+        check_mode(mode)
     return content
+
+
+def check_mode(mode: int) -> None:
+    """
+    See that a file is its user's alone.
+
+    @param mode: Its C{st_mode}.
+    @raise NotSecret: It is not.
+    """
+    if mode & _OTHERS:
+        raise NotSecret("can be read by others: chmod 600 would do")
+    if mode & _OTHERS_WRITE:
+        raise NotSecret("can be written by others: chmod 600 would do")
 
 
 def _is_credential(path: str, environ: Mapping[str, str]) -> bool:
