@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from smartmob.config.identity import Accounts
 from smartmob.declarations import Declarations
 from smartmob.permit import Permit
+from smartmob.web.api import Ping
 from smartmob.web.gaffer.definitions import Definitions
 from smartmob.web.gaffer.errors import as_gafferd, by_path
 from smartmob.web.gaffer.names import parse_path
@@ -20,13 +21,14 @@ from smartmob.web.gaffer.numbers import Numbers
 from smartmob.web.gaffer.processes import Groups, Templates, TemplateVerbs
 from smartmob.web.gaffer.registry import Registry
 from smartmob.web.gaffer.stats import Stats
-from smartmob.web.gaffer.streams import Streams
+from smartmob.web.gaffer.streams import Streams, Terminals
 from smartmob.web.gaffer.verbs import Doing
 from smartmob.web.gaffer.watch import Watch
 from smartmob.web.gaffer.welcome import BothIndexes, Welcome
 from smartmob.web.gate import Gate
 from smartmob.web.measurements import Measurements
 from smartmob.web.routing import Family, Routes
+from smartmob.web.sign_in import SignIn, SignOut
 from smartmob.web.site import Site
 from smartmob.web.sockets import Sockets
 
@@ -57,14 +59,17 @@ class Gafferd:
 
     def site(self, rest: Site, families: Iterable[Family] = ()) -> Site:
         """
-        What is served on endpoints that offer this interface alone.
+        What is served on endpoints that offer this interface alone, and what says who is
+        asking.
 
         @param rest: What is served on others, whose gate is the same but for the paths.
         @param families: Routes that are here, too.
         """
         gate = rest.gate
-        routes = Routes([Welcome(), *self._families(), *families])
-        only = Gate(routes, gate.access, gate.trust, self._find, gate.archive_bytes)
+        access = gate.access
+        common: list[Family] = [Ping(), SignIn(access), SignOut(access)]
+        routes = Routes([Welcome(), *common, *self._families(), *families])
+        only = Gate(routes, access, gate.trust, self._find, gate.archive_bytes)
         return Site(only, self.reactor, rest.receive, as_gafferd)
 
     def both(self, rest: Site) -> Site:
@@ -90,7 +95,8 @@ class Gafferd:
             TemplateVerbs(registry, doing),
             Groups(registry, doing),
             Stats(registry, reactor, self.measurements),
-            Streams(registry, reactor, self.sockets),
+            Streams(registry, reactor),
+            Terminals(registry, self.sockets),
             Watch(registry, reactor),
         ]
 
@@ -98,13 +104,13 @@ class Gafferd:
         """
         See that what a path names exists, before a body is read.
 
-        @raise Refusal: It does not.
+        @raise Refusal: It does not, or is nothing that they may know of.
         """
-        registry = self._registry
+        registry = self._registry.seen_with(permit)
         if "which" in arguments:
             registry.find(arguments["which"])
-        if "name" in arguments:
-            registry.entry(parse_path(arguments["name"]))
+        if "template" in arguments:
+            registry.entry(parse_path(arguments["template"]))
         if "number" in arguments:
             registry.numbered(arguments["number"])
         if "group" in arguments:

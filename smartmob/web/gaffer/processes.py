@@ -10,9 +10,10 @@ from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 
 from smartmob.checks import Wrong, signal_number
+from smartmob.permit import Scope
 from smartmob.refusals import SlugInUse, UnknownProcess
 from smartmob.waiting import all_of
-from smartmob.web.api import reply
+from smartmob.web.api import discreetly, reply
 from smartmob.web.bodies import Body, parse_body
 from smartmob.web.gaffer.definitions import Definitions, show
 from smartmob.web.gaffer.errors import bad_value
@@ -32,10 +33,15 @@ MOST_AT_ONCE = 99_999
 class Templates:
     """
     Templates, all and each, and the programs of them.
+
+    To define one is for those who may do everything: it has any command in it, anywhere on
+    this machine, and as any user that the agent can be; that is more than to bring an
+    application along.
     """
 
     app = new_app()
     bodies: ClassVar = {"POST": Body.LOOSE, "PUT": Body.LOOSE}
+    scopes: ClassVar = {"POST": Scope.ADMIN, "PUT": Scope.ADMIN}
     registry: Registry
     definitions: Definitions
     doing: Doing
@@ -43,9 +49,10 @@ class Templates:
     @app.route("/processes", methods=["GET"])
     def processes(self, request: Request) -> bytes:
         """The names of all templates; with running=true the numbers of all programs."""
+        registry = self.registry.seen_with(request.caller.permit)
         if _is_true(request.args.get(b"running", [b""])[-1]):
-            return reply(request, encode(self.registry.pids(self.registry.running())))
-        return reply(request, encode([str(entry.name) for entry in self.registry.entries()]))
+            return reply(request, encode(registry.pids(registry.running())))
+        return reply(request, encode([str(entry.name) for entry in registry.entries()]))
 
     @app.route("/processes", methods=["POST"])
     async def add_process(self, request: Request) -> bytes:
@@ -100,16 +107,16 @@ class Templates:
             await self.doing.each(restart, [found])
         return done(request)
 
-    @app.route("/processes/<name>/_pids", methods=["GET"])
-    def pids(self, request: Request, name: str) -> bytes:
+    @app.route("/processes/<template>/_pids", methods=["GET"])
+    def pids(self, request: Request, template: str) -> bytes:
         """The numbers of a template's programs."""
-        entry = self.registry.entry(parse_path(name))
+        entry = self.registry.entry(parse_path(template))
         return done(request, pids=self.registry.pids(entry.processes))
 
-    @app.route("/status/<name>", methods=["GET"])
-    def status(self, request: Request, name: str) -> bytes:
+    @app.route("/status/<template>", methods=["GET"])
+    def status(self, request: Request, template: str) -> bytes:
         """Whether a template is up, and how much of it."""
-        entry = self.registry.entry(parse_path(name))
+        entry = self.registry.entry(parse_path(template))
         running, wanted = len(entry.running), len(entry.processes)
         document = {
             "active": running > 0,
@@ -143,25 +150,25 @@ class TemplateVerbs:
             await self.doing.each(restart, [found])
         return done(request)
 
-    @app.route("/processes/<name>/_add", methods=["POST"])
-    async def add_one(self, request: Request, name: str) -> bytes:
+    @app.route("/processes/<template>/_add", methods=["POST"])
+    async def add_one(self, request: Request, template: str) -> bytes:
         """One program more."""
-        return await self._scale(request, name, 1)
+        return await self._scale(request, template, 1)
 
-    @app.route("/processes/<name>/_add/<count>", methods=["POST"])
-    async def add(self, request: Request, name: str, count: str) -> bytes:
+    @app.route("/processes/<template>/_add/<count>", methods=["POST"])
+    async def add(self, request: Request, template: str, count: str) -> bytes:
         """So many programs more."""
-        return await self._scale(request, name, _count(count))
+        return await self._scale(request, template, _count(count))
 
-    @app.route("/processes/<name>/_sub", methods=["POST"])
-    async def sub_one(self, request: Request, name: str) -> bytes:
+    @app.route("/processes/<template>/_sub", methods=["POST"])
+    async def sub_one(self, request: Request, template: str) -> bytes:
         """One program less."""
-        return await self._scale(request, name, -1)
+        return await self._scale(request, template, -1)
 
-    @app.route("/processes/<name>/_sub/<count>", methods=["POST"])
-    async def sub(self, request: Request, name: str, count: str) -> bytes:
+    @app.route("/processes/<template>/_sub/<count>", methods=["POST"])
+    async def sub(self, request: Request, template: str, count: str) -> bytes:
         """So many programs less, down to none."""
-        return await self._scale(request, name, -_count(count))
+        return await self._scale(request, template, -_count(count))
 
     @app.route("/processes/<which>/_signal/<sign>", methods=["POST"])
     def signal(self, request: Request, which: str, sign: str) -> bytes:
@@ -177,9 +184,10 @@ class TemplateVerbs:
             found.signal(number)
         return done(request)
 
-    async def _scale(self, request: Request, name: str, more: int) -> bytes:
-        entry = self.registry.entry(parse_path(name))
-        waiting: Deferred[None] = self.doing.scale(entry, more, request.request_id)
+    async def _scale(self, request: Request, template: str, more: int) -> bytes:
+        entry = self.registry.entry(parse_path(template))
+        with discreetly(request):
+            waiting: Deferred[None] = self.doing.scale(entry, more, request.request_id)
         present = len(self.registry.processes(entry.name))
         await waiting
         return done(request, numprocesses=present)
@@ -199,7 +207,8 @@ class Groups:
     @app.route("/groups", methods=["GET"])
     def groups(self, request: Request) -> bytes:
         """The names of all groups."""
-        names = [entry.name.group for entry in self.registry.entries()]
+        registry = self.registry.seen_with(request.caller.permit)
+        names = [entry.name.group for entry in registry.entries()]
         return reply(request, encode([name for name in dict.fromkeys(names) if name]))
 
     @app.route("/groups/<group>", methods=["GET"])

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from smartmob.agent import Agent
 from smartmob.declarations import Declarations
 from smartmob.documents import Definition, State
+from smartmob.permit import EVERYTHING, Permit
 from smartmob.process import Process
 from smartmob.refusals import UnknownApp, UnknownProcess
 from smartmob.templates import Template
@@ -53,11 +54,20 @@ class Entry:
 class Registry:
     """
     Finds templates by name, and processes by the number of their program.
+
+    @ivar permit: Says whose there are, as far as somebody may know.
     """
 
     agent: Agent
     declarations: Declarations
     numbers: Numbers
+    permit: Permit = EVERYTHING
+
+    def seen_with(self, permit: Permit) -> Registry:
+        """
+        The same for somebody who may not know of every app: for them there are no others.
+        """
+        return evolve(self, permit=permit) if permit.limited else self
 
     def entries(self) -> list[Entry]:
         """
@@ -71,7 +81,11 @@ class Registry:
             if not process.doomed:
                 name = name_of(process.definition)
                 found.setdefault(name, (None, []))[1].append(process)
-        return [Entry(name, template, all_) for name, (template, all_) in found.items()]
+        return [
+            Entry(name, template, all_)
+            for name, (template, all_) in found.items()
+            if self.permit.sees(name.app)
+        ]
 
     def entry(self, name: Name) -> Entry:
         """
@@ -104,7 +118,7 @@ class Registry:
         slug = self.numbers.slug(number)
         if slug is not None:
             process = self.agent.process(slug)
-            if process.state in UP:
+            if process.state in UP and self._sees(process):
                 return process
         raise UnknownProcess(f"there is no process {number}")
 
@@ -155,7 +169,11 @@ class Registry:
         """
         All processes whose programs are up.
         """
-        return [process for process in self.agent.processes() if process.state in UP]
+        return [
+            process
+            for process in self.agent.processes()
+            if process.state in UP and self._sees(process)
+        ]
 
     def pids(self, processes: Iterable[Process]) -> list[int]:
         """
@@ -163,6 +181,9 @@ class Registry:
         """
         up = [process for process in processes if process.state in UP]
         return sorted(self.numbers.number(process.slug) for process in up)
+
+    def _sees(self, process: Process) -> bool:
+        return self.permit.sees(process.definition.app)
 
 
 def is_number(text: str) -> bool:

@@ -56,10 +56,11 @@ class Stats:
     @app.route("/stats", methods=["GET"])
     async def stats(self, request: Request) -> IResource | bytes:
         """What the programs of all templates use."""
+        registry = self.registry.seen_with(request.caller.permit)
         query = parse_optional_feed(request.args)
         if query is not None:
-            return self._feed(request, query, self.registry.running)
-        entries = self.registry.entries()
+            return self._feed(request, query, registry.running)
+        entries = registry.entries()
         running = [entry.running for entry in entries]
         infos = iter(await self._numbered([one for each in running for one in each]))
         documents = [
@@ -68,10 +69,10 @@ class Stats:
         ]
         return reply(request, encode(documents))
 
-    @app.route("/stats/<name>", methods=["GET"])
-    async def stats_of_template(self, request: Request, name: str) -> IResource | bytes:
+    @app.route("/stats/<template>", methods=["GET"])
+    async def stats_of_template(self, request: Request, template: str) -> IResource | bytes:
         """What the programs of a template use."""
-        entry = self.registry.entry(parse_path(name))
+        entry = self.registry.entry(parse_path(template))
         query = parse_optional_feed(request.args)
         if query is not None:
             return self._feed(request, query, lambda: self.registry.entry(entry.name).running)
@@ -79,14 +80,16 @@ class Stats:
         document = summary(str(entry.name), [info for info in infos if info is not None])
         return reply(request, encode(document))
 
-    @app.route("/stats/<name>/<number>", methods=["GET"])
+    @app.route("/stats/<template>/<number>", methods=["GET"])
     async def stats_of_program(
-        self, request: Request, name: str, number: str
+        self, request: Request, template: str, number: str
     ) -> IResource | bytes:
         """What one program uses."""
         process = self.registry.numbered(number)
-        if name_of(process.definition) != parse_path(name):
-            raise UnknownProcess(f"{number} is not the number of a process of {name[:200]!r}")
+        if name_of(process.definition) != parse_path(template):
+            raise UnknownProcess(
+                f"{number} is not the number of a process of {template[:200]!r}"
+            )
         query = parse_optional_feed(request.args)
         if query is not None:
             return self._feed(request, query, lambda: [self.registry.numbered(number)])

@@ -16,6 +16,7 @@ from smartmob.lines.encodings import frame
 from smartmob.lines.readers import Ending, IReader
 from smartmob.lines.splitter import Block, Splitter
 from smartmob.lines.taps import AsTheyAre, Shape
+from smartmob.permit import Scope
 from smartmob.refusals import NoInput
 from smartmob.web.bodies import Body
 from smartmob.web.gaffer.definitions import redirected
@@ -46,14 +47,16 @@ class Streams:
     bodies: ClassVar = {"POST": Body.RAW}
     registry: Registry
     reactor: IReactorTime
-    sockets: Sockets
 
     @app.route("/streams/<number>/<label>", methods=["GET"])
     def stream(self, request: Request, number: str, label: str) -> IResource | bytes:
         """What a program writes, as it does: bytes, or server-sent events a line each."""
         process = self.registry.numbered(number)
         query = parse_feed(request.args)
-        self._check(process, label)
+        labels = _labels(self.registry, process)
+        if label not in labels:
+            detail = f"{process.slug} has the streams {', '.join(labels)}"
+            raise Reasoned("not-found", detail, reason="io_not_found")
         console = process.console
         shape = _AsEvents(label) if query.form is Form.EVENTSOURCE else AsTheyAre
         return answer(
@@ -73,13 +76,23 @@ class Streams:
         process.write(request.content.read())
         return done(request)
 
+
+@frozen(eq=False, repr=False)
+class Terminals:
+    """
+    The same in both directions at once: whoever opens one may type.
+    """
+
+    app = new_app()
+    scopes: ClassVar = {"GET": Scope.WRITE}
+    registry: Registry
+    sockets: Sockets
+
     @app.route("/wstreams/<number>", methods=["GET"])
     def socket(self, request: Request, number: str) -> IResource:
         """A WebSocket to a program's standard input, and from its first output."""
         process = self.registry.numbered(number)
-        labels = self._labels(process)
-        if not labels:
-            raise _not_redirected(process)
+        labels = _labels(self.registry, process)
         if not process.takes_input:
             raise NoInput(f"{process.slug} takes no input")
         console = process.console
@@ -87,21 +100,18 @@ class Streams:
             request, lambda reader: console.tap(_Frames(reader), labels[0]), process
         )
 
-    def _labels(self, process: Process) -> tuple[str, ...]:
-        return redirected(self.registry.template_of(process), process.definition)
 
-    def _check(self, process: Process, label: str) -> None:
-        labels = self._labels(process)
-        if not labels:
-            raise _not_redirected(process)
-        if label not in labels:
-            detail = f"{process.slug} has the streams {', '.join(labels)}"
-            raise Reasoned("not-found", detail, reason="io_not_found")
+def _labels(registry: Registry, process: Process) -> tuple[str, ...]:
+    """
+    The outputs of a program that clients may have.
 
-
-def _not_redirected(process: Process) -> Reasoned:
-    detail = f"the output of {process.slug} is not redirected"
-    return Reasoned("bad-query", detail, reason="io_not_redirected")
+    @raise Problem: There are none.
+    """
+    labels = redirected(registry.template_of(process), process.definition)
+    if not labels:
+        detail = f"the output of {process.slug} is not redirected"
+        raise Reasoned("bad-query", detail, reason="io_not_redirected")
+    return labels
 
 
 @frozen

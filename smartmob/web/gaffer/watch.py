@@ -187,10 +187,11 @@ class Watch:
         query = parse_feed(request.args)
         encoding = Encoding(self.registry, pattern, query.form is Form.EVENTSOURCE)
         feed = self.registry.agent.feed
+        apps = request.caller.permit.apps
         return answer(
             request,
             self.reactor,
             query,
             b"application/json",
-            lambda reader: feed.attach(reader, pattern.topics, None, encoding),
+            lambda reader: feed.attach(reader, pattern.topics, None, encoding, apps),
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from attrs import frozen
 
 import smartmob
-from smartmob.web.api import index_document, reply, send
+from smartmob.web.api import index_document, reply
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
@@ -19,7 +19,7 @@ WELCOME = "gaffer"
 @frozen(eq=False, repr=False)
 class Welcome:
     """
-    What there is, and whether it answers.
+    What there is.
     """
 
     app = new_app()
@@ -29,11 +29,6 @@ class Welcome:
         """Whom a client has reached."""
         document = {"welcome": WELCOME, "version": smartmob.__version__}
         return reply(request, encode(document))
-
-    @app.route("/ping", methods=["GET"])
-    def ping(self, request: Request) -> bytes:
-        """Whether the agent answers."""
-        return send(request, b"text/plain; charset=utf-8", b"OK")
 
 
 @frozen(eq=False, repr=False)
