@@ -152,6 +152,30 @@ class HiddenTests(ElsewhereCase):
             self.assertRaises(ProcessLookupError, os.kill, int(pid), 0)
 
 
+class CapableTests(ElsewhereCase):
+    """
+    An agent that is not root, and has capabilities from its service manager.
+    """
+
+    def test_anotherUser(self) -> None:
+        """
+        Programs that run as another user have none of them, and so can't be a third.
+        """
+        some = "+setuid,+setgid,+kill,+dac_read_search"  # the last to reach the interpreter
+        before = ["setpriv", "--reuid", "41001", "--regid", "41001", "--clear-groups"]
+        before += ["--inh-caps", some, "--ambient-caps", some]
+        look = (b"/bin/grep", b"-E", b"^(Uid|Gid|CapPrm|CapEff|CapAmb):", b"/proc/self/status")
+        for kind in COMPILED, PYTHON:
+            guardian = Guardian(kind, BOUNDS, self.script(kind, *before))
+            self.addCleanup(guardian.end)
+            said = guardian.run(order(*look, identity=[41002, 41003]))
+            found = dict(line.split(b":", 1) for line in said.output.splitlines())
+            self.assertEqual(found[b"Uid"].split(), [b"41002"] * 4)
+            self.assertEqual(found[b"Gid"].split(), [b"41003"] * 4)
+            for name in b"CapPrm", b"CapEff", b"CapAmb":
+                self.assertEqual(int(found[name], 16), 0, (kind, name))
+
+
 class UnseenTests(TwinCase):
     """
     Reapers that can't open a file.

@@ -398,6 +398,11 @@ class SentenceTests(TwinCase):
                 "its niceness can't be changed by -1: Operation not permitted",
             ),
             (
+                order(b"true", limits=[(b"RLIMIT_NOFILE", 1, 1025)]),
+                "its limit RLIMIT_NOFILE can't be 1 (soft) and 1025 (hard): "
+                "there is no right to it",
+            ),
+            (
                 order(b"true", identity=[0, 0]),
                 "it can't be given the user 0 and the group 0: Operation not permitted",
             ),

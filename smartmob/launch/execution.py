@@ -7,7 +7,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-from errno import E2BIG, EACCES, EAGAIN, ELOOP, ENOENT, ENOEXEC, ENOTDIR, EPERM
+from errno import E2BIG, EACCES, EAGAIN, EINVAL, ELOOP, ENOENT, ENOEXEC, ENOTDIR, EPERM
 from signal import SIG_SETMASK, SIGKILL, pthread_sigmask
 
 from smartmob.launch.wire import Garbled, Order, pack
@@ -20,6 +20,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 LONGEST = 2000
 """
@@ -189,11 +191,27 @@ def _identify(identity: list[int]) -> None:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
+        _drop_capabilities()
     except OSError as e:
         raise Refused(
             NOT_EXECUTABLE,
             f"it can't be given the user {uid} and the group {gid}: {e.strerror}",
         ) from e
+
+
+def _drop_capabilities() -> None:
+    """
+    Another user does not get what the agent may do.  Of root's capabilities nothing is left
+    by now; but those of an agent that is not root, and has them from its service manager,
+    would be the program's too, and with CAP_SETUID it could be root (capabilities(7)).
+
+    @raise OSError: That can't be.
+    """
+    try:
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    except OSError as e:
+        if e.errno != EINVAL:  # a kernel that has no such capabilities
+            raise
 
 
 def _enter(cwd: bytes) -> None:

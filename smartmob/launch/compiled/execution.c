@@ -133,6 +133,17 @@ static bool is_ours(uid_t uid, gid_t gid)
            ruid == uid && euid == uid && suid == uid && rgid == gid && egid == gid && sgid == gid;
 }
 
+/*
+ * Another user does not get what the agent may do.  Of root's capabilities nothing is left by
+ * now; but those of an agent that is not root, and has them from its service manager, would be
+ * the program's too, and with CAP_SETUID it could be root (capabilities(7)).
+ */
+static bool drop_capabilities(void)
+{
+    return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 ||
+           errno == EINVAL; /* a kernel that has no such capabilities */
+}
+
 static bool identify(const struct order *order, struct refusal *refusal)
 {
     if (!order->identity_count)
@@ -147,7 +158,7 @@ static bool identify(const struct order *order, struct refusal *refusal)
         if (is_ours(uid, gid))
             return true;
         if (setgroups(order->identity_count - 2, order->identity + 2) == 0 &&
-            setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0)
+            setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0 && drop_capabilities())
             return true;
         why = strerror(errno);
     }
