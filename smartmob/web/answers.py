@@ -36,6 +36,7 @@ HEADERS: dict[str, Schema] = {
     "Access-Control-Expose-Headers": _header(
         TEXT, "Headers that a page of one of cors_origins may read.", False
     ),
+    "Strict-Transport-Security": _header(TEXT, "That it came by TLS, and is to.", False),
     "Location": _header(URL, "Where it is."),
     "WWW-Authenticate": _header(
         TEXT,
@@ -48,6 +49,9 @@ HEADERS: dict[str, Schema] = {
     "Accept": _header(TEXT, "The types that can be taken.", False),
     "Cache-Control": _header(among(("no-store", "no-cache")), "Whether to keep it."),
     "X-Content-Type-Options": _header(among(("nosniff",)), "It is what it says."),
+    "Cross-Origin-Opener-Policy": _header(
+        among(("same-origin-allow-popups",)), "Which windows may get hold of it."
+    ),
     "ETag": _header(TEXT, "Another one as soon as the file is another."),
     "Last-Modified": _header(TEXT, "When the file was changed.", False),
     "Content-Security-Policy": _header(TEXT, "What a page may do."),
@@ -61,22 +65,27 @@ HEADERS: dict[str, Schema] = {
 }
 """Those of answers, besides what every HTTP server says."""
 
-EVERYWHERE = (
+OF_SOCKETS = (
     "X-Request-Id",
     "Vary",
     "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers",
 )
-"""What every answer may have."""
+"""What the answer to a handshake may have in common with every other."""
 
-OF_STREAMS = ("Cache-Control", "X-Content-Type-Options")
+EVERYWHERE = (
+    *OF_SOCKETS,
+    "Cache-Control",
+    "X-Content-Type-Options",
+    "Strict-Transport-Security",
+)
+"""What every other answer may have."""
 
 OF_FILES = (
-    "X-Content-Type-Options",
     "X-Frame-Options",
+    "Cross-Origin-Opener-Policy",
     "Cross-Origin-Resource-Policy",
     "Referrer-Policy",
-    "Cache-Control",
     "Content-Security-Policy",
     "ETag",
     "Last-Modified",
@@ -91,8 +100,8 @@ _OF_STATUS: Mapping[int, tuple[str, ...]] = {
 """What errors say in headers."""
 
 
-def _headers(names: Iterable[str]) -> dict[str, Schema]:
-    return {name: ref(name, "headers") for name in (*EVERYWHERE, *names)}
+def _headers(names: Iterable[str], common: Iterable[str] = EVERYWHERE) -> dict[str, Schema]:
+    return {name: ref(name, "headers") for name in (*common, *names)}
 
 
 @frozen(kw_only=True)
@@ -120,7 +129,7 @@ class Answer:
         """
         document: Schema = {
             "description": self.about or HTTPStatus(self.status).phrase,
-            "headers": _headers(self.headers),
+            "headers": _headers(self.headers, OF_SOCKETS if self.status == 101 else EVERYWHERE),
         }
         if self.content:
             document["content"] = {
@@ -189,10 +198,15 @@ def error(name: str) -> Schema:
                 },
             },
         }
+    titles = [CATALOGUE[code].title for code in codes]
+    content = {PROBLEM: {"schema": schema}}
+    if "unauthorized" in codes:
+        titles.append("a browser that a person sends there with GET gets a page to sign in")
+        content["text/html"] = {}
     return {
-        "description": "; ".join(CATALOGUE[code].title for code in codes),
+        "description": "; ".join(titles),
         "headers": _headers(_OF_STATUS.get(status, ())),
-        "content": {PROBLEM: {"schema": schema}},
+        "content": content,
     }
 
 

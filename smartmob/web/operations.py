@@ -9,7 +9,6 @@ from attrs import frozen
 from smartmob.web.answers import (
     EVENT_STREAM,
     OF_FILES,
-    OF_STREAMS,
     Answer,
     accepted,
     shows,
@@ -94,7 +93,6 @@ _LINES: dict[str, Schema] = {_TEXT: TEXT, _NDJSON: TEXT, EVENT_STREAM: {}}
 
 _LOGS = Answer(
     content=_LINES,
-    headers=OF_STREAMS,
     about="Lines; with format=json a LogLine each; where Accept names text/event-stream, "
     "server-sent events, which go on by themselves.",
 )
@@ -138,7 +136,6 @@ OPERATIONS: dict[str, Operation] = {
         answers=(
             Answer(
                 content={EVENT_STREAM: {}},
-                headers=OF_STREAMS,
                 about="Server-sent events, each an EventFrame; they do not end.",
             ),
             upgraded("each frame is an EventFrame."),
@@ -233,7 +230,7 @@ OPERATIONS: dict[str, Operation] = {
         answers=(
             Answer(
                 status=301,
-                headers=("Location", "Cache-Control"),
+                headers=("Location",),
                 about="The site lies behind a slash.",
             ),
         ),
