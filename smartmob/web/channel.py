@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -30,6 +31,8 @@ from smartmob.web.way_out import WayOut
 
 if TYPE_CHECKING:
     from smartmob.web.site import Request, Site
+
+_log = Logger()
 
 REQUEST_SECONDS = 30.0
 """From the first byte of a request to the last of its body."""
@@ -239,7 +242,7 @@ class Channel(FramedChannel):
         super().resumeProducing()
         if self._held:
             self._networkProducer.pauseProducing()
-        if self.paused:
+        if self.paused and self not in self.site.turns.waiting:
             self.paused = False
             if self._buffer:
                 self.dataReceived(b"")
@@ -258,15 +261,40 @@ class Channel(FramedChannel):
         """
         A request was answered.  The next one has to wait until the client has taken that
         answer, also where it came with this one: else a few bytes of requests would make
-        any number of answers, which are kept.
+        any number of answers, which are kept.  Of many that come at once some are answered,
+        then it is everybody else's turn.
         """
         self._idle = True
+        others_turn = False
         if not self.closing:
             self._patience.wait(IDLE_SECONDS)
             if self.persistent and self._waitingForTransport:
                 self.paused = True
                 self._networkProducer.pauseProducing()
+            elif self.persistent and (self._buffer or any(self._dataBuffer)):
+                turns = self.site.turns
+                turns.spend(self.site.reactor.seconds() - self.requests[0].started_at)
+                self.paused = others_turn = turns.over
         super().requestDone(request)
+        if others_turn:
+            self._networkProducer.pauseProducing()
+            self.site.turns.wait(self)
+
+    def take(self) -> bool:
+        """
+        Answer more of the requests that came with another: see
+        L{Source.take<smartmob.launch.turns.Source.take>}.
+        """
+        if not self._waitingForTransport:
+            self._networkProducer.resumeProducing()
+            if self.paused:
+                self.paused = False
+                try:
+                    self.dataReceived(b"")
+                except Exception:
+                    _log.failure("what came on a connection could not be read")
+                    self.transport.abortConnection()
+        return False
 
     def refuse(self, request: Request, why: Failure) -> None:
         """
@@ -301,6 +329,7 @@ class Channel(FramedChannel):
         """
         self.closing = True
         self._patience.forget()
+        self.site.turns.forget(self)
         super().connectionLost(reason)
 
     def _respondToBadRequestAndDisconnect(self) -> None:

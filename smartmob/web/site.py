@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.resource import IResource
 
+from smartmob.launch.turns import Turns
 from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
@@ -362,6 +363,7 @@ class Site(server.Site):
         self.gate = gate
         self.receive = receive
         self.rendered = rendered
+        self.turns = Turns(reactor)
 
     def startFactory(self) -> None:
         """
