@@ -50,6 +50,7 @@ _MODES = {
     "c": stat.S_IFCHR,
     "b": stat.S_IFBLK,
     "p": stat.S_IFIFO,
+    "socket": stat.S_IFSOCK,
 }
 
 APP = Entry("Procfile", data=PROCFILE)
@@ -125,6 +126,16 @@ def _checked(block: bytearray) -> bytes:
     return bytes(block)
 
 
+def zip_info(entry: Entry) -> zipfile.ZipInfo:
+    """
+    What a zip says of an entry.
+    """
+    info = zipfile.ZipInfo(entry.name + "/" if entry.kind == "d" else entry.name)
+    info.external_attr = (_MODES[entry.kind] | entry.mode) << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
 def zipped(*entries: Entry, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """
     A zip.
@@ -132,9 +143,7 @@ def zipped(*entries: Entry, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", compression) as archive:
         for entry in entries:
-            name = entry.name + "/" if entry.kind == "d" else entry.name
-            info = zipfile.ZipInfo(name)
-            info.external_attr = (_MODES[entry.kind] | entry.mode) << 16
+            info = zip_info(entry)
             info.compress_type = compression
             archive.writestr(info, entry.data)
     return written.getvalue()

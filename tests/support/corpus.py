@@ -33,6 +33,7 @@ from tests.support.archives import (
     twice_zipped,
     zipped,
 )
+from tests.support.forged import xz_dictionary
 
 #: Archives that are unpacked, and what comes of them.
 GOOD: dict[str, Callable[[], bytes]] = {
@@ -218,6 +219,10 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         "too many bytes",
     ),
     "pax-chain": (lambda: gzip.compress(many_pax_headers(3000)), "damaged archive"),
+    "xz-dictionary": (
+        lambda: xz_dictionary(tar(APP), 40),
+        "it needs too much memory to unpack",
+    ),
     "entries": (
         lambda: tgz(*(folder(f"d{n}") for n in range(501))),
         "more than 500 entries",

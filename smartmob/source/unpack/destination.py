@@ -100,12 +100,15 @@ class Destination:
         self._claim(parts)
         os.close(self._open(parts))
 
-    def file(self, parts: Parts, source: Readable, *, executable: bool) -> None:
+    def file(self, parts: Parts, source: Readable, *, executable: bool) -> int:
         """
         Make a file, readable by all, writable by its owner.
+
+        @return: Its size.
         """
         self._claim(parts)
         self._count()
+        before = self.bytes
         with os.fdopen(self._create(parts), "wb", buffering=0) as written:
             while chunk := source.read(_CHUNK):
                 self.charge(len(chunk))
@@ -115,6 +118,7 @@ class Destination:
                     view = view[written.write(view) :]
             os.fchmod(written.fileno(), 0o755 if executable else 0o644)
         self._files.add(parts)
+        return before - self.bytes
 
     def hard_link(self, parts: Parts, target: Parts) -> None:
         """

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import IO, NoReturn
 
 from smartmob.source.reserve import Reserve
-from smartmob.source.unpack.destination import Destination, Refused, shown
+from smartmob.source.unpack.destination import Destination, Readable, Refused, shown
 
 Confine = Callable[[int, "str | None"], "str | None"]
 """
@@ -27,6 +27,7 @@ TEXT_LIMIT = 1 << 20
 """How many bytes a Procfile or an .env may have."""
 
 _HEAD = 512
+_BZ2, _XZ, _ZSTD = b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # What archivers leave in an archive's root beside the one folder: macOS's, and pax
 # headers written out as files by tars that don't know them.
@@ -35,7 +36,7 @@ _NEEDED = (
     *("bz2", "gzip", "lzma", "tarfile", "zipfile", "compression.zstd", "traceback"),
     *("encodings.ascii", "encodings.cp437", "encodings.latin_1", "encodings.utf_8"),
     *("smartmob.source.unpack.tarball", "smartmob.source.unpack.zipped"),
-    "smartmob.source.unpack.confinement",
+    *("smartmob.source.unpack.compressed", "smartmob.source.unpack.confinement"),
 )
 _PAGE = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
 
@@ -207,36 +208,38 @@ def _unpack_any(source: IO[bytes], destination: Destination) -> None:
     if opened is None:
         _refuse_unless_tar(head, "")
         return tarball.unpack(source, destination)
-    with opened:
-        _refuse_unless_tar(opened.read(_HEAD), " inside its compression")
-        opened.seek(0)
-        return tarball.unpack(opened, destination)
+    begin = b""
+    while len(begin) < _HEAD and (more := opened.read(_HEAD - len(begin))):
+        begin += more
+    _refuse_unless_tar(begin, " inside its compression")
+    return tarball.unpack(opened, destination, begin)
 
 
-def _decompressed(head: bytes, source: IO[bytes]) -> IO[bytes] | None:
+def _decompressed(head: bytes, source: IO[bytes]) -> Readable | None:
     """
     The decompressed stream, if it is a compressed one.
     """
     if head[:2] == b"\x1f\x8b":
         import gzip
 
-        return gzip.GzipFile(fileobj=source)  # type: ignore[return-value]  # as good as IO
-    if head[:3] == b"BZh":
+        return gzip.GzipFile(fileobj=source)
+    from smartmob.source.unpack.compressed import Compressed
+
+    if head.startswith(_BZ2):
         import bz2
 
-        return bz2.BZ2File(source)
-    if head[:6] == b"\xfd7zXZ\0":
+        return Compressed(source, _BZ2, bz2.BZ2Decompressor)
+    if head.startswith(_XZ):
         import lzma
 
-        return lzma.LZMAFile(source)
-    if head[:4] == b"\x28\xb5\x2f\xfd":
+        return Compressed(source, _XZ, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ))
+    if head.startswith(_ZSTD):
         try:
             # Python 3.14 and later.
             from compression import zstd  # type: ignore[import-not-found]
         except ImportError:
             raise Refused("zstd archives need Python 3.14 on the agent's machine") from None
-        opened: IO[bytes] = zstd.ZstdFile(source)
-        return opened
+        return Compressed(source, _ZSTD, zstd.ZstdDecompressor)
     return None
 
 

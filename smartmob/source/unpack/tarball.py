@@ -5,7 +5,8 @@ Tar archives, plain or compressed.
 from __future__ import annotations
 
 import tarfile
-from typing import IO, Self
+from collections.abc import Iterable
+from typing import Self
 
 from smartmob.source.unpack.destination import (
     Destination,
@@ -32,16 +33,22 @@ class Bounded:
     What a tar has beside its files is bounded by this: headers, padding, names.
     """
 
-    def __init__(self, source: Readable, left: int) -> None:
+    def __init__(self, source: Readable, left: int, begin: bytes = b"") -> None:
+        """
+        @param begin: What was read of it before.
+        """
         self._source = source
         self._left = left
+        self._begin = begin
 
     def read(self, size: int = -1, /) -> bytes:
         """
         Up to C{size} bytes, and never more than 1 MiB: a name in a header may claim
         to be of any length.
         """
-        data = self._source.read(min(size, _CHUNK) if size >= 0 else _CHUNK)
+        count = min(size, _CHUNK) if size >= 0 else _CHUNK
+        data, self._begin = self._begin[:count], self._begin[count:]
+        data = data or self._source.read(count)
         self._left -= len(data)
         if self._left < 0:
             raise Refused("too many bytes when unpacked")
@@ -51,7 +58,7 @@ class Bounded:
 class Member(tarfile.TarInfo):
     """
     An entry, read strictly: C{tarfile} takes a damaged or missing header for the
-    archive's end.
+    archive's end, and goes backwards for a size below zero, for ever (CVE-2025-8194).
     """
 
     @classmethod
@@ -67,6 +74,16 @@ class Member(tarfile.TarInfo):
             raise Refused("damaged archive: it is cut off, its end mark is missing") from None
         except _HEADER_ERROR as error:
             raise Refused(f"damaged archive: {error}") from None
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """
+        What a header says.
+        """
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.size < 0:
+            raise Refused(f"damaged archive: entry {shown(entry.name)} has no size")
+        return entry
 
 
 def is_header(block: bytes) -> bool:
@@ -84,13 +101,15 @@ def is_header(block: bytes) -> bool:
     return said in (sum(rest), sum(byte - 256 if byte > 127 else byte for byte in rest))
 
 
-def unpack(source: IO[bytes], destination: Destination) -> None:
+def unpack(source: Readable, destination: Destination, begin: bytes = b"") -> None:
     """
     Unpack a tar, to the end of C{source}, so that its checksum is checked.
+
+    @param begin: What was read of it before.
     """
     # Headers, padding and long names come on top of the bytes of files.
     allowed = destination.bytes + destination.entries * 4 * BLOCK + _CHUNK
-    bounded = Bounded(source, allowed)
+    bounded = Bounded(source, allowed, begin)
     count = 0
     with tarfile.open(  # type: ignore[call-overload]  # of a stream, only read is called
         fileobj=bounded,
@@ -104,10 +123,14 @@ def unpack(source: IO[bytes], destination: Destination) -> None:
             destination.check_entries(count)
             archive.members.clear()
             _unpack_entry(archive, entry, destination)
-    if not count:
-        raise Refused("an empty archive")
-    while bounded.read():
-        pass
+        if not count:
+            raise Refused("an empty archive")
+        # Behind its end there is padding, and nothing that others might see.
+        rest = archive.fileobj
+        assert rest is not None, "it is open"
+        while chunk := rest.read(_CHUNK):
+            if chunk.strip(b"\0"):
+                raise Refused("damaged archive: something follows its end")
 
 
 def _unpack_entry(
@@ -124,14 +147,35 @@ def _unpack_entry(
     elif entry.islnk():
         destination.hard_link(parts, _target_of(entry))
     elif entry.isreg():
-        if entry.size > destination.bytes or entry.size < 0:
+        if entry.size < 0:
+            raise Refused(f"damaged archive: entry {shown(entry.name)} has no size")
+        if entry.size > destination.bytes:
             # Said before a sparse file of a terabyte is written out.
             destination.charge(destination.bytes + 1)
+        if entry.issparse():
+            _check_sparse(entry)
         content = archive.extractfile(entry)
         assert content is not None, "a regular file has content"
         destination.file(parts, content, executable=bool(entry.mode & 0o111))
     else:
         raise Refused(f"entry {shown(entry.name)} is a device, a FIFO or the like")
+
+
+def _check_sparse(entry: tarfile.TarInfo) -> None:
+    """
+    See that what there is of a sparse file is in order: C{tarfile} leaves out what is not.
+    """
+    # Where each part of it lies in the file, and its size.
+    parts: Iterable[tuple[int, int]] = entry.sparse  # type: ignore[assignment]  # no bytes
+    at = 0
+    for offset, size in parts:
+        if not size:
+            continue  # it fills the header
+        if offset < at or size < 0:
+            raise Refused(f"damaged archive: the parts of entry {shown(entry.name)} overlap")
+        at = offset + size
+    if at > entry.size:
+        raise Refused(f"damaged archive: entry {shown(entry.name)} is longer than it says")
 
 
 def _target_of(entry: tarfile.TarInfo) -> Parts:
