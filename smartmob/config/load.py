@@ -158,6 +158,9 @@ def _with_tokens(
     """
     path = said.token_file
     if path is None:
+        if said.unix_users and main is not None:
+            why = "nobody needs a token without token_file"
+            findings.warnings.append(main.entries["unix_users"].wrong(why))
         return said
 
     def located(why: str) -> Mistake:
