@@ -69,8 +69,8 @@ def numbered(node: str) -> tuple[str, int] | None:
     """
     The type that a node is an instance of, with its number; C{None} where it is none.
     """
-    process_type, _, number = node.rpartition(".")
-    if not (number.isascii() and number.isdigit()):
+    process_type, dot, number = node.rpartition(".")
+    if not (dot and number.isascii() and number.isdigit()):
         return None
     return process_type, int(number)
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _MOST = 16 << 10
 """Bytes of a record."""
 
+_MOST_DIGITS = 20
+"""Of a pid: more than any has, and less than Python converts."""
+
 
 def started(pid: int) -> int | None:
     """
@@ -136,7 +139,7 @@ def recorded_keeper(folder: int, name: str) -> int | None:
     except (OSError, ValueError):
         return None
     pid = record.partition(b'"keeper": ')[2].partition(b",")[0]
-    return int(pid) if pid.isdigit() else None
+    return int(pid) if pid.isdigit() and len(pid) < _MOST_DIGITS else None
 
 
 class Record:
