@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from smartmob.permit import Permit, Scope
 from smartmob.tokens import Tokens
-from smartmob.web.caller import ANYBODY, Caller
+from smartmob.web.caller import ANYBODY, NOBODY, Caller
 from smartmob.web.head import Head
 from smartmob.web.problems import Problem, Stranger
 from smartmob.web.sessions import Sessions
@@ -58,17 +58,19 @@ class Access:
         has to go.
         """
         self.tokens, self.users = tokens, users
-        self.forget(lambda caller: not self._stands(caller))
+        ended = self.forget(lambda caller: not self._stands(caller))
+        if ended:
+            _log.info("{ended} clients had to go: their tokens count no more", ended=ended)
 
-    def forget(self, which: Callable[[Caller], bool]) -> None:
+    def forget(self, which: Callable[[Caller], bool]) -> int:
         """
         Sign callers out, and show them out.
+
+        @return: How many requests and WebSockets that ended.
         """
         self.sessions.forget(which)
         self.tickets.forget(which)
-        ended = self.visits.end(which)
-        if ended:
-            _log.info("{ended} connections ended: their tokens count no more", ended=ended)
+        return self.visits.end(which)
 
     def caller(self, head: Head) -> Caller:
         """
@@ -103,12 +105,13 @@ class Access:
     def _without_token(self, head: Head) -> Caller:
         tickets = list(_values(head.query, b"ticket"))
         if tickets:
-            caller = None
-            if len(tickets) == 1 and head.method in (b"GET", b"HEAD"):
-                caller = self.tickets.redeem(tickets[0], head.path)
-            if caller is None:
+            # Each is worth nothing from now on, whatever it was shown for.
+            callers = [self.tickets.redeem(ticket, head.path) for ticket in tickets]
+            caller = callers[0]
+            if caller is None or len(callers) > 1 or head.method != b"GET":
                 raise _unauthorized(
-                    "the ticket was used, is older than 30 seconds, or is for another path"
+                    "the ticket was used, is older than 30 seconds, or is for another path; "
+                    "one is for one GET"
                 )
             return caller
         found = None
@@ -139,7 +142,7 @@ class Access:
         return permit
 
     def _stands(self, caller: Caller) -> bool:
-        if self.tokens is None:
+        if self.tokens is None or caller is NOBODY:
             return True
         if caller.uid is not None:
             return caller.uid in self.users

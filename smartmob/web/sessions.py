@@ -13,12 +13,16 @@ from twisted.internet.interfaces import IReactorTime
 
 from smartmob.permit import Permit
 from smartmob.web.caller import Caller
+from smartmob.web.room import make_room
 
 SECONDS = 12 * 3600.0
 """A session that nobody uses for so long is over."""
 
-MOST = 1_000
-"""There are so many at most; then the one that was used longest ago gives way."""
+MOST = 100
+"""There are so many of one token; then the one that was used longest ago gives way."""
+
+IN_ALL = 1_000
+"""... and of all."""
 
 
 @frozen
@@ -51,8 +55,7 @@ class Sessions:
         """
         shown = token_urlsafe(32)
         key = _key(shown.encode())
-        if len(self._known) >= MOST:
-            del self._known[next(iter(self._known))]
+        make_room(self._known, permit, MOST, IN_ALL)
         self._use(key, _Session(Caller(permit, session=key), 0.0))
         return shown
 

@@ -17,12 +17,16 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from smartmob.web.caller import Caller
+from smartmob.web.room import make_room
 
 SECONDS = 30.0
 """They can be used for so long."""
 
-MOST = 10_000
-"""There are so many at most; then the oldest gives way."""
+MOST = 1_000
+"""There are so many of one token; then the oldest gives way."""
+
+IN_ALL = 10_000
+"""... and of all."""
 
 
 @frozen
@@ -58,8 +62,7 @@ class Tickets:
         """
         now = self._clock.seconds()
         self._forget_old(now)
-        if len(self._known) >= MOST:
-            del self._known[next(iter(self._known))]
+        make_room(self._known, caller.permit, MOST, IN_ALL)
         ticket = token_urlsafe(32)
         self._known[_key(ticket.encode())] = _Ticket(
             caller, unquote_to_bytes(path), now + SECONDS

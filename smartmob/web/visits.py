@@ -8,8 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 from attrs import define, field
+from twisted.logger import Logger
 
 from smartmob.web.caller import Caller
+
+_log = Logger()
 
 End = Callable[[], None]
 """Shows somebody out."""
@@ -47,14 +50,23 @@ class Visits:
         @return: How many visits that ended.
         """
         ending = [
-            end
-            for caller, visits in list(self._open.items())
+            (caller, visit)
+            for caller, visits in self._open.items()
             if which(caller)
-            for end in list(visits.values())
+            for visit in visits
         ]
-        for end in ending:
-            end()
+        for caller, visit in ending:
+            end = self._open.get(caller, {}).get(visit)
+            if end is not None:  # to end one may end another, of the same connection
+                self._show_out(end)
         return len(ending)
+
+    @staticmethod
+    def _show_out(end: End) -> None:
+        try:
+            end()
+        except Exception:
+            _log.failure("the others are shown out all the same")
 
     def _left(self, caller: Caller, visit: object) -> None:
         visits = self._open.get(caller)
