@@ -1,0 +1,67 @@
+"""
+Programs that mean harm, and who runs them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from twisted.trial.unittest import SkipTest
+
+STRANGER = 41_711
+"""The number of a user, and of a group, that nothing else on a machine is likely to be."""
+
+BOMB = """\
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+full = False
+while True:
+    try:
+        os.fork()
+    except OSError:
+        if not full:
+            os.write(1, b"full\\n")
+        full = True
+"""
+"""Forks until it can't, and whenever it can again.  It says when it can't."""
+
+
+def python_for(uid: int) -> str:
+    """
+    A Python that a user can run.
+
+    @raise SkipTest: There is none.
+    """
+    if uid == os.geteuid():
+        return sys.executable
+    for path in (sys.executable, "/usr/bin/python3"):
+        try:
+            ran = subprocess.run(
+                [path, "-I", "-S", "-c", "pass"],
+                user=uid,
+                group=uid,
+                extra_groups=[],
+                capture_output=True,
+                check=False,
+                cwd="/",
+            )
+        except OSError:
+            continue
+        if ran.returncode == 0:
+            return path
+    raise SkipTest("HOSTILE PROGRAMS ARE NOT TESTED: other users can't run any Python")
+
+
+def attempts(commands: Mapping[str, str]) -> str:
+    """
+    A shell script that tries commands, and says C{NAME yes} or C{NAME no} of each.
+    """
+    return "".join(
+        f"if {{ {command}; }} >/dev/null 2>&1; then echo {shlex.quote(name)} yes; "
+        f"else echo {shlex.quote(name)} no; fi\n"
+        for name, command in commands.items()
+    )

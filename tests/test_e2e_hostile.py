@@ -1,0 +1,197 @@
+"""
+Real programs that mean harm to the agent that runs them, and what they achieve.
+
+What runs as the agent's own user may do what the agent may; these are about programs that
+run as another, and about what no program should reach.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from smartmob.launch.helper import COMPILED, PYTHON, VARIABLE
+from tests.support.agent_process import AgentProcess
+from tests.support.applications import application, archive
+from tests.support.configured_agent import ConfiguredTestCase
+from tests.support.hostility import BOMB, STRANGER, attempts, python_for
+from tests.support.living import children
+from tests.support.remote import Remote
+from tests.support.twins import require_compiled
+from tests.support.users import another_user
+
+TOKEN = "a-token-of-the-tests-and-of-nobody-else"
+
+
+class HostileCase(ConfiguredTestCase):
+    """
+    An agent whose file says who its programs are, and what they may use.
+    """
+
+    async def agent(
+        self, env: Mapping[str, str] | None = None, **keys: object
+    ) -> tuple[AgentProcess, Remote]:
+        """
+        Start it.
+        """
+        self.folder.chmod(0o711)  # the way to the state folder is for the operator to open
+        said = "".join(f"{key} = {value}\n" for key, value in keys.items())
+        self.file.write_text(
+            f"[smartmob]\nhttp_endpoints = a\n{said}[endpoint:a]\nbind = 127.0.0.1:0\n"
+        )
+        process = self.spawn_agent("-v", "-c", str(self.file), bind=(), env=env)
+        [url] = await process.listens()
+        return process, self.remote(url)
+
+    async def lines(self, remote: Remote, slug: str) -> list[str]:
+        """
+        What a program said that has ended.
+        """
+        document = await remote.state(slug, "stopped", "failed")
+        answer = await remote.ask("GET", f"/process-logs/{slug}")
+        said = answer.body.decode().splitlines()
+        self.assertEqual(document["state"], "stopped", (document, said))
+        return said
+
+
+def processes_of(uid: int) -> int:
+    """
+    How many a user has, as its limit counts them: threads.
+    """
+    found = 0
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            if each.stat().st_uid == uid:
+                found += len(os.listdir(each / "task"))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+class AnotherUserTests(HostileCase):
+    """
+    A program that runs as another user than the agent.
+    """
+
+    async def test_intruder(self) -> None:
+        """
+        It reads nothing of the agent's, of its helpers' and of its folder, changes nothing
+        there, signals none of them, and gets no more than it was given.
+        """
+        another_user()
+        agent, remote = await self.agent(uid=STRANGER, gid=STRANGER, core_bytes=0)
+        secret = self.folder / "tokens"
+        secret.write_text(TOKEN)
+        secret.chmod(0o600)
+        [guardian] = children(agent.pid)
+        state = self.state
+        commands = {
+            # That it can look at all: else all the others would say nothing.
+            "own release": "cat Procfile",
+            "own folder": "touch made",
+            "token": f"cat {secret}",
+            "list state": f"ls {state}",
+            "list releases": f"ls {state}/releases",
+            "lock": f"cat {state}/lock",
+            "lock it": f"flock -n {state}/lock true",
+            "archives": f"ls {state}/archives",
+            "downloads": f"ls {state}/downloads",
+            "write state": f"touch {state}/x",
+            "write releases": f"touch {state}/releases/x",
+            "write beside": 'touch "$PWD"/../x',
+            "rename release": 'mv "$PWD" "$PWD"-x',
+            "link release": 'ln -s / "$PWD"-x',
+            "nice": "renice -n -1 -p $$",
+            "limit": "ulimit -Hc 1",
+        }
+        for name, pid in ("agent", agent.pid), ("guardian", guardian), ("reaper", "$PPID"):
+            commands |= {
+                f"{name} environ": f"cat /proc/{pid}/environ",
+                f"{name} memory": f"head -c 1 /proc/{pid}/mem",
+                f"{name} maps": f"cat /proc/{pid}/maps",
+                f"{name} descriptors": f"ls /proc/{pid}/fd/",
+                f"{name} folder": f"ls /proc/{pid}/cwd/",
+                f"{name} signal": f"kill -0 {pid}",
+                f"{name} niceness": f"renice -n 1 -p {pid}",
+            }
+        script = attempts(commands)
+        url = self.origin.serve("/a", archive({"Procfile": "web: sh ./try\n", "try": script}))
+        await remote.create(url, restart="never")
+        said = await self.lines(remote, "app.web.0")
+        yes = [line.removesuffix(" yes") for line in said if line.endswith(" yes")]
+        self.assertEqual(yes, ["own release", "own folder"])
+        self.assertEqual(len(said), len(commands))
+
+    async def test_links(self) -> None:
+        """
+        What it makes of its release leads nobody out of there: neither who removes it, nor
+        its own next run.
+        """
+        another_user()
+        outside = self.folder / "outside"
+        outside.mkdir(mode=0o755)
+        (outside / "kept").write_text("kept")
+        before = outside.stat()
+        _, remote = await self.agent(uid=STRANGER, gid=STRANGER)
+        script = f"""
+            mkdir -p deep/er/deepest && chmod 0 deep/er && mkfifo fifo
+            ln -s . loop; ln -s {outside} away; ln -s / all; ln -sf {outside}/kept Procfile
+            rm -r sub && ln -s {outside} sub
+        """
+        procfile = "web: cat kept || { cd .. && sh ./run; }\n"
+        files = {"Procfile": procfile, "run": script, "sub/x": ""}
+        url = self.origin.serve("/a", archive(files))
+        await remote.create(url, cwd="sub", restart="never")
+        self.assertNotIn("kept", await self.lines(remote, "app.web.0"))
+        # The link is followed with the rights of the program, as its own chdir(2) would be.
+        await remote.post("/start-process/app.web.0")
+        self.assertEqual((await self.lines(remote, "app.web.0"))[-1], "kept")
+        await remote.post("/delete-process/app.web.0")
+        self.assertEqual(self.files(), [])
+        self.assertEqual((outside / "kept").read_text(), "kept")
+        after = outside.stat()
+        self.assertEqual((after.st_mode, after.st_uid), (before.st_mode, before.st_uid))
+
+
+class BombTests(HostileCase):
+    """
+    Programs that fork without end, where the number of processes is limited.
+    """
+
+    async def check(self, guardian: str) -> None:
+        """
+        The agent answers, starts others, and ends the bomb.
+        """
+        uid = STRANGER if os.geteuid() == 0 else os.geteuid()
+        python = python_for(uid)
+        keys = {"uid": uid, "gid": uid} if uid != os.geteuid() else {}
+        room = processes_of(uid) + 40
+        agent, remote = await self.agent({VARIABLE: guardian}, **keys)
+        bomb = application(f"web: {python} -I -S main.py", main=BOMB)
+        url = self.origin.serve("/bomb", bomb)
+        limits = {"processes": room}
+        await remote.create(url, restart="never", limits=limits, graceful_timeout=0.2)
+        console = await remote.attach(tail=1)
+        self.assertEqual(await console.line(), "full")
+        for _ in range(10):
+            self.assertEqual((await remote.ask("GET", "/ping")).body, b"OK")
+        other = application("web: echo up")
+        await remote.create(self.origin.serve("/other", other), app="other", restart="never")
+        self.assertEqual(await self.lines(remote, "other.web.0"), ["up"])
+        await remote.post("/delete-process/app.web.0")
+        await remote.post("/delete-process/other.web.0")
+        await agent.alone()
+
+    async def test_compiled(self) -> None:
+        """
+        With the compiled guardian.
+        """
+        require_compiled()
+        await self.check(COMPILED)
+
+    async def test_python(self) -> None:
+        """
+        With the one in Python.
+        """
+        await self.check(PYTHON)
