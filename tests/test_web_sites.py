@@ -67,6 +67,12 @@ class ServingTests(SitesCase):
         self.assertEqual(answer.header("content-length"), "4")
         self.assertEqual(answer.header("x-content-type-options"), "nosniff")
         self.assertEqual(answer.header("content-security-policy"), "frame-ancestors 'self'")
+        self.assertEqual(answer.header("x-frame-options"), "SAMEORIGIN")
+        self.assertEqual(answer.header("referrer-policy"), "same-origin")
+        self.assertEqual(answer.header("cross-origin-resource-policy"), "same-origin")
+        self.assertEqual(
+            answer.header("cross-origin-opener-policy"), "same-origin-allow-popups"
+        )
 
     def test_types(self) -> None:
         """Types do not depend on the machine."""
@@ -101,6 +107,7 @@ class ServingTests(SitesCase):
             answer = self.ask("/_plugin/it", method=method, host="localhost:1")
             self.assertEqual(answer.status, 301)
             self.assertEqual(answer.header("location"), "http://localhost:1/_plugin/it/")
+            self.assertEqual(answer.header("cache-control"), "no-cache")
         self.assertMissing("/_plugin/other")
 
     def test_nameOfFolder(self) -> None:
@@ -196,6 +203,7 @@ class KnownTests(SitesCase):
         self.assertEqual(answer.body, b"abc" if answer.status == 200 else b"")
         self.assertEqual(answer.header("etag"), self.tag)
         self.assertEqual(answer.header("cache-control"), "no-cache")
+        self.assertEqual(answer.header("x-content-type-options"), "nosniff")
         return answer.status
 
     def test_tag(self) -> None:
@@ -558,6 +566,7 @@ class StrangersTests(SitesCase):
             mode = path.stat().st_mode
             path.chmod(mode | 0o002)
             self.assertIn("default-src 'none'", self.policy(), path)
+            self.assertIn("form-action 'none'", self.policy(), path)
             self.assertNotIn("script", self.policy())
             path.chmod(mode)
 
