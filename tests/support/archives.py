@@ -9,6 +9,7 @@ import io
 import stat
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -145,7 +146,9 @@ def zipped(*entries: Entry, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
         for entry in entries:
             info = zip_info(entry)
             info.compress_type = compression
-            archive.writestr(info, entry.data)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of two entries with one name
+                archive.writestr(info, entry.data)
     return written.getvalue()
 
 
