@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from fnmatch import fnmatchcase
+from functools import partial
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
@@ -26,12 +28,13 @@ from smartmob.web.query import (
     last_event_id,
     parse_app_query,
     parse_event_query,
+    parse_globs,
     parse_query,
 )
 from smartmob.web.root import make_site
 from smartmob.web.trust import Trust, Way
 from tests.support.agents import FakeAgent
-from tests.support.fuzzing import tries
+from tests.support.fuzzing import linear, tries
 
 PEER = IPv4Address("TCP", "192.0.2.7", 50_000)
 
@@ -67,6 +70,11 @@ def head(headers: Headers, method: bytes = b"POST", path: bytes = b"/", **more: 
 def gate() -> Gate:
     """As an agent has it."""
     return make_site(FakeAgent().real, Clock()).gate
+
+
+def matched(globs: list[str]) -> list[bool]:
+    """Whether the longest name fits."""
+    return [fnmatchcase("a" * 100, glob) for glob in globs]
 
 
 class HeadTests(SynchronousTestCase):
@@ -292,6 +300,24 @@ class QueryTests(SynchronousTestCase):
             wanted = getattr(found, "wanted", None)
             if wanted is not None and b"tail" in args:
                 self.assertEqual(wanted.tail, int(args[b"tail"][-1]))
+
+    @tries(100)
+    @given(st.lists(st.text("[]!*?-a", max_size=12) | st.just("[" * 201), max_size=40))
+    def test_globs(self, globs: list[str]) -> None:
+        """Globs are as they were said, or are too many or too long."""
+        args = {b"node": [glob.encode() for glob in globs]}
+        try:
+            self.assertEqual(parse_globs(args, "node"), globs)
+        except Problem as problem:
+            self.assertEqual(problem.code, "bad-query")
+            self.assertTrue(len(globs) > 32 or max(map(len, globs)) > 200)
+
+    def test_worstGlobs(self) -> None:
+        """What is allowed of them is read at once, also where each is as bad as can be."""
+        for piece in ("[", "[!", "*a", "*[a-z]", "[a-", "?"):
+            globs = [f"{number}{piece * 200}"[:200] for number in range(32)]
+            found = parse_globs({b"node": [glob.encode() for glob in globs]}, "node")
+            linear(partial(matched, found), 5)
 
 
 class TrustTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ A route reads what was asked, has the domain do it, and shows what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -26,6 +26,7 @@ from smartmob.refusals import NoPort, OutOfDescriptors, TooManyProcesses, TreeLe
 from smartmob.scaling import steps
 from smartmob.web.bodies import parse_body
 from smartmob.web.problems import bad_query
+from smartmob.web.query import parse_globs
 from smartmob.web.render import Documents, encode
 from smartmob.web.routing import new_app
 from smartmob.web.site import Request
@@ -89,14 +90,6 @@ def read_json(request: Request) -> object:
     assert request.content is not None
     request.content.seek(0)
     return parse_body(request.content.read())
-
-
-def globs(request: Request, name: str) -> Sequence[str]:
-    """
-    The values of a parameter that may repeat.
-    """
-    values = request.args.get(name.encode(), [])
-    return [value.decode("utf-8", "replace") for value in values]
 
 
 def waits(request: Request) -> bool:
@@ -194,7 +187,7 @@ class Processes:
             return listed(request, self.documents.all(processes, request.base_url))
         processes = [each for each in processes if permit.sees(each.definition.app)]
         for name, value_of in FILTERS.items():
-            patterns = globs(request, name)
+            patterns = parse_globs(request.args, name)
             if patterns:
                 processes = [
                     process

@@ -145,7 +145,10 @@ OPERATIONS: dict[str, Operation] = {
         codes=("bad-query", "upgrade-required", "out-of-descriptors"),
     ),
     "list_processes": Operation(
-        tag="processes", answers=(shows("Listing"),), query=filters(tuple(FILTERS))
+        tag="processes",
+        answers=(shows("Listing"),),
+        query=filters(tuple(FILTERS)),
+        codes=("bad-query",),
     ),
     "create_process": Operation(
         tag="processes",

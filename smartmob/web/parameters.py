@@ -8,7 +8,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from smartmob.topics import LONGEST, MOST
-from smartmob.web.query import APP_FORMATS
+from smartmob.web.query import APP_FORMATS, LONGEST_GLOB, MOST_GLOBS
 from smartmob.web.shapes import APP, COUNT, SLUG, TEXT, TEXTS, Schema, among, many, matching
 
 Parameter = dict[str, object]
@@ -53,7 +53,11 @@ FORMAT = Asked("format", among(("plain", "json")), "plain unless said otherwise.
 APP_FORMAT = Asked("format", among(APP_FORMATS), "plain unless said otherwise.")
 FOLLOW = Asked("follow", _SWITCH, "1: also the lines to come; the answer does not end.")
 STDIN = Asked("stdin", _SWITCH, "1: what the client sends is input of the program.")
-NODES = Asked("node", TEXTS, "Only processes whose node matches one of these globs.")
+_GLOBS: Schema = {
+    **many({"type": "string", "maxLength": LONGEST_GLOB}),
+    "maxItems": MOST_GLOBS,
+}
+NODES = Asked("node", _GLOBS, "Only processes whose node matches one of these globs.")
 
 _PART = r"(?:\*\*?|[^.*]+)"
 
@@ -73,7 +77,7 @@ def filters(names: tuple[str, ...]) -> tuple[Asked, ...]:
     Those of a listing.
     """
     return tuple(
-        Asked(name, TEXTS, f"Only processes whose {name} matches one of these globs.")
+        Asked(name, _GLOBS, f"Only processes whose {name} matches one of these globs.")
         for name in names
     )
 

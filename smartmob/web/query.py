@@ -22,6 +22,16 @@ APP_FORMATS = ("plain", "json", "heroku")
 """Those of lines of an app, the default first."""
 
 
+MOST_GLOBS = 32
+"""A parameter may be there so often: each process is compared with all of them."""
+
+LONGEST_GLOB = 200
+"""
+Characters of one; no name has more than half of that, and to read some of 16,000 takes
+seconds.
+"""
+
+
 @frozen(kw_only=True)
 class ConsoleQuery:
     """
@@ -98,17 +108,31 @@ def parse_app_query(args: Mapping[bytes, list[bytes]], tail: int = 0) -> AppQuer
         )
     if query.stdin:
         raise bad_query("stdin", "is for the console of one process")
-    nodes = [value.decode(errors="replace") for value in args.get(b"node", ()) if value]
+    nodes = parse_globs(args, "node")
     wanted = query.wanted
     return AppQuery(
         wanted=AppWanted(
             tail=tail if wanted.tail is None else wanted.tail,
-            nodes=tuple(sorted(set(nodes))),
+            nodes=tuple(sorted({node for node in nodes if node})),
             streams=wanted.streams,
         ),
         format=query.format,
         follow=query.follow,
     )
+
+
+def parse_globs(args: Mapping[bytes, list[bytes]], name: str) -> list[str]:
+    """
+    The globs that a parameter has, any of which may match.
+
+    @raise Problem: C{bad-query}: they are too many, or too long.
+    """
+    values = [value.decode(errors="replace") for value in args.get(name.encode(), ())]
+    if len(values) > MOST_GLOBS:
+        raise bad_query(name, f"may be there {MOST_GLOBS} times, not more")
+    if any(len(value) > LONGEST_GLOB for value in values):
+        raise bad_query(name, f"must not have more than {LONGEST_GLOB} characters")
+    return values
 
 
 @frozen(kw_only=True)
