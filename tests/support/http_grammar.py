@@ -204,7 +204,7 @@ _foreign = st.sampled_from(
 )
 
 
-def _mutated(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+def changed(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
     """
     Some bytes of it others.
     """
@@ -215,7 +215,7 @@ def _mutated(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
 
 
 _mutations = st.builds(
-    _mutated,
+    changed,
     _good,
     st.lists(
         st.tuples(
