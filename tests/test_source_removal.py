@@ -6,10 +6,31 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.source.removal import remove_tree
+
+SWAPPING = """\
+import os, sys
+os.chdir(sys.argv[1])
+print("up", flush=True)
+def attempt(do, *what):
+    try:
+        do(*what)
+    except OSError:
+        pass
+while os.getppid() == int(sys.argv[3]):
+    for name in os.listdir("."):
+        attempt(os.rename, name, name + ".was")
+        attempt(os.symlink, sys.argv[2], name)
+        attempt(os.mkdir, name + ".was/x", 0)
+        attempt(os.symlink, sys.argv[2], name + ".was/x/y")
+"""
+"""Puts links in the places of folders, as fast as it can."""
 
 
 class RemoveTreeTests(SynchronousTestCase):
@@ -65,6 +86,36 @@ class RemoveTreeTests(SynchronousTestCase):
         self.assertRaises(OSError, remove_tree, self.path)
         self.assertEqual(folders, ["b"])
         self.assertEqual(os.stat(outside).st_mode & 0o777, 0o750)
+
+    def test_race(self) -> None:
+        """
+        Somebody who puts links in the places of folders while they are removed loses
+        nothing but what is below: what the links name stays as it is.
+        """
+        outside = Path(self.mktemp()).absolute()
+        (outside / "folder").mkdir(parents=True, mode=0o755)
+        (outside / "folder" / "kept").write_text("kept")
+        (outside / "folder").chmod(0o750)
+        words = [sys.executable, "-I", "-S", "-c", SWAPPING]
+        where = [self.path, str(outside / "folder"), str(os.getpid())]
+        with subprocess.Popen([*words, *where], stdout=subprocess.PIPE) as racing:
+            self.addCleanup(racing.kill)
+            assert racing.stdout is not None
+            self.assertEqual(racing.stdout.readline(), b"up\n")
+            ready = self.mktemp()
+            for number in range(100):
+                os.makedirs(f"{ready}/in/inner")
+                os.rename(ready, f"{self.path}/{number}")
+                for name in os.listdir(self.path):
+                    try:
+                        remove_tree(f"{self.path}/{name}")
+                    except OSError:
+                        continue  # somebody was faster
+            racing.kill()
+        self.assertEqual((outside / "folder" / "kept").read_text(), "kept")
+        self.assertEqual((outside / "folder").stat().st_mode & 0o777, 0o750)
+        remove_tree(self.path)
+        self.assertFalse(os.path.lexists(self.path))
 
     def test_all(self) -> None:
         """
