@@ -12,12 +12,14 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorProcess
 from twisted.internet.task import Clock
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smartmob.launch.interfaces import ILauncher
 from smartmob.source.errors import SourceError, SourceRefused
 from smartmob.source.limits import SourceLimits
 from smartmob.source.removal import remove_tree
+from smartmob.source.reserve import Reserve
+from smartmob.source.unpack.destination import Destination, Refused
 from smartmob.source.unpacking import Unpacked, Unpacker
 from tests.support.archives import (
     APP,
@@ -245,3 +247,23 @@ class ProcessTests(TestCase):
             self.fail("it was not cancelled")
         self.assertRaises(ProcessLookupError, os.kill, pid, 0)
         self.assertTrue(running.dismissed)
+
+
+class DestinationTests(SynchronousTestCase):
+    """
+    Tests of L{Destination}.
+    """
+
+    def test_fileExists(self) -> None:
+        """
+        What is there already is never written to.
+        """
+        path = self.mktemp()
+        os.mkdir(path)
+        os.symlink("/etc/passwd", f"{path}/f")
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, root)
+        destination = Destination(root, 100, 100, Reserve(0, 0))
+        with open(os.devnull, "rb") as nothing:
+            self.assertRaises(Refused, destination.file, ("f",), nothing, executable=False)
+            self.assertRaises(Refused, destination.file, ("f", "g"), nothing, executable=False)
