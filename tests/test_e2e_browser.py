@@ -5,6 +5,7 @@ A browser at an agent with tokens: a person signs in, and pages from elsewhere g
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from typing import Any
@@ -18,6 +19,7 @@ from twisted.web.static import Data
 from tests.support.agent_process import AgentProcess
 from tests.support.chromium import FOUND, ITS_ENDS, Browser, Page, command
 from tests.support.configured_agent import ConfiguredTestCase, section
+from tests.support.papers import TREE
 from tests.support.remote import Remote
 
 reactor: Any = installed_reactor
@@ -59,7 +61,8 @@ class BrowserCase(ConfiguredTestCase):
         Start both.
         """
         site = self.folder / "plugins" / "it"
-        site.mkdir(parents=True)
+        shutil.copytree(TREE / "examples" / "plugins" / "hello", site.with_name("hello"))
+        site.mkdir()
         (site / "index.html").write_text(SITE)
         tokens = self.folder / "tokens"
         tokens.touch(0o600)
@@ -88,14 +91,16 @@ class BrowserCase(ConfiguredTestCase):
         self.addCleanup(browser.close)
         return await browser.page()
 
-    async def sign_in(self, page: Page, path: str = "/_plugin/it/") -> None:
+    async def sign_in(
+        self, page: Page, path: str = "/_plugin/it/", heading: str = "The site"
+    ) -> None:
         """
         Have a page of the agent's, as a person who has its token.
         """
         await page.visit(self.url + path)
         await page.shows("document.activeElement.id === 'token'")
         await page.type(TOKEN)
-        await page.shows(HEADING, lambda shown: shown == "The site")
+        await page.shows(HEADING, lambda shown: shown == heading)
 
     def elsewhere(self, name: str = "127.0.0.1") -> str:
         """
@@ -172,6 +177,21 @@ class SignInTests(BrowserCase):
         self.assertEqual(await page.run(status.format("/list-processes", "GET")), 401)
         await page.visit(f"{self.url}/_plugin/it/")
         self.assertEqual(await page.run("document.title"), "Sign in")
+
+    async def test_example(self) -> None:
+        """
+        The site of the examples works for whoever is signed in; whoever is not any more is
+        asked again.
+        """
+        page = await self.begin()
+        await self.sign_in(page, "/_plugin/hello/", "Processes")
+        shown = await page.shows("document.querySelector('#processes button').textContent")
+        self.assertEqual(shown, SLUG)
+        lines = "document.querySelector('#lines').textContent"
+        await page.shows(lines, lambda shown: "up" in str(shown))
+        self.assertEqual(page.complaints, [])
+        await page.run("void fetch('/sign-out', {method: 'POST'})")
+        await page.shows("document.title", lambda shown: shown == "Sign in")
 
     async def test_gone(self) -> None:
         """

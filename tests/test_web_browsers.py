@@ -27,6 +27,7 @@ from smartmob.web.trust import Trust
 from tests.support.agents import FakeAgent
 from tests.support.families import families
 from tests.support.httpwire import HERE, THERE, Answer, HalfTransport, Wire
+from tests.support.papers import TREE
 
 TOKEN = "a-token-for-the-tests"
 READER = "a-token-that-only-reads"
@@ -405,6 +406,12 @@ class SecureTests(BrowsersCase):
         self.assertEqual(
             self.told(secure=True), said
         )  # browsers know an address when they see it
+
+    def test_documented(self) -> None:
+        """Operators are told for how long, since it is about more than the agent."""
+        paper = (TREE / "docs" / "safety.rst").read_text()
+        self.assertIn(f"max-age={SECURE_SECONDS}", paper)
+        self.assertIn(f"{SECURE_SECONDS // 86_400} days", paper)
 
     def test_open(self) -> None:
         """No other may say it."""

@@ -115,7 +115,9 @@ class Request(server.Request):
         Have the gate decide.  What it says of foreign pages is said with a refusal too:
         without that, a page could not read why.
         """
-        headers = gate.cross_origin(head) | of_secure(self.way)
+        headers = gate.cross_origin(head)
+        if self.way.secure:
+            headers |= of_secure(self.way)
         for name, value in headers.items():
             self.setHeader(name, value)
         admission = gate.admit(head)

@@ -32,7 +32,9 @@ function row(process) {
 async function list() {
   try {
     const answer = await fetch("/list-processes");
-    const {processes} = await answer.json();
+    if (answer.status === 401) return location.reload(); // to sign in, again
+    const {processes, detail} = await answer.json();
+    if (!answer.ok) return note.textContent = `The agent says no: ${detail}`;
     rows.replaceChildren(...processes.map(row));
     note.textContent = processes.length ? "" : "There are none yet.";
     if (chosen === null && processes.length) attach(processes[0]);
@@ -81,4 +83,4 @@ function changed() {
 const events = new EventSource("/events");
 events.onopen = list;
 events.onmessage = changed;
-events.onerror = () => { note.textContent = "The agent does not answer."; };
+events.onerror = list; // which says why
