@@ -7,16 +7,18 @@ run as another, and about what no program should reach.
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from smartmob.launch.helper import COMPILED, PYTHON, VARIABLE
 from tests.support.agent_process import AgentProcess
 from tests.support.applications import application, archive
-from tests.support.configured_agent import ConfiguredTestCase
-from tests.support.hostility import BOMB, STRANGER, attempts, python_for
-from tests.support.living import children
+from tests.support.configured_agent import ConfiguredTestCase, section
+from tests.support.hostility import BOMB, CALLER, STRANGER, attempts, python_for
+from tests.support.living import children, until
 from tests.support.remote import Remote
 from tests.support.twins import require_compiled
 from tests.support.users import another_user
@@ -67,6 +69,37 @@ def processes_of(uid: int) -> int:
         except OSError:
             continue  # it has ended
     return found
+
+
+class AnyUserTests(HostileCase):
+    """
+    A program that runs as the agent's user.
+    """
+
+    async def test_caller(self) -> None:
+        """
+        It may call its own agent like everybody else, and no more: without a token it is told
+        nothing; and neither its environment, nor that of anything it sees, has one.
+        """
+        tokens = self.folder / "tokens"
+        tokens.write_text(f"{TOKEN} admin")
+        tokens.chmod(0o600)
+        (self.folder / "caller.py").write_text(CALLER)
+        command = f"{sys.executable} -I -S caller.py"
+        self.write(section("caller", command, start="false", restart="never"))
+        options = ("-c", str(self.file), "--token-file", str(tokens))
+        agent = self.spawn_agent(*options, bind=())
+        [url] = await agent.listens()
+        (self.folder / "url").write_text(url)
+        remote = self.remote(url)
+        head = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        started = await remote.ask("POST", "/start-process/default.caller.0", b"{}", head)
+        self.assertEqual(started.status, 200, started.body)
+        said = self.folder / "said"
+        await until(said.exists, "what the program found out")
+        answers, seen = json.loads(said.read_text())
+        self.assertEqual(answers, [401] * 6 + [200])
+        self.assertEqual(seen, [])
 
 
 class AnotherUserTests(HostileCase):

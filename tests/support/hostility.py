@@ -29,6 +29,34 @@ while True:
 """
 """Forks until it can't, and whenever it can again.  It says when it can't."""
 
+CALLER = """\
+import glob, json, os, sys, urllib.error, urllib.request
+def asked(method, path, body=None):
+    headers = {"Content-Type": "application/json"}
+    url = open("url").read() + path
+    request = urllib.request.Request(url, body, headers, method=method)
+    try:
+        return urllib.request.urlopen(request).status
+    except urllib.error.HTTPError as error:
+        return error.code
+def seen():
+    for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
+        try:
+            yield path, open(path, "rb").read()
+        except OSError:
+            pass
+body = json.dumps(dict(app="a", node="b", process_type="c", source_url="http://x/")).encode()
+answers = [asked("GET", path) for path in ("/", "/list-processes", "/events", "/nowhere")]
+answers.append(asked("POST", "/create-process", body))
+answers.append(asked("POST", "/stop-process/default.caller.0", b"{}"))
+answers.append(asked("GET", "/ping"))
+token = open("tokens", "rb").read().split()[0]
+with open("saying", "w") as file:
+    json.dump([answers, [path for path, text in seen() if token in text]], file)
+os.rename("saying", "said")
+"""
+"""Asks the agent it runs under, and looks for its token in what /proc shows of others."""
+
 
 def python_for(uid: int) -> str:
     """
