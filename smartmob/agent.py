@@ -374,7 +374,7 @@ class Agent(Service):
         most = self.most_processes if most is None else most
         if len(self._processes) - less + more > most:
             raise TooManyProcesses(
-                f"the agent takes {most} processes, and has {len(self._processes)}"
+                f"there are {len(self._processes)} processes, and the agent takes {most}"
             )
         descriptors.check(len(self._processes) + more)
         self.ports.check(more)

@@ -24,6 +24,8 @@ echo mine > made
 ls -ln made
 """
 
+TOO_MANY = "too-many-processes"
+
 
 class SettingsTests(ConfiguredTestCase):
     """
@@ -140,6 +142,33 @@ class SettingsTests(ConfiguredTestCase):
             self.assertEqual(answer.status, 403)
             self.assertNotIn("access-control-allow-origin", answer.headers)
         self.assertTrue(events.let_in)
+
+    async def test_mostProcesses(self) -> None:
+        """How many processes there may be, also after a reload, which ends none."""
+        remote = await self.agent(max_processes=1)
+        url = self.origin.serve("/a", archive({"Procfile": "web: sleep 1000\n"}))
+        await remote.create(url, "web.0")
+        for most in 2, 0:
+            answer = await self.create(remote, "web.2", url)
+            self.assertEqual((answer.status, answer.document["code"]), (429, TOO_MANY))
+            answer = await remote.ask("POST", "/scale-app/app", b'{"web": "+1"}')
+            self.assertEqual((answer.status, answer.document["code"]), (429, TOO_MANY))
+            self.say(max_processes=most)
+            await remote.post("/reload")
+            if most:
+                await remote.create(url, "web.1")
+        for node in "web.0", "web.1":
+            await remote.state(f"app.{node}", "running")
+        # What is in the file counts.
+        self.say(max_processes=1)
+        self.file.write_text(f"{self.file.read_text()}[process:a]\ncmd = sleep 1000\n")
+        answer = await remote.ask("POST", "/reload", b"{}")
+        self.assertEqual(answer.status, 400)
+        self.assertIn("there are 2 processes, and the agent takes 1", answer.document["detail"])
+        await remote.post("/delete-app/app")
+        await remote.post("/reload")
+        answer = await self.create(remote, "web.0", url)
+        self.assertEqual((answer.status, answer.document["code"]), (429, TOO_MANY))
 
     async def test_user(self) -> None:
         """A created program runs as the user, in a release of its own, until a reload."""
