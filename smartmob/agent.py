@@ -374,7 +374,7 @@ class Agent(Service):
         most = self.most_processes if most is None else most
         if len(self._processes) - less + more > most:
             raise TooManyProcesses(
-                f"there are {len(self._processes)} processes, and the agent takes {most}"
+                f"of processes the agent takes {most} at most, and has {len(self._processes)}"
             )
         descriptors.check(len(self._processes) + more)
         self.ports.check(more)

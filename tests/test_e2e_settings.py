@@ -164,7 +164,7 @@ class SettingsTests(ConfiguredTestCase):
         self.file.write_text(f"{self.file.read_text()}[process:a]\ncmd = sleep 1000\n")
         answer = await remote.ask("POST", "/reload", b"{}")
         self.assertEqual(answer.status, 400)
-        self.assertIn("there are 2 processes, and the agent takes 1", answer.document["detail"])
+        self.assertIn("takes 1 at most, and has 2", answer.document["detail"])
         await remote.post("/delete-app/app")
         await remote.post("/reload")
         answer = await self.create(remote, "web.0", url)
