@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from OpenSSL.crypto import X509, X509StoreFlags
+from OpenSSL.crypto import Error as Unreadable
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -88,8 +89,8 @@ class Files:
         if key_path is None:
             key_name, key_path = "certfile", self.certfile
         key = _key(key_name, key_path)
-        if key.public_key() != certificate.public_key():
-            later = any(key.public_key() == each.public_key() for each in chain)
+        if key.public_key() != _public(certificate):
+            later = any(key.public_key() == _public(each) for each in chain)
             raise BadCertificate(
                 key_name,
                 f"{key_path}: the key is not that of the first certificate in {self.certfile}"
@@ -101,14 +102,19 @@ class Files:
             for each in chain:
                 context.add_extra_chain_cert(each)
             context.use_privatekey(key)  # type: ignore[arg-type] # others it refuses
-        except (SSL.Error, TypeError) as error:
+        except (SSL.Error, Unreadable, TypeError) as error:
             raise BadCertificate(
                 "certfile", f"{self.certfile}: {openssl_says(error)}"
             ) from None
         odd = _out_of_date("certfile", self.certfile, (certificate, *chain))
         if self.cafile is not None:
             trusted = _certificates("cafile", self.cafile)
-            _ask_for(context, trusted)
+            try:
+                _ask_for(context, trusted)
+            except (SSL.Error, Unreadable) as error:
+                raise BadCertificate(
+                    "cafile", f"{self.cafile}: {openssl_says(error)}"
+                ) from None
             odd += _out_of_date("cafile", self.cafile, trusted)
         return Loaded(context, odd)
 
@@ -214,9 +220,27 @@ def _certificates(name: str, path: str) -> list[x509.Certificate]:
     All of a file, at least one.
     """
     try:
-        return x509.load_pem_x509_certificates(_read(name, path))
+        found = x509.load_pem_x509_certificates(_read(name, path))
     except ValueError:
         raise BadCertificate(name, f"{path}: has no certificate in PEM form") from None
+    except x509.InvalidVersion as error:
+        raise BadCertificate(name, f"{path}: {error}") from None
+    try:
+        for certificate in found:  # each reads its fields when they are asked for
+            _about(certificate)
+    except ValueError:
+        raise BadCertificate(name, f"{path}: has a certificate that is damaged") from None
+    return found
+
+
+def _public(certificate: x509.Certificate) -> object:
+    """
+    The key of a certificate; C{None}: it is damaged, or of a kind that nothing is known of.
+    """
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def _out_of_date(
@@ -228,9 +252,7 @@ def _out_of_date(
     now = datetime.now(UTC)
     found = []
     for certificate in certificates:
-        subject = certificate.subject.rfc4514_string()[:_LONGEST_NAME]
-        which = f"the certificate of {subject}" if subject else "a certificate"
-        end, begin = certificate.not_valid_after_utc, certificate.not_valid_before_utc
+        which, begin, end = _about(certificate)
         if end < now:
             found.append(f"{which} expired on {end:{_DATE}}")
         elif begin > now:
@@ -239,6 +261,17 @@ def _out_of_date(
         return ()
     more = "" if len(found) == 1 else f" (and {len(found) - 1} more like that)"
     return ((name, f"{path}: {found[0]}{more}"),)
+
+
+def _about(certificate: x509.Certificate) -> tuple[str, datetime, datetime]:
+    """
+    Whose a certificate is, in a sentence, and from when to when it is valid.
+
+    @raise ValueError: It is damaged.
+    """
+    subject = certificate.subject.rfc4514_string()[:_LONGEST_NAME]
+    which = f"the certificate of {subject}" if subject else "a certificate"
+    return which, certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def _key(name: str, path: str) -> PrivateKeyTypes:
@@ -307,6 +340,10 @@ def openssl_says(error: Exception) -> str:
     """
     OpenSSL's own words.
     """
-    if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
+    if (
+        isinstance(error, SSL.Error | Unreadable)
+        and error.args
+        and isinstance(error.args[0], list)
+    ):
         return "; ".join(reason for *_, reason in error.args[0]) or "the connection ended"
     return str(error)

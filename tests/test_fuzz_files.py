@@ -66,12 +66,10 @@ class CertificateTests(FolderCase):
     L{smartmob.certificate}.
     """
 
-    @tries(150)
-    @given(changes, changes, changes, st.booleans())
-    @example([(0, 10_000, b"")], [], [], True)
-    @example(
-        [(0, 0, b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")], [], [], True
-    )
+    @tries(500)
+    @given(changes, changes, changes, st.booleans(), st.booleans())
+    @example([(0, 10_000, b"")], [], [], False, True)
+    @example([(0, 0, EMPTY)], [], [], False, True)
     def test_anything(
         self,
         certificate: list[tuple[int, int, bytes]],
