@@ -115,8 +115,11 @@ class Access:
                 )
             return caller
         found = None
-        for shown in _cookies(head):
-            found = found or self.sessions.find(shown)
+        # A page of another origin that may use the agent has to show who it is by itself:
+        # where it is of the same site, its browser would send the cookie for it.
+        if all(origin == head.way.origin for origin in head.all(b"origin")):
+            for shown in _cookies(head):
+                found = found or self.sessions.find(shown)
         if found is not None:
             # A browser says which page opens a WebSocket; what does not say has the cookie
             # from somewhere else.
