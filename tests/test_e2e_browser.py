@@ -200,7 +200,7 @@ class SignInTests(BrowserCase):
         page = await self.begin()
         await page.visit(f"{self.url}/")
         await page.shows("document.activeElement.id === 'token'")
-        await self.answered("GET /version 401")
+        await self.answered("GET / 401", 2)
         os.kill(self.agent.pid, signal.SIGTERM)
         await self.agent.exit()
         await page.type(TOKEN)

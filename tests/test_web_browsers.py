@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from smartmob.permit import Permit, Scope
-from smartmob.tokens import Tokens
+from smartmob.tokens import Tokens, parse
 from smartmob.web.browsers import SECURE_SECONDS
 from smartmob.web.root import make_site
 from smartmob.web.sessions import SECONDS
@@ -26,6 +26,7 @@ from smartmob.web.site import Site
 from smartmob.web.trust import Trust
 from tests.support.agents import FakeAgent
 from tests.support.families import families
+from tests.support.gafferd import GafferdTestCase
 from tests.support.httpwire import HERE, THERE, Answer, HalfTransport, Wire
 from tests.support.papers import TREE
 
@@ -222,6 +223,26 @@ class WhoTests(BrowsersCase):
         self.assertEqual(self.ask("GET", "/version", *NAVIGATE, cookie).status, 200)
         self.assertEqual(self.ask("POST", "/sign-out", cookie).status, 204)
         self.assertPage(*NAVIGATE, cookie, path="/version")
+
+
+class InterfacesTests(GafferdTestCase):
+    """
+    The page on every interface that there is.
+    """
+
+    def test_everyOne(self) -> None:
+        """What it asks for is there, for whoever is signed in, and for nobody else."""
+        tokens = parse(f"{READER} read other-*")
+        for site in (self.site, self.both):
+            site.gate.access.settle(tokens, frozenset())
+            page = self.ask("GET", "/", None, *NAVIGATE, site=site)
+            self.assertEqual((page.status, page.body), (401, PAGE))
+            self.assertEqual(self.ask("GET", "/", site=site).status, 401)
+            signed = self.ask("POST", "/sign-in", {"token": READER}, site=site)
+            self.assertEqual(signed.status, 204)
+            cookie = (signed.header("set-cookie") or "").partition(";")[0]
+            answer = self.ask("GET", "/", None, f"Cookie: {cookie}", site=site)
+            self.assertEqual(answer.status, 200)
 
 
 class _Elements(HTMLParser):
