@@ -28,8 +28,20 @@ TOKEN = "a-token-of-the-tests-and-of-nobody-else"
 
 class HostileCase(ConfiguredTestCase):
     """
-    An agent whose file says who its programs are, and what they may use.
+    An agent whose file says who its programs are, and what they may use.  It listens on a
+    socket, too.
+
+    @ivar socket: That.
+    @ivar more: Further sections.
     """
+
+    def setUp(self) -> None:
+        """
+        Say where it is.
+        """
+        super().setUp()
+        self.socket = self.folder / "agent.sock"
+        self.more = ""
 
     async def agent(
         self, env: Mapping[str, str] | None = None, **keys: object
@@ -40,10 +52,11 @@ class HostileCase(ConfiguredTestCase):
         self.folder.chmod(0o711)  # the way to the state folder is for the operator to open
         said = "".join(f"{key} = {value}\n" for key, value in keys.items())
         self.file.write_text(
-            f"[smartmob]\nhttp_endpoints = a\n{said}[endpoint:a]\nbind = 127.0.0.1:0\n"
+            f"[smartmob]\nhttp_endpoints = a\n{said}[endpoint:a]\n"
+            f"bind = 127.0.0.1:0, unix:{self.socket}\n{self.more}"
         )
         process = self.spawn_agent("-v", "-c", str(self.file), bind=(), env=env)
-        [url] = await process.listens()
+        url, _ = await process.listens(2)
         return process, self.remote(url)
 
     async def lines(self, remote: Remote, slug: str) -> list[str]:
@@ -113,12 +126,16 @@ class AnotherUserTests(HostileCase):
         there, signals none of them, and gets no more than it was given.
         """
         another_user()
+        self.more = section("kept", detach="true")
         agent, remote = await self.agent(uid=STRANGER, gid=STRANGER, core_bytes=0)
         secret = self.folder / "tokens"
         secret.write_text(TOKEN)
         secret.chmod(0o600)
         [guardian] = children(agent.pid)
+        await remote.state("default.kept.0", "running")
         state = self.state
+        [door] = state.glob("detached/*.sock")
+        keeper = door.stem
         commands = {
             # That it can look at all: else all the others would say nothing.
             "own release": "cat Procfile",
@@ -130,6 +147,11 @@ class AnotherUserTests(HostileCase):
             "lock it": f"flock -n {state}/lock true",
             "archives": f"ls {state}/archives",
             "downloads": f"ls {state}/downloads",
+            "list detached": f"ls {state}/detached",
+            "record": f"cat {state}/detached/default.kept.0.json",
+            "output": f"cat {state}/detached/default.kept.0.out",
+            "door": f"test -e {door}",
+            "socket": f"test -r {self.socket} || test -w {self.socket}",
             "write state": f"touch {state}/x",
             "write releases": f"touch {state}/releases/x",
             "write beside": 'touch "$PWD"/../x',
@@ -138,7 +160,8 @@ class AnotherUserTests(HostileCase):
             "nice": "renice -n -1 -p $$",
             "limit": "ulimit -Hc 1",
         }
-        for name, pid in ("agent", agent.pid), ("guardian", guardian), ("reaper", "$PPID"):
+        helpers = {"guardian": guardian, "reaper": "$PPID", "keeper": keeper}
+        for name, pid in {"agent": agent.pid, **helpers}.items():
             commands |= {
                 f"{name} environ": f"cat /proc/{pid}/environ",
                 f"{name} memory": f"head -c 1 /proc/{pid}/mem",
