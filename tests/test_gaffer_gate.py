@@ -95,44 +95,6 @@ class TypeTests(GafferdTestCase):
         answer = self.ask("POST", "/streams/1/stdin", "x", "Content-Type: text/plain", ORIGIN)
         self.assertEqual(answer.status, 200)
 
-    def test_foreign(self) -> None:
-        """
-        Pages of other sites, and names that are not the agent's, are refused as
-        everywhere; nothing is said to browsers that would let them in.
-        """
-        for header, error in (
-            ("Origin: http://evil.example", "forbidden_origin"),
-            ("Origin: null", "forbidden_origin"),
-            ("Sec-Fetch-Site: cross-site", "forbidden_origin"),
-        ):
-            for site in (self.site, self.both):
-                answer = self.ask("POST", "/processes", NEW, header, FORM, site=site)
-                self.assertEqual((answer.status, answer.json()["error"]), (403, error))
-                self.assertEqual(
-                    [name for name in answer.headers if "access-control" in name], []
-                )
-        wire = Wire(self.site)
-        answer = wire.ask("GET", "/processes", None, host="evil.example")
-        self.assertEqual((answer.status, answer.json()["error"]), (403, "forbidden_host"))
-        answer = Wire(self.site).ask("GET", "/processes", None, host=None)
-        self.assertEqual(answer.status, 400)
-
-    def test_order(self) -> None:
-        """
-        That there is no such process comes before what is wrong with the body.
-        """
-        answer = self.ask("PUT", "/processes/none", "x", FORM, ORIGIN)
-        self.assertEqual(answer.status, 404)
-
-    def test_tooLarge(self) -> None:
-        """
-        Bodies have their bounds.
-        """
-        wire = Wire(self.site)
-        wire.request("POST", "/processes", None, "Content-Length: 1048577")
-        answer = wire.answer()
-        self.assertEqual((answer.status, answer.json()["errno"]), (413, 413))
-
     def test_noHttp(self) -> None:
         """
         What is no HTTP is told so in the same words.

@@ -119,6 +119,8 @@ class Tried:
             code = self.model.code(method, place, {flaw.check: flaw.name for flaw in flaws})
             sent = self._send(wire, method, place, flaws, more, code)
             answer = wire.answer(head=method == "HEAD")
+            # No pages of others may come here, so none is told anything.
+            assert not [name for name in answer.headers if name.startswith("access-")], answer
             if code is None:
                 self._admitted(answer, method, sent)
             else:
