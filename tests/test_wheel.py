@@ -62,7 +62,8 @@ class WheelTests(TestCase):
             if not path.is_relative_to(TREE / "smartmob" / "hello")
         }
         self.assertEqual(modules - names, set())
-        for name in ("py.typed", "hello/Procfile", "hello/web.py", "hello/clock.py"):
+        data = ("py.typed", "web/sign_in_page.html")
+        for name in (*data, "hello/Procfile", "hello/web.py", "hello/clock.py"):
             self.assertIn(f"smartmob/{name}", names)
         self.assertEqual(
             [name for name in names if name.startswith("twisted/")],
