@@ -9,10 +9,31 @@ from errno import ENOSPC
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.source.disk import NewFile
 from smartmob.source.limits import SourceLimits
 from smartmob.source.reserve import Reserve
+from smartmob.source.unpack.destination import Destination
 
 GIB = 1 << 30
+
+
+class Shrinking:
+    """
+    A file's content, from a disk on which there is less and less room.
+    """
+
+    def __init__(self, test: ReserveTests, chunks: list[bytes]) -> None:
+        self._test = test
+        self._chunks = chunks
+        self._free = 60
+
+    def read(self, size: int = -1, /) -> bytes:
+        """
+        The next of it.
+        """
+        self._test.disk(1000, self._free)
+        self._free -= 10
+        return self._chunks.pop(0) if self._chunks else b""
 
 
 class ReserveTests(SynchronousTestCase):
@@ -78,6 +99,35 @@ class ReserveTests(SynchronousTestCase):
                 self.why(reserve),
                 f"there is room for {kept - 1} files on the disk, which stays so",
             )
+
+    def test_growing(self) -> None:
+        """
+        A file that grows, whose size nobody said, stops growing before.
+        """
+        reserve = Reserve(0, 5)
+        path = self.mktemp()
+        self.disk(1000, 60)
+        file = NewFile(path, reserve)
+        file.open()
+        file.write(b"x" * 4096)
+        self.disk(1000, 50)
+        self.assertRaises(OSError, file.write, b"x")
+        file.close()
+        self.assertEqual(os.path.getsize(path), 4096)
+
+    def test_unpacked(self) -> None:
+        """
+        So does one that is unpacked.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, root)
+        destination = Destination(root, 10_000, 10, Reserve(0, 5))
+        self.disk(1000, 60)
+        content = Shrinking(self, [b"x" * 4096, b"y", b"z"])
+        self.assertRaises(OSError, destination.file, ("f",), content, executable=False)
+        self.assertEqual(os.path.getsize(f"{folder}/f"), 4096)
 
     def test_unknown(self) -> None:
         """
