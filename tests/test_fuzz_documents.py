@@ -61,6 +61,8 @@ CHECKS = (
     *(checks.sha256, checks.boolean, checks.integer(0, 5), checks.limit, checks.seconds(10)),
     *(checks.seconds(10, zero=False), checks.signal_number, checks.umask, checks.env),
     checks.labels,
+    checks.shown_token,
+    checks.url_path,
 )
 
 
