@@ -104,7 +104,7 @@ class ReserveTests(SynchronousTestCase):
         """
         A file that grows, whose size nobody said, stops growing before.
         """
-        reserve = Reserve(0, 5)
+        reserve = Reserve(1 << 40, 5)
         path = self.mktemp()
         self.disk(1000, 60)
         file = NewFile(path, reserve)
@@ -123,7 +123,7 @@ class ReserveTests(SynchronousTestCase):
         os.mkdir(folder)
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self.addCleanup(os.close, root)
-        destination = Destination(root, 10_000, 10, Reserve(0, 5))
+        destination = Destination(root, 10_000, 10, Reserve(1 << 40, 5))
         self.disk(1000, 60)
         content = Shrinking(self, [b"x" * 4096, b"y", b"z"])
         self.assertRaises(OSError, destination.file, ("f",), content, executable=False)
