@@ -19,10 +19,8 @@ def privileges(asked: Definition, usual: Limits) -> Iterator[tuple[str, str]]:
     """
     The members that go beyond what everybody gets, each with a sentence.
 
-    A limit that is not asked for is the usual one; where that is none, the agent's own
-    goes, which the kernel keeps; so nothing is beyond it.
-
-    @param usual: The limits of programs that ask for none.
+    @param usual: The limits of programs that ask for none; nothing is beyond one that is
+        C{None}.
     """
     for name in (attribute.name for attribute in fields(Limits)):
         value, bound = getattr(asked.limits, name), getattr(usual, name)

@@ -4,6 +4,8 @@ Limits by the names that setrlimit(2) has for them.
 
 from __future__ import annotations
 
+import resource
+
 from attrs import asdict, evolve
 
 from smartmob.documents import Limits
@@ -26,6 +28,19 @@ def limited(own: Limits, default: Limits) -> Limits:
     """
     asked = asdict(own, filter=lambda _, value: value is not None)
     return evolve(default, **asked)
+
+
+def inherited() -> Limits:
+    """
+    What a program gets at most that asks for nothing: what this process has.  Only root can
+    have more.
+    """
+    hard = {
+        field: resource.getrlimit(getattr(resource, name))[1] for field, name in _NAMES.items()
+    }
+    return Limits(
+        **{field: most for field, most in hard.items() if most != resource.RLIM_INFINITY}
+    )
 
 
 def rlimits(limits: Limits) -> dict[str, tuple[int, int]]:

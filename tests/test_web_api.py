@@ -5,6 +5,7 @@ The REST interface: what is asked, and what is answered.
 from __future__ import annotations
 
 import json
+import resource
 import signal
 from typing import Any
 
@@ -370,8 +371,17 @@ class PermittedTests(ApiCase):
 
     def test_below(self) -> None:
         """What others get, and less, is for everybody, and what nobody said a limit of."""
-        limits = {"open_files": 100, "memory_bytes": 0, "file_bytes": 1 << 50}
+        limits = {"open_files": 100, "memory_bytes": 0, "file_bytes": 1000}
         self.assertEqual(self.create("write", limits=limits, nice=19).status, 201)
+
+    def test_agentsOwn(self) -> None:
+        """Where nobody said a limit, it is the agent's own, beyond which root could go."""
+        self.agent.limits = Limits()
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        answer = self.create("write", limits={"open_files": most + 1})
+        document = self.assertProblem(answer, 403, "forbidden-scope")
+        self.assertIn(f"limits.open_files must be {most} at most", document["detail"])
+        self.assertEqual(self.create("write", limits={"open_files": most}).status, 201)
 
     def test_settled(self) -> None:
         """What counts is what goes now."""

@@ -23,6 +23,7 @@ from smartmob.documents import CreateRequest, SignalRequest, StdinRequest, VerbR
 from smartmob.permit import Scope
 from smartmob.privileges import privileges
 from smartmob.refusals import NoPort, OutOfDescriptors, TooManyProcesses, TreeLeft
+from smartmob.rlimits import inherited, limited
 from smartmob.scaling import steps
 from smartmob.web.bodies import parse_body
 from smartmob.web.problems import bad_query
@@ -201,7 +202,8 @@ class Processes:
         """Run a process of an app, from an archive with a Procfile."""
         wanted = read(request, CreateRequest)
         request.caller.check_app(wanted.app, f"app {wanted.app}")
-        request.caller.check_members(privileges(wanted, self.agent.limits))
+        usual = limited(self.agent.limits, inherited())
+        request.caller.check_members(privileges(wanted, usual))
         with discreetly(request):
             process = self.agent.create(wanted, request.request_id)
         request.setHeader(
