@@ -12,11 +12,12 @@ from typing import Any
 
 from smartmob.config.configuration import Api
 from smartmob.tokens import parse
+from tests.support.flaws import ADMIN, BANK, KEEPER, NOBODYS, OTHERS, SHOP, bearer
 from tests.support.gafferd import ECHO, FeedClient, grouped
 from tests.support.httpwire import Answer
-from tests.support.matrix import ADMIN, BANK, KEEPER, NOBODYS, OTHERS, SHOP, THINGS, bearer
+from tests.support.matrix import THINGS
+from tests.support.trying import MatrixCase
 from tests.support.websockets import UPGRADE, get
-from tests.test_web_matrix import MatrixCase
 
 CREATE = {"process_type": "web", "source_url": "http://127.0.0.1/a.tar.gz"}
 

@@ -3,9 +3,10 @@ Every method of every path, with everything that a request can be refused for: e
 in pairs, which shows what comes first.  The paths are those of the table of routes, of each
 interface as an agent has it, so no route escapes this, however new.
 
-What is refused because it takes too long, or because there are too many, knows no paths:
-L{tests.test_web_gate.TimeTests} and L{tests.test_web_gate.ConnectionTests} are about that,
-L{tests.test_endpoints} says that it is so for each kind of endpoint.
+What is refused because it takes too long, or because there are too many connections, knows no
+paths: L{BoundTests} says that it is so for each interface, over TCP and unix sockets,
+L{tests.test_web_gate.TimeTests} and L{tests.test_web_gate.ConnectionTests} say how,
+L{tests.test_endpoints} has the bounds of endpoints with and without TLS.
 """
 
 from __future__ import annotations
@@ -13,217 +14,40 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from itertools import combinations, product
+from typing import ClassVar
 
-from smartmob.config.configuration import Api, Endpoint
+from twisted.internet.address import IPv4Address, UNIXAddress
+
+from smartmob.config.configuration import Api
 from smartmob.permit import Scope
-from smartmob.tokens import parse
-from smartmob.web.interfaces import interfaces
-from smartmob.web.site import Site
-from smartmob.web.trust import Trust
-from tests.support.families import NoPlugins, nothing_new
-from tests.support.gafferd import ECHO, GafferdTestCase, grouped
-from tests.support.hollow import Noted, hollow
-from tests.support.httpwire import Answer, Wire
-from tests.support.matrix import (
+from smartmob.web.channel import IDLE_SECONDS, REQUEST_SECONDS
+from smartmob.web.connections import Census
+from tests.support.flaws import (
     ADMIN,
-    ARCHIVE_BYTES,
     FLAWS,
-    FOR_ADMINS,
-    GAFFERD_WORDS,
     HOST,
-    NO_TOKEN,
     NOBODYS,
-    NOWHERE,
     OTHERS,
     OURS,
     OWN_PAGE,
-    STATUSES,
-    TOKENS,
     Check,
     Flaw,
-    Model,
-    Place,
-    Takes,
     bearer,
 )
+from tests.support.httpwire import HERE, THERE, Wire
+from tests.support.matrix import FOR_ADMINS, NO_TOKEN, NOWHERE, Place, Takes
+from tests.support.trying import MatrixCase, Tried
 
 METHODS = (
     *("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"),
     *("get", "Post", "PROPFIND", "BREW"),
 )
-WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get")
 UPGRADE = (
     "Upgrade: websocket",
     "Connection: Upgrade",
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 )
-BODY = b'{"some": "thing"}'
-
-
-class MatrixCase(GafferdTestCase):
-    """
-    The sites of an agent that has a process of one app, and one of another.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        serving = interfaces(self.declarations, self.clock, NoPlugins(), list, nothing_new)
-        self.serving = serving
-        self.sites = {
-            api: serving.on(Endpoint(name="a", bind=("127.0.0.1:0",), api=api)) for api in Api
-        }
-        self.settle()
-        self.noted = Noted()
-        # Not before: gafferd's interface numbers programs from their first start on.
-        self.load(grouped(ECHO, OURS), grouped(ECHO, OTHERS))
-
-    def settle(self, *origins: bytes, tokens: bool = True) -> None:
-        """
-        Say whose word counts.
-        """
-        self.serving.settle(
-            Trust(tokens=parse(TOKENS) if tokens else None, origins=frozenset(origins))
-        )
-
-    def tried(self, api: Api) -> Tried:
-        """
-        A site with nothing behind it, and what is to be expected of it.
-        """
-        real = self.sites[api]
-        model = Model(list(real.gate.routes), api, real.gate.access.tokens is not None)
-        return Tried(hollow(real, self.noted, ARCHIVE_BYTES), model, self.noted)
-
-
-class Tried:
-    """
-    A site that is tried.
-    """
-
-    def __init__(self, site: Site, model: Model, noted: Noted) -> None:
-        self.site = site
-        self.model = model
-        self.noted = noted
-        self.requests = 0
-
-    def attempt(
-        self, method: str, place: Place, *flaws: Flaw, more: Iterable[str] = ()
-    ) -> None:
-        """
-        Send a request, and compare what becomes of it with what is to.
-        """
-        self.requests += 1
-        self.noted.forget()
-        wire = Wire(self.site)
-        try:
-            code = self.model.code(method, place, {flaw.check: flaw.name for flaw in flaws})
-            sent = self._send(wire, method, place, flaws, more, code)
-            answer = wire.answer(head=method == "HEAD")
-            # No pages of others may come here, so none is told anything.
-            assert not [name for name in answer.headers if name.startswith("access-")], answer
-            if code is None:
-                self._admitted(answer, method, sent)
-            else:
-                self._refused(answer, method, place, code, wire)
-                late = code == "body-too-large" and any(one.name == "chunked" for one in flaws)
-                self._untouched(code, late, bool(sent))
-        except Exception as error:
-            names = ", ".join(flaw.name for flaw in flaws)
-            raise AssertionError(f"{method} {place.path} {names} {more}: {error}") from error
-        if not wire.closed:
-            wire.hang_up()
-
-    def _send(
-        self,
-        wire: Wire,
-        method: str,
-        place: Place,
-        flaws: Iterable[Flaw],
-        more: Iterable[str],
-        code: str | None,
-    ) -> bytes:
-        """
-        Send it, and say which body it has.  One that is too large is sent whole only where
-        that is what it is to be refused for.
-        """
-        by_check = {flaw.check: flaw for flaw in flaws}
-        usual = {
-            Check.HOST: (HOST,),
-            Check.TOKEN: (bearer(ADMIN),),
-            Check.TYPE: ("Content-Type: application/json",),
-        }
-        path, body = place.path, b"" if method in WITHOUT_BODY else BODY
-        rule = self.model.methods(place).get(method)
-        if rule is not None and rule.takes is Takes.ARCHIVE:
-            usual[Check.TYPE] = ("Content-Type: application/octet-stream",)
-        if any(flaw.name == "token in the URL" for flaw in flaws):
-            path += f"?a=b&access_token={ADMIN}"
-        lines = [f"{method} {path} HTTP/1.1", *more]
-        for check in Check:
-            flaw = by_check.get(check)
-            lines += usual.get(check, ()) if flaw is None else flaw.headers
-        too_much = self.model.most_bytes(method, place) + 1
-        match by_check.get(Check.SIZE):
-            case None:
-                lines += [f"Content-Length: {len(body)}"] if body else []
-            case Flaw(name="announced"):
-                lines.append(f"Content-Length: {too_much}")
-                body = BODY
-            case _:
-                lines.append("Transfer-Encoding: chunked")
-                body = bytes(too_much) if code == "body-too-large" else BODY
-                body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-        wire.send("\r\n".join([*lines, "", ""]).encode() + body)
-        return body
-
-    def _admitted(self, answer: Answer, method: str, sent: bytes) -> None:
-        """
-        All of it arrived.
-        """
-        if method == "OPTIONS":
-            assert (answer.status, self.noted.reached) == (204, []), answer
-            assert answer.header("allow")
-        else:
-            [(_, received)] = self.noted.reached
-            assert (answer.status, received) == (200, sent), answer
-
-    def _refused(
-        self, answer: Answer, method: str, place: Place, code: str, wire: Wire
-    ) -> None:
-        """
-        It was told why, in the promised form.
-        """
-        assert answer.status == STATUSES[code], (answer, code)
-        assert answer.header("x-request-id")
-        assert ("www-authenticate" in answer.headers) == (code == "unauthorized")
-        if code == "unauthorized":
-            assert (answer.header("www-authenticate") or "").startswith("Bearer ")
-        allow = self.model.allowed(place) if code == "method-not-allowed" else None
-        assert answer.header("allow") == allow, (answer, allow)
-        gafferd = self.model.gafferd_form(place)
-        kind = "application/json" if gafferd else "application/problem+json"
-        assert answer.header("content-type") == kind, answer
-        if method != "HEAD":
-            document = answer.json()
-            if gafferd:
-                word = GAFFERD_WORDS.get(code, code.replace("-", "_"))
-                assert (document["error"], document["errno"]) == (word, answer.status), document
-            else:
-                said = (document["code"], document["status"])
-                assert said == (code, answer.status), document
-        if not code.startswith("unknown-") or self.noted.kept == 0:
-            assert wire.closed
-            assert answer.header("connection") == "close"
-
-    def _untouched(self, code: str, late: bool, has_body: bool) -> None:
-        """
-        Nobody has seen it, and nothing of it is kept.
-        """
-        assert self.noted.reached == []
-        if late:  # nobody could know before
-            assert all(upload.abandoned for upload in self.noted.uploads)
-        elif has_body or not code.startswith("unknown-"):
-            assert (self.noted.kept, self.noted.uploads) == (0, [])
 
 
 def alone() -> list[tuple[Flaw, ...]]:
@@ -308,6 +132,28 @@ class MatrixTests(MatrixCase):
         for place in (*tried.model.places(OURS, OTHERS, NOBODYS), *map(Place, NOWHERE)):
             for method, flaws in product(("GET", "POST"), alone()):
                 tried.attempt(method, place, *flaws, more=UPGRADE)
+
+    def test_cookie(self) -> None:
+        """
+        Who is signed in may do everything as by the token, but for opening a WebSocket from
+        nowhere: that is refused before it is said what there is.
+        """
+        tried = self.tried(Api.BOTH)
+        shown = self.sites[Api.BOTH].gate.access.sign_in(ADMIN.encode())
+        cookie = f"Cookie: a=b; smartmob-8080={shown}; smartmob=x"
+        signed_in = Flaw(Check.TOKEN, "", (cookie,))
+        for place in (*tried.model.places(OURS, NOBODYS), *map(Place, NOWHERE)):
+            for method in self.own(tried, place):
+                tried.attempt(method, place, signed_in)
+                tried.attempt(method, place, signed_in, more=(OWN_PAGE, *UPGRADE))
+                if (method.replace("HEAD", "GET"), place.path) in NO_TOKEN:
+                    continue
+                for upgrade in (UPGRADE, UPGRADE[:1]):
+                    wire = Wire(tried.site)
+                    wire.request(method, place.path, None, cookie, *upgrade)
+                    answer = wire.answer(head=method == "HEAD")
+                    self.assertEqual(answer.status, 403, (method, place))
+                    self.assertTrue(wire.closed)
 
     def test_noTokens(self) -> None:
         """
@@ -434,3 +280,46 @@ class BodyTests(MatrixCase):
             after = [(each.slug, each.version) for each in self.agent.processes()]
             self.assertEqual(after, before)
             self.assertEqual([program.signals for program in self.programs], [[], []])
+
+
+class BoundTests(MatrixCase):
+    """
+    What knows no paths, for each interface.
+    """
+
+    unix: ClassVar = (UNIXAddress("/run/smartmob"), UNIXAddress(None))
+
+    def test_deadline(self) -> None:
+        """
+        A request has to be there within its time, with or without a token, however far it
+        has come; so does one whose path there is not.
+        """
+        head = f"POST /sign-in HTTP/1.1\r\n{HOST}\r\n{bearer(ADMIN)}\r\n"
+        for api, (host, peer) in product(Api, ((HERE, THERE), self.unix)):
+            for begun in ("", "G", "GET /no", head, f"{head}Content-Length: 9\r\n\r\n{{"):
+                wire = Wire(self.sites[api], host=host, peer=peer)
+                if begun:
+                    wire.send(begun.encode())
+                seconds = REQUEST_SECONDS if begun else IDLE_SECONDS
+                self.clock.advance(seconds - 1)
+                self.assertFalse(wire.closed, begun)
+                self.clock.advance(1)
+                self.assertTrue(wire.closed, begun)
+                self.assertEqual(wire.received(), b"")
+
+    def test_connections(self) -> None:
+        """
+        Connections are counted whatever is offered at their other end, but not those of
+        unix sockets.
+        """
+        census = Census(most=3, most_of_a_peer=2)
+        guarded = [census.guard(self.sites[api]) for api in Api]
+        self.assertFalse(Wire(guarded[0]).refused)
+        self.assertFalse(Wire(guarded[1]).refused)
+        self.assertTrue(Wire(guarded[2]).refused)
+        for number, refused in ((2, False), (3, True)):
+            peer = IPv4Address("TCP", f"127.0.0.{number}", 1)
+            self.assertEqual(Wire(guarded[2], peer=peer).refused, refused)
+        for _ in range(9):
+            host, user = self.unix
+            self.assertFalse(Wire(guarded[2], host=host, peer=user).refused)
