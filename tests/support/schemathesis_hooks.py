@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import requests
 import schemathesis
-
-from tests.support.console_client import PATIENCE
-from tests.support.fuzzing import chance
 
 AGENT = os.environ["FUZZED_AGENT"]
 """The URL of the agent."""
@@ -33,12 +31,15 @@ TALLY = os.environ["FUZZED_TALLY"]
 
 APP = "hello"
 
+PATIENCE = 60.0
+"""Seconds that an answer may take."""
+
 SILENCE = 0.3
 """So many seconds nothing may come in a stream that could go on."""
 
 Body = dict[str, Any]
 
-_chance = chance(int(os.environ["FUZZED_SEED"]))
+_chance = Random(os.environ["FUZZED_SEED"])
 _session = requests.Session()
 _session.headers.update({"Authorization": f"Bearer {TOKEN}"} if TOKEN else {})
 
