@@ -269,11 +269,13 @@ class AgentTestCase(TestCase):
         [url] = await process.listens()
         return process, self.remote(url)
 
-    def remote(self, url: str) -> Remote:
+    def remote(self, url: str, token: str | None = None) -> Remote:
         """
         Connect to an agent.
+
+        @param token: What says who is asking, where that has to be said.
         """
-        remote = Remote(url)
+        remote = Remote(url, token)
         self.addCleanup(lambda: Deferred.fromCoroutine(remote.close()))
         return remote
 

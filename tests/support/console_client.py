@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
@@ -167,13 +168,19 @@ class Console(WebSocketClientProtocol):
             await self.closed
 
 
-async def attach(reactor: Any, endpoint: IStreamClientEndpoint, url: str) -> Console:
+async def attach(
+    reactor: Any,
+    endpoint: IStreamClientEndpoint,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+) -> Console:
     """
     Attach to a console.
 
+    @param headers: More of the handshake.
     @raise ConnectionRefusedError: The agent said no, with its status.
     """
-    factory = WebSocketClientFactory(url, reactor=reactor)
+    factory = WebSocketClientFactory(url, headers=headers, reactor=reactor)
     factory.protocol = Console
     factory.noisy = False
     factory.setProtocolOptions(openHandshakeTimeout=PATIENCE)

@@ -129,10 +129,12 @@ class Remote:
 
     @ivar url: As the agent said it.
     @ivar base: What URLs of requests begin with.
+    @ivar token: What says who is asking, where that has to be said.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self.token = token
         if url.startswith("unix:"):
             self.base = "http://localhost"
             self.endpoint: IStreamClientEndpoint = UNIXClientEndpoint(
@@ -160,9 +162,8 @@ class Remote:
         """
         Any request.
         """
-        sent = Headers({"Content-Type": ["application/json"]})
-        if headers is not None:
-            sent = Headers({name: [value] for name, value in headers.items()})
+        said = {"Content-Type": "application/json"} if headers is None else headers
+        sent = self._headers(said)
         url = path if path.startswith("http") else self.base + path
         # treq's own client knows no URLs with IPv6 addresses.
         asked: Deferred[Any] = self.http.request(
@@ -184,7 +185,7 @@ class Remote:
         A body that goes on.
         """
         asked: Deferred[Any] = self.http.request(
-            b"GET", (self.base + path).encode(), Headers({"Accept": [accept]})
+            b"GET", (self.base + path).encode(), self._headers({"Accept": accept})
         )
         response = await asked.addTimeout(PATIENCE, reactor)
         assert response.code == 200, response.code
@@ -239,9 +240,16 @@ class Remote:
 
     async def _attach(self, path: str) -> Console:
         url = self.base.replace("http", "ws", 1)
-        console = await attach(reactor, self.endpoint, url + path)
+        console = await attach(reactor, self.endpoint, url + path, self._bearer())
         self.consoles.append(console)
         return console
+
+    def _bearer(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def _headers(self, said: Mapping[str, str]) -> Headers:
+        both = {**self._bearer(), **said}
+        return Headers({name: [value] for name, value in both.items()})
 
     async def state(self, slug: str = "app.web.0", *wanted: str) -> Document:
         """
