@@ -57,7 +57,19 @@ def structure(document: object, wanted: type[T]) -> T:
         return _converter.structure(document, wanted)
     except (ClassValidationError, Wrong) as error:
         errors = tuple((shown(name), message) for name, message in _errors(error))
+        _let_go(error)
         raise InvalidDocument(errors) from None
+
+
+def _let_go(error: BaseException) -> None:
+    """
+    Forget where errors were raised.  Who collects them is among that, and has them: they would
+    stay, and the whole document with them, until somebody looks for such circles.
+    """
+    error.__traceback__ = None
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            _let_go(each)
 
 
 def _errors(error: BaseException) -> Iterator[tuple[str, str]]:

@@ -4,10 +4,12 @@ From JSON to values: what is taken, and what is said about the rest.
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 from collections.abc import Iterable
 from typing import Any
+from weakref import ref
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -267,6 +269,31 @@ class FieldTests(DocumentCase):
         self.assertWrong("labels", [{**good, "one": "more"}, None, []])
         errors = self.errors({**LEAST, "labels": {"a": 3, "b": "x" * 257, "c": "\0"}})
         self.assertEqual(set(errors), {"labels.a", "labels.b", "labels.c"})
+
+
+class RefusedTests(SynchronousTestCase):
+    """
+    What becomes of a document that is refused.
+    """
+
+    def test_letGo(self) -> None:
+        """Nobody has it any more."""
+
+        class Document(dict[str, object]):
+            """One that can be told from others."""
+
+        document = Document(labels=dict.fromkeys(map(str, range(100)), ""), env=1, odd={})
+        kept = ref(document)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        refused = False
+        try:
+            structure(document, CreateRequest)
+        except InvalidDocument:
+            refused = True
+        del document
+        self.assertTrue(refused)
+        self.assertIsNone(kept())
 
 
 class UnknownTests(DocumentCase):

@@ -103,6 +103,7 @@ class BodyTests(SynchronousTestCase):
             b"[]",
             b'{"":',
             b'"[',
+            b"[" * DEPTH + b"]" * DEPTH,
             b"[{",
             b",",
             b"\\",
