@@ -22,9 +22,9 @@ from smartmob.config.load import default
 from smartmob.config.overrides import Overrides
 from smartmob.permit import Permit, Scope
 from smartmob.tokens import LONGEST, Tokens
-from tests.support.agent_process import program
 
 TOKEN = "correct-horse-battery-staple"
+CLIENT = (sys.executable, "-c", "from smartmob.client.cli import main; main()")
 
 
 class CommandCase(SynchronousTestCase):
@@ -221,7 +221,7 @@ class NewTests(CommandCase):
         """
         with open("/dev/full", "wb") as full:
             done = subprocess.run(
-                [program("smartmob"), "token", "new"],
+                [*CLIENT, "token", "new"],
                 check=False,
                 stdout=full,
                 stderr=subprocess.PIPE,
@@ -286,7 +286,7 @@ class HashTests(CommandCase):
         ours, its = pty.openpty()
         self.addCleanup(os.close, ours)
         client = subprocess.Popen(
-            [program("smartmob"), "token", "hash"],
+            [*CLIENT, "token", "hash"],
             stdin=its,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
