@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from smartmob.logical_lines import LineError, logical_lines
+from smartmob.logical_lines import LineError, logical_lines, shown
 
 _VARIABLE = re.compile(
     r"""
@@ -44,7 +44,7 @@ def parse(data: bytes) -> dict[str, str]:
                 raise DotenvError(number, "is not VARIABLE=VALUE")
             name = match["name"]
             if name in variables:
-                raise DotenvError(number, f"variable {name} is declared a second time")
+                raise DotenvError(number, f"variable {shown(name)} is declared a second time")
             variables[name] = _unquoted(match["value"].rstrip(" \t\r\f\v"))
     except DotenvError:
         raise

@@ -8,8 +8,11 @@ ignored; a backslash at a line's end joins the next line as one space.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 
+_LONGEST_SHOWN = 100
+_MOST_SHOWN = 20
 _BLANK = " \t\r\f\v"
 _BOM = b"\xef\xbb\xbf"
 
@@ -26,6 +29,21 @@ class LineError(ValueError):
         super().__init__(f"line {line}: {why}")
         self.line = line
         self.why = why
+
+
+def shown(name: str) -> str:
+    """
+    A name of somebody else's as a person is told it: not of any length.
+    """
+    return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
+
+
+def all_shown(names: Collection[str]) -> str:
+    """
+    Several of them: not any number.
+    """
+    more = ["..."] if len(names) > _MOST_SHOWN else []
+    return ", ".join([*map(shown, islice(names, _MOST_SHOWN)), *more])
 
 
 def logical_lines(data: bytes) -> Iterator[tuple[int, str]]:

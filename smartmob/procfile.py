@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from smartmob.logical_lines import LineError, logical_lines
+from smartmob.logical_lines import LineError, logical_lines, shown
 from smartmob.shell_words import NotClosed, plain_words, take_word
 
 __all__ = ["ProcessType", "ProcfileError", "parse", "plain_words"]
@@ -84,9 +84,10 @@ def _process_type(number: int, name: str, text: str) -> ProcessType:
         try:
             value, at = take_word(text, match.end())
         except NotClosed as error:
-            raise ProcfileError(number, f"type {name}, variable {variable}: {error}") from None
+            why = f"type {name}, variable {shown(variable)}: {error}"
+            raise ProcfileError(number, why) from None
         if variable in env:
-            raise ProcfileError(number, f"type {name} sets {variable} a second time")
+            raise ProcfileError(number, f"type {name} sets {shown(variable)} a second time")
         env[variable] = value
         space = _SPACE.match(text, at)
         assert space is not None

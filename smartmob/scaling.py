@@ -17,10 +17,14 @@ from smartmob.app import App
 from smartmob.checks import APP
 from smartmob.converter import InvalidDocument, shown
 from smartmob.documents import CreateRequest, Definition
+from smartmob.logical_lines import all_shown
 from smartmob.process import Process
 
 MOST = 99_999
 """Instances that may be asked for at once; the agent's own bound is another."""
+
+MOST_TYPES = 1_000
+"""Process types that may be asked for at once."""
 
 _STEP = re.compile(r"[+-][0-9]{1,5}")
 
@@ -49,6 +53,8 @@ def steps(value: object) -> Mapping[str, Step]:
     """
     if not isinstance(value, Mapping):
         raise InvalidDocument((("", "must be an object"),))
+    if len(value) > MOST_TYPES:
+        raise InvalidDocument((("", f"must not have more than {MOST_TYPES} process types"),))
     found: dict[str, Step] = {}
     errors: list[tuple[str, str]] = []
     for name, wanted in value.items():
@@ -133,11 +139,16 @@ def changes(app: App, wanted: Mapping[str, Step]) -> list[Change]:
 
     @raise InvalidDocument: A type is none of the app's.
     """
+    named: dict[str, list[tuple[int, Process]]] = {}
+    for process in app.processes.values():  # once, for however many types
+        match numbered(process.definition.node):
+            case kind, number:
+                named.setdefault(kind, []).append((number, process))
     found: list[Change] = []
     errors: list[tuple[str, str]] = []
     for process_type, step in wanted.items():
         try:
-            found.append(_change(app, process_type, step))
+            found.append(_change(app, process_type, step, named.get(process_type, [])))
         except UnknownType as unknown:
             errors.append((process_type, str(unknown)))
     if errors:
@@ -145,12 +156,13 @@ def changes(app: App, wanted: Mapping[str, Step]) -> list[Change]:
     return found
 
 
-def _change(app: App, process_type: str, step: Step) -> Change:
-    named = [
-        (number, process)
-        for process in app.processes.values()
-        if (number := instance(process.definition.node, process_type)) is not None
-    ]
+def _change(
+    app: App, process_type: str, step: Step, named: Sequence[tuple[int, Process]]
+) -> Change:
+    """
+    @param named: The processes that are called as instances of the type are, with their
+        numbers.
+    """
     # What is being deleted has its name still, but is none of them any more.
     present = [(number, process) for number, process in named if not process.doomed]
     wanted = step.target(len(present))
@@ -173,10 +185,10 @@ def _of_another_type(app: App, process_type: str) -> CreateRequest:
         if isinstance(process.definition, CreateRequest):
             break
     else:
-        raise UnknownType(f"there is no such process type, only {', '.join(app.models)}")
+        raise UnknownType(f"there is no such process type, only {all_shown(app.models)}")
     known = process.recipe.types
     if known is not None and process_type not in known:
-        raise UnknownType(f"the Procfile has no such process type; it has {', '.join(known)}")
+        raise UnknownType(f"the Procfile has no such process type; it has {all_shown(known)}")
     return evolve(process.definition, process_type=process_type)
 
 

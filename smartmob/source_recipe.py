@@ -14,6 +14,7 @@ from smartmob import dotenv, procfile
 from smartmob.documents import CreateRequest, Definition, Limits, State
 from smartmob.environment import of_user, own
 from smartmob.launch.interfaces import Command
+from smartmob.logical_lines import all_shown
 from smartmob.rlimits import limited, rlimits
 from smartmob.source.archives import sha256_of
 from smartmob.source.errors import SourceRefused
@@ -139,7 +140,7 @@ class SourceRecipe:
         try:
             return found[wanted]
         except KeyError:
-            known = ", ".join(found) or "none"
+            known = all_shown(found) or "none"
             raise SourceRefused(
                 f"the Procfile has no process type {wanted!r}; it has {known}"
             ) from None

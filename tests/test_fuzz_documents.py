@@ -173,6 +173,7 @@ class ChecksTests(SynchronousTestCase):
         except InvalidDocument as error:
             json.dumps(error.errors).encode()
         else:
+            self.assertLessEqual(len(found), 1000)
             for step in found.values():
                 self.assertLess(abs(step.number), 100_000)
                 self.assertGreaterEqual(step.target(3), 0)

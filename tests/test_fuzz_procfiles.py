@@ -87,6 +87,9 @@ class LinesTests(SynchronousTestCase):
 
     @tries(400)
     @given(files)
+    @example(b"A=1\n".replace(b"A", b"A" * 9999) * 2)
+    @example(b"web: " + b"A" * 9999 + b"='")
+    @example(b"web: " + (b"A" * 9999 + b"=1 ") * 2 + b"x")
     def test_files(self, data: bytes) -> None:
         """A Procfile and an C{.env} are read, or the line that is wrong is named."""
         for parse, error in (
@@ -98,6 +101,7 @@ class LinesTests(SynchronousTestCase):
             except LineError as wrong:
                 self.assertIsInstance(wrong, error)
                 self.assertTrue(0 < wrong.line <= data.count(b"\n") + 1)
+                self.assertLess(len(wrong.why), 400)
 
     def test_long(self) -> None:
         """The longest that is read takes as long a byte as a short one."""

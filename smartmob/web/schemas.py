@@ -10,7 +10,7 @@ from attrs import fields
 from smartmob import checks
 from smartmob.documents import Limits, Output, Restart, State
 from smartmob.plugins.life import State as PluginState
-from smartmob.scaling import MOST
+from smartmob.scaling import MOST, MOST_TYPES
 from smartmob.web.problems import CATALOGUE
 from smartmob.web.render import LINKS
 from smartmob.web.shapes import (
@@ -112,6 +112,7 @@ REQUESTS: dict[str, Schema] = {
     "ScaleRequest": {
         "type": "object",
         "propertyNames": {"pattern": f"^{checks.APP}$"},
+        "maxProperties": MOST_TYPES,
         "additionalProperties": {"anyOf": [between(0, MOST), matching("[+-][0-9]{1,5}")]},
         "examples": [{"web": 3, "worker": "+1", "clock": "-1"}],
     },

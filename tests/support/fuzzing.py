@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from random import Random, SystemRandom
+from random import SystemRandom
 from types import FrameType
 from typing import Any
 
@@ -46,13 +46,6 @@ def seed() -> int:
     if _SEED is not None:
         return int(_SEED)
     return 0 if FACTOR == 1 else SystemRandom().randrange(1 << 32)
-
-
-def chance(seed: int) -> Random:
-    """
-    Numbers that look like chance, the same each time.
-    """
-    return Random(seed)
 
 
 def doublings(call: Callable[[int], object], size: int) -> None:
