@@ -9,6 +9,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from smartmob.documents import Limits
+from smartmob.place import Place
+from smartmob.source.rules import SourceRules
+from smartmob.templates import Identity
 from smartmob.tokens import parse
 from smartmob.web.site import Site
 from tests.support.gafferd import DUMMY, ECHO, FeedClient, GafferdTestCase, grouped
@@ -144,23 +148,64 @@ class ScopeTests(TokenTestCase):
         ):
             answer = self.as_(WRITE, method, path)
             self.assertEqual(answer.status, 200, (path, answer.body))
+        self.define(WRITE, 200)
+        self.define(SHOP, 200)
+
+    def define(self, token: str, status: int, **more: object) -> list[str]:
+        """
+        Add a template, and define one anew; give why not.
+        """
+        reasons = []
         for method, path in (
             ("POST", "/processes"),
             ("PUT", "/processes/shop:echo"),
             ("POST", "/processes/shop:echo"),
         ):
-            found = self.outcome(WRITE, method, path, NEW)
-            self.assertEqual(found, (403, "forbidden_scope"))
+            before = self.declarations.all()
+            answer = self.as_(token, method, path, {**NEW, **more})
+            self.assertEqual(answer.status, status, (path, answer.body))
+            if status == 200:
+                self.as_(ADMIN, "DELETE", "/processes/shop:new")
+            else:
+                self.assertEqual(self.declarations.all(), before)
+                self.assertEqual(answer.json()["error"], "forbidden_scope")
+                reasons.append(answer.json()["reason"])
+        return reasons
 
-    def test_admin(self) -> None:
+    def test_beyond(self) -> None:
         """
-        To define a template takes admin, for all apps: there is any command in it.
+        What no created process can be, a template is for admins only, and not by a token
+        for certain apps.
         """
-        self.assertEqual(self.as_(ADMIN, "POST", "/processes", NEW).status, 200)
-        self.assertEqual(self.as_(ADMIN, "PUT", "/processes/shop:new", NEW).status, 200)
-        for method, path in (("POST", "/processes"), ("PUT", "/processes/shop:new")):
-            found = self.outcome(SHOPKEEPER, method, path, NEW)
-            self.assertEqual(found, (403, "forbidden_scope"))
+        for token, why in ((WRITE, "admin"), (SHOP, "admin"), (SHOPKEEPER, "whose apps are")):
+            for name, value in {"uid": 1000, "gid": 1000, "detach": True, "nice": -1}.items():
+                for reason in self.define(token, 403, **{name: value}):
+                    self.assertIn(why, reason)
+        self.define(ADMIN, 200, uid=1000, detach=True, nice=-1)
+        self.define(SHOPKEEPER, 200, nice=1)
+
+    def test_bounded(self) -> None:
+        """
+        What an operator says of created processes holds for no template, so who has to keep
+        to it defines none.
+        """
+        who, limits, rules = self.agent.identity, self.agent.limits, self.agent.sources.rules
+        place = Place.parse("http://127.0.0.1/")
+        for key, change in {
+            "uid": lambda: setattr(self.agent, "identity", Identity(uid=99, gid=99)),
+            "limits": lambda: setattr(self.agent, "limits", Limits(open_files=99)),
+            "allowed_sources": lambda: setattr(
+                self.agent.sources, "rules", SourceRules(places=(place,))
+            ),
+        }.items():
+            change()
+            for token in (WRITE, SHOP, SHOPKEEPER):
+                self.define(token, 403)
+            self.assertIn(f"don't keep to {key},", self.define(WRITE, 403)[0])
+            self.define(ADMIN, 200)
+            self.agent.identity, self.agent.limits = who, limits
+            self.agent.sources.rules = rules
+        self.define(SHOPKEEPER, 200)
 
     def test_signIn(self) -> None:
         """
@@ -203,7 +248,8 @@ class AppTests(TokenTestCase):
             for method, path in (
                 *(("GET", "/processes/{}"), ("DELETE", "/processes/{}")),
                 *(("POST", "/processes/{}/_stop"), ("POST", "/processes/{}/_signal/KILL")),
-                *(("PUT", "/processes/{}"), ("GET", "/processes/{}/_pids")),
+                *(("PUT", "/processes/{}"), ("POST", "/processes/{}")),
+                ("GET", "/processes/{}/_pids"),
                 *(("POST", "/processes/{}/_add"), ("POST", "/processes/{}/_sub/1")),
                 *(("GET", "/status/{}"), ("GET", "/stats/{}"), ("GET", "/stats/shop:echo/{}")),
                 *(("GET", "/streams/{}/stdout"), ("POST", "/streams/{}/stdin")),
@@ -219,6 +265,11 @@ class AppTests(TokenTestCase):
                 same = [body.replace(b":echo", b"").replace(b"echo", b"") for body in same]
                 self.assertEqual(same[0], same[1], path)
         self.assertEqual(self.outcome(SHOP, "GET", "/groups/bank"), (404, "not_found"))
+        for name in ("bank:echo", "bank:none", "echo", "none"):
+            answer = self.as_(SHOP, "POST", "/processes", {"name": name, "cmd": "x"})
+            self.assertEqual(answer.status, 403)
+            group = name.partition(":")[0] if ":" in name else "default"
+            self.assertIn(f"group {group} is not for this token", answer.json()["reason"])
         self.assertEqual(len(self.programs), 4)
         self.assertEqual([program.signals for program in self.programs], [[]] * 4)
 
@@ -266,6 +317,7 @@ class AppTests(TokenTestCase):
         for path, body in (
             ("/processes/shop:echo/_add/9", None),
             ("/scale-app/shop", {"echo": 9}),
+            ("/processes", {**NEW, "numprocesses": 9}),
         ):
             answer = self.as_(SHOP, "POST", path, body, site=self.both)
             self.assertEqual(answer.status, 429)

@@ -30,12 +30,9 @@ NO_TOKEN = {("GET", "/ping"), ("POST", "/sign-in")}
 All that strangers may use.
 """
 
-FOR_ADMINS = {
-    *(("POST", "/reload"), ("GET", "/plugins"), ("GET", "/webhooks")),
-    *(("POST", "/processes"), ("PUT", "/processes/<which>"), ("POST", "/processes/<which>")),
-}
+FOR_ADMINS = {("POST", "/reload"), ("GET", "/plugins"), ("GET", "/webhooks")}
 """
-What is about the agent itself, and what can be any command of any user.
+What is about the agent itself.
 """
 
 OTHERWISE = {

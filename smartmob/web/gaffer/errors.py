@@ -56,7 +56,7 @@ def as_gafferd(path: bytes, problem: Problem) -> Rendered:
     reason = problem.reason if isinstance(problem, Reasoned) else known
     status = STATUSES.get(problem.code, problem.status)
     detail = problem.detail
-    if problem.errors:
+    if problem.code == "invalid-document" and problem.errors:  # others say it all
         detail = "; ".join(f"{each.field} {each.message}".strip() for each in problem.errors)
     document = {"error": reason, "errno": status, "reason": detail}
     return Rendered(status, b"application/json", json.dumps(document).encode() + b"\n")

@@ -10,14 +10,15 @@ from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 
 from smartmob.checks import Wrong, signal_number
-from smartmob.permit import Scope
 from smartmob.refusals import SlugInUse, UnknownProcess
+from smartmob.templates import Template
 from smartmob.waiting import all_of
 from smartmob.web.api import discreetly, reply
 from smartmob.web.bodies import Body, parse_body
 from smartmob.web.gaffer.definitions import Definitions, show
 from smartmob.web.gaffer.errors import bad_value
 from smartmob.web.gaffer.names import name_of, parse_path
+from smartmob.web.gaffer.privileges import privileges_of
 from smartmob.web.gaffer.registry import Entry, Registry, is_number
 from smartmob.web.gaffer.replies import done, patiently
 from smartmob.web.gaffer.verbs import VERBS, Doing, restart, signal, start
@@ -33,15 +34,10 @@ MOST_AT_ONCE = 99_999
 class Templates:
     """
     Templates, all and each, and the programs of them.
-
-    To define one is for those who may do everything: it has any command in it, anywhere on
-    this machine, and as any user that the agent can be; that is more than to bring an
-    application along.
     """
 
     app = new_app()
     bodies: ClassVar = {"POST": Body.LOOSE, "PUT": Body.LOOSE}
-    scopes: ClassVar = {"POST": Scope.ADMIN, "PUT": Scope.ADMIN}
     registry: Registry
     definitions: Definitions
     doing: Doing
@@ -59,10 +55,13 @@ class Templates:
         """Add a template."""
         document = _document(request)
         name = self.definitions.named(document)
+        request.caller.check_app(name.app, f"group {name.app}")
         template = self.definitions.template(name, document)
+        self._check(request, template)
         if any(entry.name == name for entry in self.registry.entries()):
             raise SlugInUse(f"there is a process {name}")
-        changes = self.registry.declarations.add(template)
+        with discreetly(request):
+            changes = self.registry.declarations.add(template)
         process = self.registry.agent.process
         up = [process(slug).when_settled() for slug in changes.started]
         await patiently(self.doing.reactor, all_of([changes.done, *up]))
@@ -85,10 +84,12 @@ class Templates:
             raise UnknownProcess(f"{entry.name} was created by the REST interface, only")
         document = _document(request)
         template = self.definitions.template(entry.name, document, before)
+        self._check(request, template)
         if document.get("start") is not True:
             # gafferctl always says false; what runs goes on, and so does what is to come.
             template = evolve(template, start=before.start)
-        changes = self.registry.declarations.change(template)
+        with discreetly(request):
+            changes = self.registry.declarations.change(template)
         waits = [changes.done]
         process = self.registry.agent.process
         waits += [process(slug).when_settled() for slug in changes.started]
@@ -125,6 +126,16 @@ class Templates:
             "numprocesses": wanted,
         }
         return reply(request, encode(document))
+
+    def _check(self, request: Request, template: Template) -> None:
+        """
+        See that somebody may define a template.  What goes beyond a created process is not
+        kept to an app.
+        """
+        beyond = list(privileges_of(template.model, self.registry.agent))
+        request.caller.check_members(beyond)
+        if beyond:
+            request.caller.check_app("", "what a created process may not be")
 
 
 @frozen(eq=False, repr=False)
