@@ -140,7 +140,9 @@ class TokensCase(ConfiguredTestCase):
         content = application(f"web: {PYTHON} main.py\n", main=TELLER)
         url = self.origin.serve(f"/{node}.tar.gz", content)
         await remote.create(url, node, redirect_input=True, **more)
-        await remote.state(f"app.{node}", "running")
+        console = await remote.attach(f"app.{node}", tail=1)
+        await console.next()  # it runs, and has told its environment
+        await console.leave()
 
     async def raw(self, url: str, head: str) -> Raw:
         """
