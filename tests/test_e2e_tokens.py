@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from smartmob.tokens import hashed
 from tests.support.agent_process import AgentProcess, AgentTestCase, program
@@ -59,15 +61,20 @@ for method, path in (
 """A program that asks the agent that it runs under."""
 
 
+@implementer(IPullProducer)
 class Raw(Protocol):
     """
     A connection on which bytes are written by hand.
 
     @ivar data: What came.
+    @ivar answered: Fires with the first of it.
+    @ivar flooded: Bytes that were sent for the sake of their number.
     """
 
     def __init__(self) -> None:
         self.data = b""
+        self.flooded = 0
+        self.answered: Deferred[None] = Deferred()
         self.lost: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
@@ -75,6 +82,26 @@ class Raw(Protocol):
         More of it.
         """
         self.data += data
+        if not self.answered.called:
+            self.answered.callback(None)
+
+    def flood(self) -> None:
+        """
+        Send for as long as the other end takes it.
+        """
+        cast(Any, self.transport).registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """
+        What was sent has been taken.
+        """
+        self.flooded += 1 << 16
+        cast(Any, self.transport).write(b"x" * (1 << 16))
+
+    def stopProducing(self) -> None:
+        """
+        It is over.
+        """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -461,6 +488,30 @@ class TakenTests(TokensCase):
         self.assertEqual(await self.status(self.remote(remote.base)), 401)
         slugs = [each["slug"] for each in (await remote.get("/list-processes"))["processes"]]
         self.assertEqual(slugs, ["default.one.0"])
+
+
+class StrangerTests(TokensCase):
+    """
+    Those who show nothing.
+    """
+
+    async def test_flood(self) -> None:
+        """
+        Who sends a GiB is answered at the end of the head, and then cut; nothing is kept.
+        """
+        self.allow(ADA)
+        _, url = await self.asking()
+        head = (
+            f"/archives HTTP/1.1\nHost: {urlsplit(url).netloc}\nContent-Length: {1 << 30}\n\n"
+        )
+        raw = await self.raw(url, f"PUT {head}")
+        await raw.answered.addTimeout(PATIENCE, reactor)
+        self.assertTrue(raw.data.startswith(b"HTTP/1.1 401 "), raw.data)
+        raw.flood()
+        await raw.lost
+        # Most of that waited in buffers of the kernel, where it has gone.
+        self.assertLess(raw.flooded, 32 << 20)
+        self.assertEqual(self.files(), [])
 
 
 class SecretTests(TokensCase):
