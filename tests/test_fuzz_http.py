@@ -13,6 +13,8 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.tokens import Tokens, parse
+from smartmob.web.access import Access
 from smartmob.web.measurements import Measurements
 from smartmob.web.problems import CATALOGUE, CONTENT_TYPE
 from smartmob.web.root import make_site
@@ -27,10 +29,14 @@ from tests.support.strict_http import Reply, Stream, replies, requests
 POST = b"POST /create-process HTTP/1.1\r\nHost: localhost\r\n"
 
 
-class HttpTests(SynchronousTestCase):
+class HttpCase(SynchronousTestCase):
     """
-    What holds for every stream of bytes.
+    An agent in memory.
+
+    @cvar tokens: Who may ask; C{None}: everybody.
     """
+
+    tokens: Tokens | None = None
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -40,6 +46,7 @@ class HttpTests(SynchronousTestCase):
             self.agent.real,
             self.clock,
             measurements=Measurements(lambda measure: succeed(Usage())),
+            access=Access(self.clock, self.tokens),
             families=families(),
         )
         self.said: list[LogEvent] = []
@@ -101,22 +108,8 @@ class HttpTests(SynchronousTestCase):
                 return
         self.assertGreaterEqual(len(final), len(stream.messages), (stream, final))
 
-    @tries(1000)
-    @given(streams, st.lists(st.integers(1, 60), max_size=12))
-    @example(SANE * 3, [])
-    @example(POST + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n{}", [])
-    @example(POST + b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", [])
-    @example(POST + b"Transfer-Encoding: identity\r\n\r\n" + SANE, [])
-    @example(POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", [])
-    @example(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\n" + SANE, [])
-    @example(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX\r\n\r\n" + SANE, [])
-    @example(POST + b"Connection: keep-alive,close\r\n\r\n" + SANE, [])
-    @example(POST + b"Connection: keep-alive\r\nConnection: close\r\n\r\n" + SANE, [])
-    def test_anything(self, data: bytes, cuts: list[int]) -> None:
-        """
-        Whatever is sent: nothing fails, each answer is proper HTTP/1.1, no request is
-        answered twice, and others are answered as before.
-        """
+    def attempt(self, data: bytes, cuts: list[int]) -> list[Reply]:
+        """Send that; what holds of all answers is seen to hold."""
         del self.said[:]
         stream = requests(data)
         answered, over = self.talk(data, list(cuts))
@@ -134,6 +127,54 @@ class HttpTests(SynchronousTestCase):
             if "log_failure" in event or event["log_level"] >= LogLevel.warn
         ]
         self.assertEqual(failed, [])
+        return answers
+
+
+class HttpTests(HttpCase):
+    """
+    What holds for every stream of bytes.
+    """
+
+    @tries(1000)
+    @given(streams, st.lists(st.integers(1, 60), max_size=12))
+    @example(SANE * 3, [])
+    @example(POST + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n{}", [])
+    @example(POST + b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", [])
+    @example(POST + b"Transfer-Encoding: identity\r\n\r\n" + SANE, [])
+    @example(POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", [])
+    @example(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\n" + SANE, [])
+    @example(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX\r\n\r\n" + SANE, [])
+    @example(POST + b"Connection: keep-alive,close\r\n\r\n" + SANE, [])
+    @example(POST + b"Connection: keep-alive\r\nConnection: close\r\n\r\n" + SANE, [])
+    def test_anything(self, data: bytes, cuts: list[int]) -> None:
+        """
+        Whatever is sent: nothing fails, each answer is proper HTTP/1.1, no request is
+        answered twice, and others are answered as before.
+        """
+        self.attempt(data, cuts)
         for slug in list(self.agent.by_slug):
             if slug != "myapp.web.0":
                 del self.agent.by_slug[slug]
+
+
+class StrangersTests(HttpCase):
+    """
+    The same where there are tokens, and nobody who sends anything has one.
+    """
+
+    tokens = parse("a-token-of-good-length admin\n")
+
+    @tries(300)
+    @given(streams, st.lists(st.integers(1, 60), max_size=12))
+    @example(POST + b"Expect: 100-continue\r\nContent-Length: 200\r\n\r\n", [])
+    @example(POST + b"Authorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}", [])
+    def test_anything(self, data: bytes, cuts: list[int]) -> None:
+        """Strangers learn whether the agent is there, and change nothing."""
+        before = dict(self.agent.by_slug)
+        for answer in self.attempt(data, cuts):
+            if answer.status < 400:
+                self.assertIn(answer.body, (b"OK", b""))
+                self.assertIn(answer.status, (200, 204))
+            else:
+                self.assertIn(answer.status, (400, 401, 403, 404, 405, 413, 415))
+        self.assertEqual(self.agent.by_slug, before)
