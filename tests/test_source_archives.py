@@ -269,8 +269,8 @@ class ArchivesTests(SynchronousTestCase):
             self.assertIsInstance(why, StateNotWritten)
             self.assertRegex(
                 str(why),
-                r"^the archive could not be written: \d+ bytes are free on the disk, "
-                r"and \d+ stay so$",
+                r"^the archive could not be written: no room for (5 )?more( bytes)? on the "
+                r"disk: \d+ are free, and \d+ stay so$",
             )
             self.assertEqual(store.found(), [])
 

@@ -72,10 +72,11 @@ class ReserveTests(SynchronousTestCase):
         reserve.check(0, GIB - (256 << 20))
         self.assertEqual(
             self.why(reserve, GIB - (256 << 20) + 1),
-            "1073741824 bytes are free on the disk, and 268435456 stay so",
+            "no room for 805306369 more bytes on the disk: 1073741824 are free, and 268435456 "
+            "stay so",
         )
         self.disk(100 * GIB // 4096, (255 << 20) // 4096)
-        self.why(reserve)
+        self.assertIn("no room for more on the disk: ", self.why(reserve))
 
     def test_small(self) -> None:
         """
@@ -95,10 +96,8 @@ class ReserveTests(SynchronousTestCase):
             self.disk(1000, 1000, files=files, free_files=kept)
             reserve.check(0, 1)
             self.disk(1000, 1000, files=files, free_files=kept - 1)
-            self.assertEqual(
-                self.why(reserve),
-                f"there is room for {kept - 1} files on the disk, which stays so",
-            )
+            said = f"on the disk: {kept - 1} may be made, and {kept} stay so"
+            self.assertEqual(self.why(reserve), f"no room for more files {said}")
 
     def test_growing(self) -> None:
         """

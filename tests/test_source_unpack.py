@@ -224,7 +224,8 @@ class ProcessTests(TestCase):
             self.assertIs(type(error), SourceRefused)
             self.assertRegex(
                 error.reason,
-                r"could not be unpacked: \d+ bytes are free on the disk, and \d+ stay so$",
+                r"could not be unpacked: no room for more on the disk: \d+ are free, "
+                r"and \d+ stay so$",
             )
             remove_tree(os.path.join(self.base, "releases"))
 

@@ -137,8 +137,8 @@ class MemoryTests(MemoryCase):
             why = self.why(SourceRefused)
             self.assertRegex(
                 why,
-                r"^the download could not be written: \d+ bytes are free on the disk, "
-                r"and \d+ stay so$",
+                r"^the download could not be written: no room for (\d )?more( bytes)? on the "
+                r"disk: \d+ are free, and \d+ stay so$",
             )
             self.assertEqual(os.path.getsize(self.path), 0)
 

@@ -37,13 +37,17 @@ class Reserve:
             kept = self._of(found.f_blocks * found.f_frsize, self.size)
             free = found.f_bavail * found.f_frsize
             if free - wanted < kept:
+                more = f"{wanted} more bytes" if wanted else "more"
                 raise OSError(
-                    errno.ENOSPC, f"{free} bytes are free on the disk, and {kept} stay so"
+                    errno.ENOSPC,
+                    f"no room for {more} on the disk: {free} are free, and {kept} stay so",
                 )
-        if found.f_files and found.f_favail < self._of(found.f_files, _FILES):
+        kept = self._of(found.f_files, _FILES)
+        if found.f_favail < kept:
             raise OSError(
                 errno.ENOSPC,
-                f"there is room for {found.f_favail} files on the disk, which stays so",
+                f"no room for more files on the disk: {found.f_favail} may be made, and {kept} "
+                "stay so",
             )
 
     def _of(self, total: int, most: int) -> int:
