@@ -489,6 +489,43 @@ class HandshakeTests(FilesCase):
         self.assertFalse(self.transport.connected)
         self.assertEqual(self.built, [])
 
+    def test_ciphers(self) -> None:
+        """What is agreed on has keys that are thrown away, and is authenticated."""
+        context = self.files.load().context
+        names = SSL.Connection(context).get_cipher_list()
+        self.assertTrue(names)
+        for name in names:
+            self.assertRegex(name, "^(TLS_|ECDHE-).*(GCM|CHACHA20)")
+        for cipher in (b"AES128-GCM-SHA256", b"ECDHE-RSA-AES128-SHA", b"DHE:!ECDHE", b"aNULL"):
+            self.serve()
+            client = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            client.set_max_proto_version(SSL.TLS1_2_VERSION)
+            client.set_cipher_list(cipher + b":@SECLEVEL=0")
+            self.shake(client)
+            self.assertFalse(self.transport.connected, cipher)
+            self.assertEqual(self.built, [])
+
+    def test_renegotiation(self) -> None:
+        """Keys are agreed on once: to do it again is for others to want, and costs much."""
+        self.serve()
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        client = self.shake(context)
+        with self.assertRaises(SSL.WantReadError):
+            client.do_handshake()
+        self.transport.clear()
+        self.server.dataReceived(client.bio_read(1 << 16))
+        client.bio_write(self.transport.value())
+        client.do_handshake()
+        self.assertTrue(client.renegotiate())
+        self.transport.clear()
+        with self.assertRaises(SSL.WantReadError):
+            client.do_handshake()
+        self.server.dataReceived(client.bio_read(1 << 16))
+        client.bio_write(self.transport.value())
+        with self.assertRaisesRegex(SSL.Error, "no renegotiation"):
+            client.do_handshake()
+
     def trusting(self, *trusted: Pair) -> Files:
         """
         Clients need a certificate that one of these signed.
