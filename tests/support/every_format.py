@@ -197,7 +197,7 @@ CASES: dict[str, Case] = {
     "overlap": Case(
         lambda: header("a", 5000) + tar(file("b"))[:2048],
         lambda: overlapping_zip(200, 1 << 20),
-        "damaged archive: unexpected end of data",
+        "damaged archive: entry 'a': unexpected end of data",
         "overlaps another",
     ),
     "encrypted": Case(
@@ -296,7 +296,7 @@ CASES: dict[str, Case] = {
     "longer-than-it-is": Case(
         lambda: with_pax(tar(file("a")), {"size": b"1000000"}),
         lambda: forged(zipped(file("aaa", bytes(9999))), "aaa", size=10_000),
-        "damaged archive: unexpected end of data",
+        "damaged archive: entry 'a': unexpected end of data",
         "damaged archive: entry 'aaa' is not as long as it says",
     ),
     "shorter-than-it-is": Case(

@@ -122,7 +122,11 @@ def unpack(source: Readable, destination: Destination, begin: bytes = b"") -> No
             count += 1
             destination.check_entries(count)
             archive.members.clear()
-            _unpack_entry(archive, entry, destination)
+            try:
+                _unpack_entry(archive, entry, destination)
+            except tarfile.TarError as error:
+                name = shown(entry.name)
+                raise Refused(f"damaged archive: entry {name}: {error}") from None
         if not count:
             raise Refused("an empty archive")
         # Behind its end there is padding, and nothing that others might see.
