@@ -22,6 +22,7 @@ from smartmob.config.load import default
 from smartmob.config.overrides import Overrides
 from smartmob.permit import Permit, Scope
 from smartmob.tokens import LONGEST, Tokens
+from tests.support.users import another_user
 
 TOKEN = "correct-horse-battery-staple"
 CLIENT = (sys.executable, "-c", "from smartmob.client.cli import main; main()")
@@ -166,6 +167,20 @@ class NewTests(CommandCase):
                 f"smartmob: {self.file} can be {verb} by others: chmod 600 would do",
             )
             self.assertEqual(self.file.read_text(), "")
+
+    def test_owner(self) -> None:
+        """
+        Nor does one that belongs to somebody else, who may have put it there for that.
+        """
+        nobody = another_user().uid
+        self.file.write_text("")
+        self.file.chmod(0o600)
+        os.chown(self.file, nobody, -1)
+        self.assertEqual(
+            self.failure("token", "new", "--to", str(self.file)),
+            f"smartmob: {self.file} belongs to user {nobody}, who could read it",
+        )
+        self.assertEqual(self.file.read_text(), "")
 
     def test_another(self) -> None:
         """
