@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import struct
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.support import frame_grammar, http_grammar
 from tests.support.agent_process import AgentProcess, AgentTestCase
+from tests.support.certificates import pair
 from tests.support.console_client import PATIENCE
 from tests.support.frame_grammar import TEXT, frame
 from tests.support.fuzzing import tries
@@ -30,6 +32,9 @@ CONFIGURATION = """\
 cmd = cat
 redirect_input = true
 """
+changes = st.lists(
+    st.tuples(st.integers(0, 600), st.integers(0, 2), st.binary(max_size=2)), max_size=3
+)
 CONSOLE = b"/attach-console/default.cat.0"
 
 
@@ -38,11 +43,16 @@ class Talk:
     Connections to an agent, of a thread that may wait.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
+        """
+        @param context: For one that speaks TLS.
+        """
         parts = urlsplit(url)
         assert parts.hostname is not None
         self.address = (parts.hostname, parts.port)
-        self.sane = self.connect()
+        self.sane: socket.socket = self.connect()
+        if context is not None:
+            self.sane = context.wrap_socket(self.sane, server_hostname="localhost")
         self.lines = 0
 
     def connect(self) -> socket.socket:
@@ -164,6 +174,39 @@ class AgentTests(AgentTestCase):
                 if rude:
                     hang_up(connection)
                 connection.close()
+
+        await deferToThread(attempt)
+        await self.finish(process)
+
+    async def test_tls(self) -> None:
+        """
+        Whatever comes where TLS is spoken is no request, and others are answered.
+        """
+        own = pair("localhost")
+        certfile, keyfile = self.folder / "cert.pem", self.folder / "key.pem"
+        own.write(certfile, keyfile)
+        process = self.spawn_agent("--certfile", str(certfile), "--keyfile", str(keyfile))
+        [url] = await process.listens()
+        context = ssl.create_default_context(cadata=own.pem.decode())
+        talk = await deferToThread(Talk, url, context)
+        self.addCleanup(talk.sane.close)
+        hello = ssl.MemoryBIO()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
+
+        @tries(60)
+        @given(
+            st.builds(http_grammar.changed, st.just(hello.read()), changes)
+            | http_grammar.streams,
+            st.booleans(),
+        )
+        def attempt(data: bytes, rude: bool) -> None:
+            connection = talk.connect()
+            said = talk.send(connection, data)
+            assert not said.startswith(b"HTTP"), said
+            if rude:
+                hang_up(connection)
+            connection.close()
 
         await deferToThread(attempt)
         await self.finish(process)
