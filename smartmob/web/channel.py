@@ -5,7 +5,6 @@ promised shape to what is no HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -20,14 +19,13 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.http_headers import Headers
 
 from smartmob.web.browsers import AS_IT_SAYS, NOT_KEPT
 from smartmob.web.framing import FramedChannel
+from smartmob.web.outgoing import Outgoing
 from smartmob.web.patience import Patience
 from smartmob.web.problems import Problem
 from smartmob.web.socket_writer import SocketWriter
-from smartmob.web.way_out import WayOut
 
 if TYPE_CHECKING:
     from smartmob.web.site import Request, Site
@@ -57,7 +55,7 @@ FLOOD_SECONDS = 0.5
 look at what comes would wait for nothing."""
 
 
-class Channel(FramedChannel):
+class Channel(Outgoing, FramedChannel):
     """
     An HTTP connection.
 
@@ -70,16 +68,13 @@ class Channel(FramedChannel):
     site: Site
     closing = False
     _networkProducer: IPushProducer
-    _waitingForTransport: bool
     _handlingRequest: bool
     _dataBuffer: list[bytes]
     _optimisticEagerReadSize: int
     _patience: Patience
-    _out: WayOut
     _peer: IAddress
     _host: IAddress
     _secure: bool
-    _head = b""
     _held = False
     _idle = True
     _discarded = 0
@@ -90,7 +85,6 @@ class Channel(FramedChannel):
         The client may take a while to say something.
         """
         super().connectionMade()
-        self._out = WayOut(self.transport)
         self._peer, self._host = self.transport.getPeer(), self.transport.getHost()
         self._secure = super().isSecure()
         self._patience = Patience(self.site.reactor, self._expired)
@@ -180,42 +174,6 @@ class Channel(FramedChannel):
         Whether there is TLS, likewise.
         """
         return self._secure
-
-    def writeHeaders(
-        self, version: bytes, code: bytes, reason: bytes, headers: Headers
-    ) -> None:
-        """
-        A head, which is sent together with the beginning of its body: see L{flush}.  What
-        all of them say is said here, since it would cost more as headers of each request.
-        """
-        parts = [version, b" ", code, b" ", reason, b"\r\n"]
-        for name, values in headers.getAllRawHeaders():
-            for value in values:
-                parts += (name, b": ", value, b"\r\n")
-        if not headers.hasHeader(b"Cache-Control"):
-            parts.append(NOT_KEPT)
-        parts += (AS_IT_SAYS, b"\r\n")
-        self._head = b"".join(parts)
-
-    def write(self, data: bytes) -> None:
-        """
-        A part of an answer.
-        """
-        head, self._head = self._head, b""
-        self._out.write(head, data)
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """
-        Parts of an answer.
-        """
-        self.write(b"".join(iovec))
-
-    def flush(self) -> None:
-        """
-        Send a head that still waits for a body: there is none, or none yet.
-        """
-        if self._head:
-            self.write(b"")
 
     def expect_upload(self) -> None:
         """

@@ -11,10 +11,8 @@ ended (L{Channel.allHeadersReceived}).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from time import time
 from typing import cast
 
 from twisted.internet.address import UNIXAddress
@@ -33,8 +31,10 @@ from smartmob.web.bodies import Body
 from smartmob.web.browsers import of_secure
 from smartmob.web.caller import NOBODY, Caller
 from smartmob.web.channel import Channel
+from smartmob.web.dates import date_now
 from smartmob.web.gate import Gate, origin_form, preflight, too_large
 from smartmob.web.head import Head
+from smartmob.web.outgoing import Unread
 from smartmob.web.peer import uid_of
 from smartmob.web.problems import Problem, Renderer, as_problem, problem_of
 from smartmob.web.request_id import request_id_of
@@ -84,7 +84,7 @@ class Request(server.Request):
         self.started_at = site.reactor.seconds()
         self.request_id = request_id_of(self)
         self.setHeader(b"X-Request-Id", self.request_id.encode())
-        self.setHeader(b"Date", _date(int(time())))
+        self.setHeader(b"Date", date_now())
         self.way = site.gate.trust.way(
             self.requestHeaders, self.getClientAddress(), secure=self.isSecure()
         )
@@ -318,15 +318,6 @@ class Request(server.Request):
         return self.way.base_url
 
 
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    """
-    A time as the header Date has it: the same for a second, and that for many requests.
-    """
-    date: bytes = http.datetimeToString(second)
-    return date
-
-
 def shown_path(request: http.Request) -> str:
     """
     A path as it can stand in a log; never the query, which may have a secret.
@@ -366,6 +357,7 @@ class Site(server.Site):
         self.receive = receive
         self.rendered = rendered
         self.turns = Turns(reactor)
+        self.unread = Unread()
 
     def startFactory(self) -> None:
         """
