@@ -104,6 +104,7 @@ class Guardian(Helper):
     pid: int = -1
     killed: bool = False
     reaped: bool = False
+    woken: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.connection, self.peer = packet_pair()
@@ -112,6 +113,9 @@ class Guardian(Helper):
     def kill(self) -> None:
         self.killed = True
         self.peer.close()
+
+    def wake(self) -> None:
+        self.woken = True
 
     def reap(self) -> None:
         self.reaped = True

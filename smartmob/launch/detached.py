@@ -87,12 +87,12 @@ class DetachedProgram(Program):
             self._launcher.finished(self)
             self._launcher.ended(self)
 
-    def _end_by(self, packet: bytes) -> None:
+    def _end_by(self, packet: bytes, grace: float = 0.0) -> None:
         if self._phase is Phase.ASKED:
             self._unwanted = True
             if self._earlier is not None and packet == wire.KILL:
                 self._earlier.kill()
-        super()._end_by(packet)
+        super()._end_by(packet, grace)
 
     # Finding it.
 

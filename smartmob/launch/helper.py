@@ -71,6 +71,13 @@ class Helper:
         with suppress(ProcessLookupError):  # as in wait
             os.kill(self.pid, signal.SIGKILL)
 
+    def wake(self) -> None:
+        """
+        Have it go on, should somebody have stopped it.
+        """
+        with suppress(ProcessLookupError):  # as in wait
+            os.kill(self.pid, signal.SIGCONT)
+
     def reap(self) -> None:
         """
         Forget it, after its end of the connection was closed: so it has ended, or is

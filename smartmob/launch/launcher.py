@@ -19,6 +19,7 @@ from smartmob.launch.earlier import end_leftovers, lives
 from smartmob.launch.guardians import Guardians
 from smartmob.launch.helper import Helper, start_keeper
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
+from smartmob.launch.overdue import Ending, Overdue
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.program import Program
@@ -82,6 +83,7 @@ class Launcher(Service):
         self._again: IDelayedCall | None = None
         self._waiting_for_ready: list[Deferred[None]] = []
         self._start_queue = StartQueue(reactor, self._is_open)
+        self._overdue = Overdue(reactor, self._guardian_pid)
         self._active: set[Startable] = set()
         self._holding: set[Startable] = set()
         self._leftovers: Deferred[None] = succeed(None)
@@ -128,6 +130,8 @@ class Launcher(Service):
             self._start_queue.close(_ENDING)
             if self._guardian is not None:
                 self._guardian.hang_up()
+                assert self._helper is not None
+                self._helper.wake()
                 self._stop_timer = self.reactor.callLater(PATIENCE, self._lose_patience)
             self._check()
             return stopping
@@ -173,6 +177,7 @@ class Launcher(Service):
         if not self.running:
             raise RuntimeError("the launcher does not run")
         self._active.add(program)
+        self._overdue.gone(program)  # the run before is
         self._start_queue.enter(program)
 
     def again(self, program: Startable) -> None:
@@ -201,7 +206,14 @@ class Launcher(Service):
         A run is over.
         """
         self._active.discard(program)
+        self._overdue.gone(program)
         self._check()
+
+    def expect(self, program: Ending, seconds: float) -> None:
+        """
+        A program was told to end.
+        """
+        self._overdue.expect(program, seconds)
 
     def holds(self, program: Startable, something: bool) -> None:
         """
@@ -231,6 +243,9 @@ class Launcher(Service):
         @raise OSError: It can't be started.
         """
         return self._start_keeper(self._bounds)
+
+    def _guardian_pid(self) -> int | None:
+        return None if self._helper is None else self._helper.pid
 
     def _is_open(self) -> bool:
         return self._guardian is not None and not self._guardian.broken

@@ -23,9 +23,8 @@ from smartmob.launch.packets import LOST
 from smartmob.launch.phase import Phase
 from smartmob.launch.pipes import Writer
 from smartmob.launch.start_queue import Starts
-from smartmob.launch.terms import EXHAUSTED, ending, order, signal_number, text
+from smartmob.launch.terms import EXHAUSTED, called, ending, order, signal_number, text
 from smartmob.launch.transport import StandardStreams
-from smartmob.launch.tree import name
 
 _log = Logger()
 
@@ -106,7 +105,7 @@ class Program(StandardStreams):
         """
         if grace is None:
             grace = self.command.grace
-        self._end_by(wire.pack(wire.STOP, str(float(grace)).encode()))
+        self._end_by(wire.pack(wire.STOP, str(float(grace)).encode()), grace)
 
     def kill(self) -> None:
         """
@@ -121,7 +120,7 @@ class Program(StandardStreams):
         if self._phase is not Phase.IDLE:
             raise RuntimeError("a run is under way")
         if self._link is None or self._link.lost:
-            self.left = tuple(left for left in self.left if _called(left.pid) == left.name)
+            self.left = tuple(left for left in self.left if called(left.pid) == left.name)
         if self._link is None or self._link.lost or not self.left:
             return succeed(self.left)
         deferred: Deferred[tuple[Left, ...]] = Deferred(self._trying.remove)
@@ -193,12 +192,13 @@ class Program(StandardStreams):
         It does not outlive the agent.
         """
 
-    def _end_by(self, packet: bytes) -> None:
+    def _end_by(self, packet: bytes, grace: float = 0.0) -> None:
         if self._phase is Phase.QUEUED:
             self._launcher.withdraw(self)
             self.refuse("it was stopped before it was executed")
         elif self._phase.stoppable and self._link is not None:
             self._link.control.send(packet)
+            self._launcher.expect(self, grace)
 
     # What the launcher says.
 
@@ -287,7 +287,7 @@ class Program(StandardStreams):
 
     def _gone(self, words: list[bytes]) -> None:
         killed, left = wire.unpack_gone(words)
-        self.left = tuple(Left(pid, text(called)) for pid, called in left)
+        self.left = tuple(Left(pid, text(name)) for pid, name in left)
         if self._phase is Phase.IDLE:
             self._tried()
             return
@@ -392,8 +392,3 @@ class Program(StandardStreams):
             what(*args)
         except Exception:
             _log.failure("told of {pid}, its protocol failed", pid=self.pid)
-
-
-def _called(pid: int) -> str | None:
-    called = name(pid)
-    return None if called is None else text(called)

@@ -11,6 +11,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall
 
 from smartmob.launch.helper import Helper
+from smartmob.launch.overdue import Ending
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.turns import Turns
 
@@ -33,9 +34,9 @@ dead network file system does, and must not keep the others waiting.
 """
 
 
-class Startable(Protocol):
+class Startable(Ending, Protocol):
     """
-    What is to be started.
+    What is to be started, and to end.
     """
 
     def begin(self) -> None:
@@ -83,6 +84,9 @@ class Starts(Protocol):
         undelivered: Callable[[OSError], None],
     ) -> None:
         """Send an order to the guardian."""
+
+    def expect(self, program: Ending, seconds: float) -> None:
+        """See to it that a program which was told to be gone by then is."""
 
     def keeper(self) -> Helper:
         """Start a keeper; C{OSError} where that can't be."""

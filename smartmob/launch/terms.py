@@ -15,6 +15,7 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
 
 from smartmob.launch.interfaces import Command
+from smartmob.launch.tree import name
 from smartmob.launch.wire import Order
 
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
@@ -74,8 +75,8 @@ def fingerprint(command: Command) -> str:
     }
     # What has its default is left out, so that an option of a later release does not
     # make others of all.
-    for name in "grace", "detach":
-        what.pop(name, None)
+    for left_out in "grace", "detach":
+        what.pop(left_out, None)
     ambient = command.detach.ambient if command.detach is not None else frozenset()
     what["env"] = {name: value for name, value in command.env.items() if name not in ambient}
     what["rlimits"] = dict(command.rlimits)
@@ -103,6 +104,14 @@ def signal_number(signal: str | int) -> int:
         return signals.Signals[f"SIG{signal.removeprefix('SIG')}"].value
     except KeyError:
         raise ValueError(f"there is no signal {signal!r}") from None
+
+
+def called(pid: int) -> str | None:
+    """
+    The name of a process, for people; C{None} where it has ended.
+    """
+    word = name(pid)
+    return None if word is None else text(word)
 
 
 def text(word: bytes) -> str:
