@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from twisted.trial.unittest import SkipTest
+
 from smartmob.launch.helper import COMPILED, PYTHON, VARIABLE
-from tests.support.agent_process import AgentProcess
+from tests.support.agent_process import AgentProcess, program
 from tests.support.applications import application, archive
 from tests.support.configured_agent import ConfiguredTestCase, section
 from tests.support.hostility import BOMB, CALLER, STRANGER, attempts, python_for
@@ -208,6 +211,45 @@ class AnotherUserTests(HostileCase):
         self.assertEqual((outside / "kept").read_text(), "kept")
         after = outside.stat()
         self.assertEqual((after.st_mode, after.st_uid), (before.st_mode, before.st_uid))
+
+
+class FullDiskTests(HostileCase):
+    """
+    A program that fills the disk of the state folder.
+    """
+
+    async def test_full(self) -> None:
+        """
+        The agent goes on, and says of what needs room that there is none; once the program is
+        deleted, there is.
+        """
+        words = ("unshare", "--mount", "sh", "-c")
+        mount = (
+            f'mkdir {self.state} && mount -t tmpfs -o size=16m none {self.state} && exec "$@"'
+        )
+        tried = subprocess.run([*words, "true"], capture_output=True, check=False)
+        if tried.returncode:
+            raise SkipTest(f"FULL DISKS ARE NOT TESTED: {tried.stderr.decode()}")
+        self.write(section("filed", start="false"))
+        options = ("--state-dir", str(self.state), "-c", str(self.file))
+        agent = self.spawn(*words, mount, "sh", program("smartmob-agent"), *options)
+        [url] = await agent.listens()
+        remote = self.remote(url)
+        filling = "web: cat /dev/zero 2>&1 > much; echo full; exec sleep 1000\n"
+        await remote.create(self.origin.serve("/a", archive({"Procfile": filling})))
+        console = await remote.attach(tail=2)
+        self.assertIn("No space", await console.line())
+        self.assertEqual(await console.line(), "full")
+        self.assertEqual((await remote.ask("GET", "/ping")).body, b"OK")
+        await remote.post("/start-process/default.filed.0")
+        await remote.state("default.filed.0", "running")
+        other = self.origin.serve("/b", archive({"Procfile": "web: sleep 1000\n"}))
+        await remote.create(other, app="other")
+        document = await remote.state("other.web.0", "backoff", "failed")
+        self.assertIn("room", document["reason"])
+        await remote.post("/delete-process/app.web.0")
+        await remote.post("/start-process/other.web.0")
+        await remote.state("other.web.0", "running")
 
 
 class BombTests(HostileCase):
