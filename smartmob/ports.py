@@ -14,6 +14,9 @@ from smartmob.refusals import NoPort
 ATTEMPTS = 64
 """Random tries before the range is gone through in order."""
 
+_MOST_DIGITS = 18
+"""Of a port that is shown: far more than any has, and less than some readers of JSON bear."""
+
 
 def can_be_bound(port: int) -> bool:
     """
@@ -31,10 +34,12 @@ def can_be_bound(port: int) -> bool:
 
 def port_of(env: Mapping[str, str]) -> int | None:
     """
-    The port that a program has by its environment; C{None} where that is no number.
+    The port that a program has by its environment; C{None} where that is no number, or one
+    that only its program can make sense of.
     """
     port = env.get("PORT", "")
-    return int(port) if port.isascii() and port.isdigit() else None
+    is_number = port.isascii() and port.isdigit() and len(port) <= _MOST_DIGITS
+    return int(port) if is_number else None
 
 
 def environment_of(pid: int) -> Mapping[str, str]:

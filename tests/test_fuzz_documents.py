@@ -6,6 +6,7 @@ gafferd's clients, numbers of instances.
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob import checks
 from smartmob.checks import Wrong
 from smartmob.converter import InvalidDocument
+from smartmob.ports import port_of
 from smartmob.refusals import UnknownProcess
 from smartmob.scaling import instance, numbered, steps
 from smartmob.topics import BadTopic, parse
@@ -188,6 +190,19 @@ class ChecksTests(SynchronousTestCase):
             self.assertEqual(instance(node, kind), number)
             self.assertTrue(node.startswith(f"{kind}."))
             self.assertEqual(int(node[len(kind) + 1 :]), number)
+
+    @tries(200)
+    @given(st.text("0123456789-+ _\u0661\u00b2", max_size=25) | st.just("1" * 5000))
+    @example("8080")
+    @example("1" * 5000)
+    def test_port(self, text: str) -> None:
+        """A port that is shown is the number that a program got."""
+        port = port_of({"PORT": text})
+        if port is not None:
+            self.assertEqual(port, int(text))
+            json.dumps(port)
+        else:
+            self.assertFalse(re.fullmatch("[0-9]{1,5}", text))
 
     @tries(200)
     @given(st.lists(st.text("ab.*", max_size=9) | st.just("a" * 600), max_size=40))
