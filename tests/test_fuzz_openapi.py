@@ -139,7 +139,7 @@ class OpenApiFuzzTests(AgentTestCase):
         if stop.active():
             stop.cancel()
         said = run.said.decode(errors="replace")
-        self.assertEqual(code, 0, f"with seed {begin}:\n{said}")
+        self.assertEqual(code, 0, f"with seed {begin}, last {_last(tally)}:\n{said}")
         self.assertNotIn(b"Traceback", agent.err)
         os.kill(agent.pid, signal.SIGTERM)
         self.assertEqual(await agent.exit(), 0)
@@ -180,7 +180,17 @@ class OpenApiFuzzTests(AgentTestCase):
         self.check(answers, (200, 201, 202, 400, 404))
 
 
+def _last(tally: Path) -> str:
+    """
+    The last answer: where a run hangs, it is the one before.
+    """
+    return (tally.read_text(encoding="ascii").splitlines() or ["nothing"])[-1]
+
+
 def _read(tally: Path) -> Mapping[str, Counter[int]]:
+    """
+    How often each operation was answered with which status.
+    """
     answers: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for line in tally.read_text(encoding="ascii").splitlines():
         name, status = line.split()

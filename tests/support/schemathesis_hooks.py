@@ -143,10 +143,9 @@ _BODIES: dict[str, Callable[[Body], Body]] = {
 
 def _stream(path: str, headers: Any, query: dict[str, Any]) -> None:
     """
-    What goes on does so as events, which can be left.
+    Have events that there are, and handshakes that are whole.
     """
-    follows = str(query.get("follow")) in ("1", "[1]", "['1']")
-    if follows or ("follow" not in query and not mostly()):
+    if "follow" not in query and not mostly():
         headers["Accept"] = "text/event-stream"
     if path == "/events":
         if mostly():
@@ -154,6 +153,14 @@ def _stream(path: str, headers: Any, query: dict[str, Any]) -> None:
             query.pop("topic", None)
         if not mostly():
             headers.update(_HANDSHAKE)
+
+
+def _endless(query: dict[str, Any]) -> bool:
+    """
+    Whether an answer is to go on: so it does as events, which can be left.
+    """
+    value = query.get("follow")
+    return str(value[-1] if isinstance(value, list) and value else value) == "1"
 
 
 def _left(response: requests.Response, *_: object, **__: object) -> None:
@@ -183,6 +190,8 @@ def before_call(context: schemathesis.HookContext, case: Any, kwargs: dict[str, 
         case.body = change(_whole(case.body))
     if not {"QUERY", "HEADER"} & wrong and case.operation.method == "get":
         _stream(case.operation.path, case.headers, case.query)
+    if _endless(case.query):
+        case.headers["Accept"] = "text/event-stream"
 
 
 @schemathesis.hook
