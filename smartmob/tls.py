@@ -17,7 +17,11 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import (
+    BufferingTLSTransport,
+    TLSMemoryBIOFactory,
+    TLSMemoryBIOProtocol,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -35,7 +39,25 @@ def secured(
     """
     A factory whose connections speak TLS to their clients, and then as C{factory}'s.
     """
-    return TLSMemoryBIOFactory(certificate, False, Handshakes(factory, clock), clock)
+    made = TLSMemoryBIOFactory(certificate, False, Handshakes(factory, clock), clock)
+    made.protocol = Secured
+    return made
+
+
+class Secured(BufferingTLSTransport):
+    """
+    A connection with TLS, which is let go at its end.  Twisted's has a Failure then that has
+    the frames it was made in, and these it: with all that OpenSSL keeps for a connection it
+    would stay until somebody looks for such circles.
+    """
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        """
+        There is no TLS any more.
+        """
+        super()._tlsShutdownFinished(reason)
+        if reason is not None:
+            reason.cleanFailure()
 
 
 class Handshakes(Factory):

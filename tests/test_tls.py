@@ -4,10 +4,12 @@ Tests of L{smartmob.certificate} and L{smartmob.tls}: files, and handshakes.
 
 from __future__ import annotations
 
+import gc
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
+from weakref import ref
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -469,6 +471,19 @@ class HandshakeTests(FilesCase):
         self.transport.loseConnection()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.said, [])
+
+    def test_letGo(self) -> None:
+        """Nothing is kept of a client that is gone, nor of one that is sent away."""
+        for seconds in (0.0, HANDSHAKE_SECONDS):
+            self.serve()
+            self.server.dataReceived(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+            kept = ref(self.server)
+            gc.disable()
+            self.addCleanup(gc.enable)
+            self.clock.advance(seconds)
+            self.transport.loseConnection()
+            del self.server, self.transport.protocol, self.transport
+            self.assertIsNone(kept())
 
     def test_plain(self) -> None:
         """HTTP without TLS just ends, and is said to those who want to know."""

@@ -300,7 +300,7 @@ class FollowTests(LogsTestCase):
         for second in range(1, 121):
             self.reactor.advance(1)
             self.assertEqual(bool(text.connection.connected), second < 30, second)
-            self.assertEqual(bool(told.connection.connected), second < 90, second)
+            self.assertEqual(bool(told.connection.connected), second < 75, second)
         self.assertTrue(idle.connection.connected)
 
     def test_agentEnds(self) -> None:
