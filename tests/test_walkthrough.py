@@ -19,6 +19,7 @@ from twisted.internet import reactor
 from twisted.internet.interfaces import IProcessTransport
 from twisted.trial.unittest import SkipTest, TestCase
 
+from tests.support.certificates import pair
 from tests.support.living import until
 from tests.support.papers import TREE, commands
 from tests.support.watched import MARK, Watched, marked
@@ -126,7 +127,7 @@ class ReadmeTests(ShellTestCase):
         """
         Each step shows what it is said to, and nothing is left after the last.
         """
-        listen, serve, create, status, look, kill, end = commands(TREE / "README.rst")
+        listen, serve, create, status, look, kill, end = commands(TREE / "README.rst")[:7]
         self.assertEqual(listen, "smartmob-agent &")
         listen = "smartmob-agent --bind 127.0.0.1:8080 &"
         await self.does(listen, r"Listening on http://127\.0\.0\.1:")
@@ -139,6 +140,29 @@ class ReadmeTests(ShellTestCase):
         await self.does(kill, '"restarts"')
         self.assertNotIn("Traceback", self.shell.out)
         await self.does(end, r"^\{\}")
+        await self.ends()
+
+
+class TokenTests(ShellTestCase):
+    """
+    README.rst: beyond this machine, but for the distance.
+    """
+
+    pages_ports = ("8443",)
+
+    async def test_token(self) -> None:
+        """
+        Who shows the token that was made is let in, and nobody else is.
+        """
+        asks, shows = commands(TREE / "README.rst")[7:]
+        pair("localhost").write(self.folder / "cert.pem", self.folder / "key.pem")
+        self.assertIn("--bind 0.0.0.0:8443", asks)
+        await self.does(asks.replace("0.0.0.0", "127.0.0.1"), r"Listening on https://")
+        self.assertIn("https://agent.example.org:8443/", shows)
+        shows = shows.replace("agent.example.org", "localhost") + " -s --cacert cert.pem"
+        await self.does(shows, r'^\{"processes": \[\]\}$')
+        await self.does(shows.replace("$TOKEN", "another"), '"code": "unauthorized"')
+        await self.does("kill %1", "")
         await self.ends()
 
 
