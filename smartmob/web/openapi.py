@@ -179,6 +179,7 @@ def _operation(route: Route, method: str, told: set[str]) -> dict[str, Any]:
         "operationId": route.endpoint,
         "tags": [about.tag],
         "summary": route.summary,
+        **({"description": about.about} if about.about else {}),
         "parameters": [
             *(argument(name) for name in _ARGUMENT.findall(route.path)),
             *(asked.document for asked in about.query),

@@ -50,6 +50,7 @@ class Operation:
     @ivar bytes_type: What the body is, where it is no JSON.
     @ivar query: Parameters.
     @ivar headers: Those of the request that count.
+    @ivar about: More of it, for a person.
     @ivar codes: The errors that can't be told from the route: see
         L{codes_of<smartmob.web.openapi.codes_of>}.
     """
@@ -60,6 +61,7 @@ class Operation:
     bytes_type: str | None = None
     query: tuple[Asked, ...] = ()
     headers: tuple[Sent, ...] = ()
+    about: str = ""
     codes: tuple[str, ...] = ()
 
 
@@ -153,6 +155,7 @@ OPERATIONS: dict[str, Operation] = {
     "create_process": Operation(
         tag="processes",
         body="CreateRequest",
+        about="Limits beyond the agent's own, and a nice below 0, take the scope admin.",
         answers=(
             shows(
                 "Process",
@@ -214,6 +217,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "attach_console": Operation(
         tag="lines",
+        about="stdin=1 takes the scope write.",
         answers=(upgraded("a frame a line; with format=json each is a ConsoleFrame."),),
         query=(TAIL, AFTER, EPOCH, STREAM, FORMAT, STDIN),
         headers=HANDSHAKE,

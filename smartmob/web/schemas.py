@@ -12,7 +12,7 @@ from smartmob.documents import Limits, Output, Restart, State
 from smartmob.plugins.life import State as PluginState
 from smartmob.scaling import MOST, MOST_TYPES
 from smartmob.web.problems import CATALOGUE
-from smartmob.web.render import LINKS
+from smartmob.web.render import LINKS, SOCKETS
 from smartmob.web.shapes import (
     APP,
     BOOLEAN,
@@ -136,6 +136,45 @@ REQUESTS: dict[str, Schema] = {
 }
 """What is sent."""
 
+_PROCESS: dict[str, Schema] = {
+    "app": TEXT,
+    "node": TEXT,
+    "process_type": TEXT,
+    "slug": SLUG,
+    "state": ref("State"),
+    "reason": or_null(TEXT),
+    "pid": or_null(INTEGER),
+    "restarts": COUNT,
+    "created_at": MOMENT,
+    "started_at": or_null(MOMENT),
+    "last_exit": or_null(_LAST_EXIT),
+    "port": or_null(INTEGER),
+    "source_url": or_null(TEXT),
+    "labels": STRINGS,
+    "blocked": BOOLEAN,
+    **dict.fromkeys(LINKS, URL),
+}
+
+_EXAMPLE_OF_PROCESS: dict[str, object] = {
+    **{name: _EXAMPLE[name] for name in ("app", "node", "process_type")},
+    "slug": "hello.web.0",
+    "state": "running",
+    "reason": None,
+    "pid": 4711,
+    "restarts": 0,
+    "created_at": "2026-01-01T00:00:00.000Z",
+    "started_at": "2026-01-01T00:00:00.250Z",
+    "last_exit": None,
+    "port": 20123,
+    "source_url": _EXAMPLE["source_url"],
+    "labels": {},
+    "blocked": False,
+    **{
+        name: f"{'ws' if name in SOCKETS else 'http'}://127.0.0.1:8080{path}hello.web.0"
+        for name, path in LINKS.items()
+    },
+}
+
 DOCUMENTS: dict[str, Schema] = {
     "Index": an_object(
         {
@@ -159,26 +198,10 @@ DOCUMENTS: dict[str, Schema] = {
     ),
     "Ticket": an_object({"ticket": TEXT, "expires_at": MOMENT}),
     "Version": an_object({"name": {"const": "smartmob"}, "version": TEXT}),
-    "Process": an_object(
-        {
-            "app": TEXT,
-            "node": TEXT,
-            "process_type": TEXT,
-            "slug": SLUG,
-            "state": ref("State"),
-            "reason": or_null(TEXT),
-            "pid": or_null(INTEGER),
-            "restarts": COUNT,
-            "created_at": MOMENT,
-            "started_at": or_null(MOMENT),
-            "last_exit": or_null(_LAST_EXIT),
-            "port": or_null(INTEGER),
-            "source_url": or_null(TEXT),
-            "labels": STRINGS,
-            "blocked": BOOLEAN,
-            **dict.fromkeys(LINKS, URL),
-        }
-    ),
+    "Process": {
+        **an_object(_PROCESS),
+        "examples": [_EXAMPLE_OF_PROCESS],
+    },
     "Listing": an_object({"processes": many(ref("Process"))}),
     "Stats": an_object(
         {
