@@ -133,6 +133,14 @@ class WholeTests(OpenApiTestCase):
         for _, _, operation in self.operations():
             self.assertTrue(operation["summary"])
 
+    def test_form(self) -> None:
+        """
+        It is of the form that OpenAPI 3.1 has.
+        """
+        import schemathesis  # takes more time than all else here
+
+        schemathesis.openapi.from_dict(self.document).validate()
+
     def test_references(self) -> None:
         """
         What is referred to exists, and what exists is referred to, but for the pieces of
