@@ -24,7 +24,7 @@ from smartmob.web.channel import (
     LINGER_SECONDS,
     REQUEST_SECONDS,
 )
-from smartmob.web.connections import Census, Connections
+from smartmob.web.connections import STORM, Census, Connections
 from smartmob.web.root import make_site
 from tests.support.agents import FakeAgent
 from tests.support.httpwire import HERE, THERE, Answer, HalfTransport, Transport, Wire
@@ -703,6 +703,23 @@ class ConnectionTests(GateCase):
             self.assertEqual(said(), 1)
             for wire in wires:
                 wire.hang_up()
+
+    def test_storm(self) -> None:
+        """When there were many and few are left, that is told, once each time."""
+        over: list[int] = []
+        census = Census(storm_over=lambda: over.append(1))
+        site = census.guard(self.site)
+        for time in range(1, 4):
+            wires = [self.from_(site, number) for number in range(STORM)]
+            for _ in range(STORM - STORM // 16):
+                self.assertEqual(len(over), time - 1)
+                wires.pop().hang_up()
+            self.assertEqual(len(over), time)
+            while wires:
+                wires.pop().hang_up()
+        for _ in range(STORM):
+            self.from_(site, 1).hang_up()
+        self.assertEqual(len(over), 3)
 
     def test_unsent(self) -> None:
         """What was to be sent when a connection ended is let go at once."""

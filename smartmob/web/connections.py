@@ -16,12 +16,16 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
+from smartmob.memory import give_back
 from smartmob.waiting import Waiters
 
 _log = Logger()
 
 MOST_CONNECTIONS = 1_024
 MOST_OF_A_PEER = 256
+
+STORM = 64
+"""Where there were so many connections, and a 16th of them is left, it was one, and is over."""
 
 
 class Connection(ProtocolWrapper):
@@ -59,11 +63,16 @@ class Census:
     """
 
     def __init__(
-        self, *, most: int = MOST_CONNECTIONS, most_of_a_peer: int = MOST_OF_A_PEER
+        self,
+        *,
+        most: int = MOST_CONNECTIONS,
+        most_of_a_peer: int = MOST_OF_A_PEER,
+        storm_over: Callable[[], object] = give_back,
     ) -> None:
         """
         @param most: Connections in all.
         @param most_of_a_peer: From one address.
+        @param storm_over: Called when there were many, and few are left.
         """
         self.is_proxy: Callable[[str], bool] = lambda address: False
         self._most = most
@@ -71,6 +80,8 @@ class Census:
         self._open: set[Connection] = set()
         self._peers: Counter[str] = Counter()
         self._count = 0
+        self._storm_over = storm_over
+        self._peak = 0
         self._told: set[str | None] = set()
         self._gone = Waiters()
 
@@ -115,6 +126,7 @@ class Census:
         There is one more.
         """
         self._open.add(connection)
+        self._peak = max(self._peak, len(self._open))
         if connection.peer is not None:
             self._count += 1
             self._peers[connection.peer] += 1
@@ -135,6 +147,9 @@ class Census:
                     self._told.discard(None)
             if not self._peers[peer]:
                 del self._peers[peer]
+        if self._peak >= STORM and len(self._open) * 16 <= self._peak:
+            self._peak = len(self._open)
+            self._storm_over()
         if not self._open:
             self._gone.fire()
 
