@@ -178,7 +178,7 @@ class NewTests(CommandCase):
         os.chown(self.file, nobody, -1)
         self.assertEqual(
             self.failure("token", "new", "--to", str(self.file)),
-            f"smartmob: {self.file} belongs to user {nobody}, who could read it",
+            f"smartmob: {self.file} belongs to user {nobody}, who could read it and change it",
         )
         self.assertEqual(self.file.read_text(), "")
 

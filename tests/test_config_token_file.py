@@ -13,6 +13,7 @@ from smartmob.config.overrides import Overrides
 from smartmob.permit import Scope
 from smartmob.tokens import Tokens
 from tests.support.configuring import ConfigurationTestCase
+from tests.support.users import another_user
 
 ONE = "one-token-of-good-length"
 TWO = "two-tokens-of-good-length"
@@ -105,6 +106,22 @@ class TokenFileTests(ConfigurationTestCase):
                 f"agent.ini:2: [smartmob] token_file: tokens can be {verb} by others: "
                 "chmod 600 would do",
             )
+
+    def test_owner(self) -> None:
+        """
+        One that belongs to another user is theirs to change, whatever its mode, unless the
+        service manager handed it down.
+        """
+        nobody = another_user().uid
+        path = self.write("tokens", ONE, 0o600)
+        os.chown(path, nobody, -1)
+        self.assertEqual(
+            self.refused(),
+            f"agent.ini:2: [smartmob] token_file: tokens belongs to user {nobody}, who could "
+            "read it and change it",
+        )
+        self.environ["CREDENTIALS_DIRECTORY"] = os.fspath(self.folder)
+        self.assertEqual(len(self.tokens()), 1)
 
     def test_credential(self) -> None:
         """

@@ -12,14 +12,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 from smartmob import plain_files
-from smartmob.config.secret_files import check_mode
+from smartmob.config.secret_files import check_own
 from smartmob.tokens import LONGEST, BadTokens, hashed, new_token, parse
 
 _MOST_BYTES = 1 << 20
 """Of a file, as the agent takes it."""
-
-_ROOT = 0
-"""Reads whatever there is."""
 
 
 class NoToken(Exception):
@@ -95,9 +92,7 @@ def _append(path: str, line: str) -> None:
         status = os.fstat(number)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("is no plain file")
-        check_mode(status.st_mode)
-        if status.st_uid not in (os.geteuid(), _ROOT):
-            raise ValueError(f"belongs to user {status.st_uid}, who could read it")
+        check_own(status)
         fcntl.flock(number, fcntl.LOCK_EX)  # others who append wait for the line end
         before = plain_files.content(number, _MOST_BYTES)
         parse(before.decode("utf-8"))

@@ -12,18 +12,19 @@ from smartmob import plain_files
 
 _OTHERS = stat.S_IRGRP | stat.S_IROTH
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_ROOT = 0
 
 
 class NotSecret(ValueError):
     """
-    Others can read a file, or change it; the message ends a sentence that begins with its
-    name.
+    Others can read a file, or change it, or it is theirs; the message ends a sentence that
+    begins with its name.
     """
 
 
 def secret_file(path: str, most: int, environ: Mapping[str, str]) -> bytes:
     """
-    What a file has, if nobody but its user may read it and change it.
+    What a file has, if nobody but the agent's user may read it and change it.
 
     @param most: Bytes that it may have.
     @param environ: Where C{CREDENTIALS_DIRECTORY} may be (systemd.exec(5)): what is below
@@ -34,23 +35,26 @@ def secret_file(path: str, most: int, environ: Mapping[str, str]) -> bytes:
     """
     number = plain_files.opened(path)
     try:
-        # Its mode is that of what is read, whatever has its name now.
-        mode = os.fstat(number).st_mode
+        # This is about what is read, whatever has its name now.
+        status = os.fstat(number)
         content = plain_files.content(number, most)
     finally:
         os.close(number)
     if not _is_credential(path, environ):
-        check_mode(mode)
+        check_own(status)
     return content
 
 
-def check_mode(mode: int) -> None:
+def check_own(status: os.stat_result) -> None:
     """
-    See that a file is its user's alone.
+    See that a file is this user's alone, or root's.  What belongs to somebody else is theirs
+    to change, whatever its mode: who writes a file of tokens may do what the agent may.
 
-    @param mode: Its C{st_mode}.
     @raise NotSecret: It is not.
     """
+    mode = status.st_mode
+    if status.st_uid not in (os.geteuid(), _ROOT):
+        raise NotSecret(f"belongs to user {status.st_uid}, who could read it and change it")
     if mode & _OTHERS:
         raise NotSecret("can be read by others: chmod 600 would do")
     if mode & _OTHERS_WRITE:
