@@ -5,6 +5,7 @@ gafferd's interface: what tokens are for there.
 from __future__ import annotations
 
 import json
+import resource
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -206,6 +207,17 @@ class ScopeTests(TokenTestCase):
             self.agent.identity, self.agent.limits = who, limits
             self.agent.sources.rules = rules
         self.define(SHOPKEEPER, 200)
+
+    def test_limits(self) -> None:
+        """
+        Limits above those that the agent runs under are for admins: root could go beyond.
+        """
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.define(WRITE, 200, limits={"open_files": hard})
+        for token in (WRITE, SHOP):
+            [reason, *_] = self.define(token, 403, limits={"open_files": hard + 1})
+            self.assertIn(f"limits.open_files must be {hard} at most", reason)
+        self.define(ADMIN, 200, limits={"open_files": hard + 1})
 
     def test_signIn(self) -> None:
         """

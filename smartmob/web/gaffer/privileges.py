@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from smartmob.agent import Agent
 from smartmob.documents import Limits
 from smartmob.privileges import privileges
+from smartmob.rlimits import inherited, limited
 from smartmob.templates import Configured
 
 
@@ -33,4 +34,4 @@ def privileges_of(model: Configured, agent: Agent) -> Iterator[tuple[str, str]]:
         yield "uid", "must be the agent's own, and gid too"
     if model.detach:
         yield "detach", "must be false"
-    yield from privileges(model, agent.limits)
+    yield from privileges(model, limited(agent.limits, inherited()))
