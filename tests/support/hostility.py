@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from twisted.trial.unittest import SkipTest
 
-STRANGER = 41_711
-"""The number of a user, and of a group, that nothing else on a machine is likely to be."""
+STRANGER = 1_000_000 + os.getpid()
+"""The number of a user, and of a group, that nothing else on a machine is likely to be, nor
+other tests at the same time: how many processes a user has is the same for all of them."""
 
 BOMB = """\
 import os, signal
