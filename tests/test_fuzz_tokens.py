@@ -24,6 +24,7 @@ from smartmob.tokens import BadTokens, Tokens, hashed, parse, written
 from smartmob.web.access import cookie_name
 from smartmob.web.caller import Caller
 from smartmob.web.tickets import SECONDS, Tickets
+from smartmob.web.trust import Way
 from tests.support.fuzzing import tries
 from tests.support.http_grammar import changed
 from tests.support.httpwire import Wire
@@ -253,7 +254,9 @@ class ShownTests(AccessCase):
     @given(st.binary(max_size=20) | st.sampled_from([b"a:80", b"[::1]:80", b"[::1]", b":"]))
     def test_cookieName(self, host: bytes) -> None:
         """The name of our cookie is a token (RFC 6265, 4.1.1), whatever the Host."""
-        self.assertRegex(cookie_name(host), rb"\Asmartmob(-[0-9]+)?\Z")
+        for secure in (False, True):
+            name = cookie_name(Way(secure=secure, host=host, client="127.0.0.1"))
+            self.assertRegex(name, rb"\A(__Host-)?smartmob(-[0-9]+)?\Z")
 
 
 class TicketsTests(SynchronousTestCase):

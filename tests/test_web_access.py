@@ -336,12 +336,19 @@ class SignInTests(AccessCase):
 
     def test_secure(self) -> None:
         """
-        Over TLS, perhaps that of a proxy, it is for TLS alone.
+        Over TLS, perhaps that of a proxy, it is for TLS alone, and what is served
+        without can't set one of that name.
         """
         self.tokens(trusted_proxies=(ip_network("127.0.0.1"),))
         wire = Wire(self.site)
         answer = wire.ask("POST", "/sign-in", {"token": READ}, "X-Forwarded-Proto: https")
-        self.assertTrue((answer.header("set-cookie") or "").endswith("; Secure"))
+        cookie = answer.header("set-cookie") or ""
+        self.assertTrue(cookie.startswith("__Host-smartmob"), cookie)
+        self.assertTrue(cookie.endswith("; Secure"), cookie)
+        shown = f"Cookie: {cookie.partition(';')[0]}"
+        for proto, status in (("https", 200), ("http", 401)):
+            answer = wire.ask("GET", "/version", None, f"X-Forwarded-Proto: {proto}", shown)
+            self.assertEqual(answer.status, status, proto)
 
     def test_scope(self) -> None:
         """

@@ -267,7 +267,7 @@ class VisitsTests(SynchronousTestCase):
         """
         One that leaves because another ended is not ended once more.
         """
-        leaving: list[Callable[[], None]] = []
+        leaving: list[Callable[[], object]] = []
 
         def first() -> None:
             self.ended.append("first")

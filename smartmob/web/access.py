@@ -19,6 +19,7 @@ from smartmob.web.head import Head
 from smartmob.web.problems import Problem, Stranger
 from smartmob.web.sessions import Sessions
 from smartmob.web.tickets import Tickets
+from smartmob.web.trust import Way
 from smartmob.web.visits import Visits
 
 _log = Logger()
@@ -152,19 +153,17 @@ class Access:
         return self.tokens.has(caller.permit)
 
 
-COOKIE = b"smartmob"
-"""What the name of the cookie begins with; see L{cookie_name}."""
-
-
-def cookie_name(host: bytes) -> bytes:
+def cookie_name(way: Way) -> bytes:
     """
-    The name of the cookie.  Browsers send it to whatever port of a host, so that each has
-    one of its own, or to sign in to one agent would be to sign out of another.
+    The name of the cookie of those who came that way.
 
-    @param host: What the client calls the agent, of the form that Host has.
+    Browsers send cookies to whatever port of a host, so each has one of its own, or to sign
+    in to one agent would be to sign out of another.  Over TLS its prefix (RFC 6265bis,
+    4.1.3.2) keeps what is served there without from setting it.
     """
-    port = host.rpartition(b":")[2]
-    return COOKIE + b"-" + port if port.isdigit() else COOKIE
+    prefix = b"__Host-" if way.secure else b""
+    port = way.host.rpartition(b":")[2]
+    return prefix + (b"smartmob-" + port if port.isdigit() else b"smartmob")
 
 
 def _bearer(head: Head) -> bytes | None:
@@ -186,7 +185,7 @@ def _cookies(head: Head) -> Iterator[bytes]:
     The values of our cookie (RFC 6265, 4.2.1); whoever has set others of that name, ours
     is among them.
     """
-    wanted = cookie_name(head.way.host)
+    wanted = cookie_name(head.way)
     for header in head.all(b"cookie"):
         for pair in header.split(b";"):
             name, _, value = pair.strip().partition(b"=")

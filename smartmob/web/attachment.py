@@ -108,7 +108,7 @@ class Attachment(Recipient):
     @ivar leave: Called when it is over, perhaps more than once.
     """
 
-    leave: Callable[[], None] = staticmethod(lambda: None)
+    leave: Callable[[], object] = staticmethod(lambda: None)
 
     def __init__(
         self,

@@ -227,5 +227,5 @@ class OpenApi:
         """This description of the interface, as OpenAPI 3.1."""
         if self._encoded is None:
             self._encoded = encode(describe(self._routes)) + b"\n"
-        name = cookie_name(request.way.host)
+        name = cookie_name(request.way)
         return send(request, b"application/json", self._encoded.replace(_NAME, name))

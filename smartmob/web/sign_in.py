@@ -73,7 +73,7 @@ class SignOut:
 
 
 def _set_cookie(request: Request, value: bytes, seconds: int) -> None:
-    parts = [cookie_name(request.way.host) + b"=" + value, _COOKIE, b"Max-Age=%d" % seconds]
+    parts = [cookie_name(request.way) + b"=" + value, _COOKIE, b"Max-Age=%d" % seconds]
     if request.way.secure:
         parts.append(b"Secure")
     request.setHeader(b"Set-Cookie", b"; ".join(parts))

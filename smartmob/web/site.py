@@ -69,7 +69,7 @@ class Request(server.Request):
     upload: Upload | None = None
     _received = 0
     _complete = False
-    _leave: Callable[[], None] = staticmethod(lambda: None)
+    _leave: Callable[[], object] = staticmethod(lambda: None)
 
     def begin(self, method: bytes, uri: bytes, version: bytes, length: int | None) -> None:
         """
@@ -184,7 +184,7 @@ class Request(server.Request):
         self._leave()
         super().finish()
 
-    def hand_over(self, end: Callable[[], None]) -> Callable[[], None]:
+    def hand_over(self, end: Callable[[], None]) -> Callable[[], object]:
         """
         What the request was about goes on without it.
 

@@ -24,15 +24,15 @@ class Visits:
     They end when their callers may not be there any more.
     """
 
-    _open: dict[Caller, dict[object, End]] = field(factory=dict, init=False)
+    _open: dict[object, tuple[Caller, End]] = field(factory=dict, init=False)
 
     def __len__(self) -> int:
         """
         How many there are.
         """
-        return sum(map(len, self._open.values()))
+        return len(self._open)
 
-    def begin(self, caller: Caller, end: End) -> Callable[[], None]:
+    def begin(self, caller: Caller, end: End) -> Callable[[], object]:
         """
         Somebody is there.
 
@@ -40,8 +40,8 @@ class Visits:
         @return: To be called when they have gone; may be called again.
         """
         visit = object()
-        self._open.setdefault(caller, {})[visit] = end
-        return partial(self._left, caller, visit)
+        self._open[visit] = caller, end
+        return partial(self._open.pop, visit, None)
 
     def end(self, which: Callable[[Caller], bool]) -> int:
         """
@@ -49,28 +49,16 @@ class Visits:
 
         @return: How many visits that ended.
         """
-        ending = [
-            (caller, visit)
-            for caller, visits in self._open.items()
-            if which(caller)
-            for visit in visits
-        ]
-        for caller, visit in ending:
-            end = self._open.get(caller, {}).get(visit)
-            if end is not None:  # to end one may end another, of the same connection
-                self._show_out(end)
+        ending = [visit for visit, (caller, _) in self._open.items() if which(caller)]
+        for visit in ending:
+            if visit in self._open:  # to end one may end another, of the same connection
+                _, end = self._open[visit]
+                _show_out(end)
         return len(ending)
 
-    @staticmethod
-    def _show_out(end: End) -> None:
-        try:
-            end()
-        except Exception:
-            _log.failure("the others are shown out all the same")
 
-    def _left(self, caller: Caller, visit: object) -> None:
-        visits = self._open.get(caller)
-        if visits is not None:
-            visits.pop(visit, None)
-            if not visits:
-                del self._open[caller]
+def _show_out(end: End) -> None:
+    try:
+        end()
+    except Exception:
+        _log.failure("the others are shown out all the same")
