@@ -36,6 +36,9 @@ from tests.support.frame_grammar import (
 from tests.support.fuzzing import tries
 from tests.support.websockets import UPGRADE, MemoryConnection, decode, get
 
+MANY = 400
+"""Pings whose answers are more than is kept for a client."""
+
 CONSOLE = b"/attach-console/myapp.web.0"
 
 paths = st.sampled_from(
@@ -100,7 +103,11 @@ class FramesTests(SynchronousTestCase):
         """What was sent is what a strict reader would have answered."""
         closes = [payload for opcode, payload in sent if opcode == CLOSE]
         pongs = [payload for opcode, payload in sent if opcode == PONG]
-        self.assertEqual(pongs, found.pings)
+        if len(found.pings) < MANY:
+            self.assertEqual(pongs, found.pings)
+        else:  # of those that come faster than they are answered, the last is (RFC 6455, 5.5.3)
+            self.assertEqual(pongs[-1:], found.pings[-1:])
+            self.assertLessEqual(len(pongs), len(found.pings))
         self.assertLessEqual(len(closes), 1)
         if closes:
             self.assertEqual(sent[-1][0], CLOSE, "nothing follows a close frame")

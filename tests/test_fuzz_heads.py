@@ -8,14 +8,13 @@ import re
 from base64 import b64decode
 from fnmatch import fnmatchcase
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
@@ -35,25 +34,9 @@ from smartmob.web.root import make_site
 from smartmob.web.trust import Trust, Way
 from tests.support.agents import FakeAgent
 from tests.support.fuzzing import linear, tries
-
-PEER = IPv4Address("TCP", "192.0.2.7", 50_000)
-
-texts = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"))
-values = texts.map(lambda text: text.strip(" ").encode("latin-1"))
-"""What Twisted lets through: neither CR, LF nor NUL, nothing blank around it."""
+from tests.support.head_grammar import hosts, values
 
 digits = st.text("0123456789", min_size=1, max_size=25).map(str.encode)
-hosts = st.one_of(
-    values,
-    st.ip_addresses().map(lambda ip: f"[{ip}]" if ip.version == 6 else str(ip)).map(str.encode),
-    st.text("[]:.%@/?#\\0123456789abcflhost,;-_ ", max_size=20).map(str.encode),
-    st.builds(
-        lambda a, b, c: a + b + c,
-        st.sampled_from([b"localhost", b"127.0.0.1", b"[::1]", b"evil.example"]),
-        st.sampled_from([b"", b":", b"@", b":80", b".", b"\\", b"/", b"#", b"?", b"%00"]),
-        st.sampled_from([b"", b"localhost", b"evil.example", b"80", b"127.0.0.1"]),
-    ),
-)
 
 
 def way(host: bytes = b"localhost", *, forwarded: bool = False) -> Way:
@@ -318,77 +301,6 @@ class QueryTests(SynchronousTestCase):
             globs = [f"{number}{piece * 200}"[:200] for number in range(32)]
             found = parse_globs({b"node": [glob.encode() for glob in globs]}, "node")
             linear(partial(matched, found), 5)
-
-
-class TrustTests(SynchronousTestCase):
-    """
-    L{smartmob.web.trust}.
-    """
-
-    addresses = st.one_of(
-        st.ip_addresses().map(str),
-        st.ip_addresses(v=4).map(lambda ip: f"{ip}:80"),
-        st.ip_addresses(v=6).map(lambda ip: f"[{ip}]:80"),
-        st.ip_addresses(v=4).map(lambda ip: f"::ffff:{ip}"),
-        st.sampled_from(["10.0.0.1", "10.9.9.9", "unknown", "_x", "", "127.1", "1e3", "[::1"]),
-        texts,
-    )
-    lists = st.lists(addresses, max_size=4)
-    told = st.fixed_dictionaries(
-        {},
-        optional={
-            b"X-Forwarded-For": lists.map(lambda each: ", ".join(each).encode("latin-1")),
-            b"X-Forwarded-Proto": values | st.sampled_from([b"https", b"http, wss", b"HTTPS"]),
-            b"X-Forwarded-Host": hosts,
-        },
-    )
-
-    @tries(300)
-    @given(told, hosts)
-    def test_strangers(self, told: dict[bytes, bytes], host: bytes) -> None:
-        """Who is no proxy of ours can say what it likes."""
-        headers = Headers({name: [value] for name, value in told.items()})
-        headers.addRawHeader(b"Host", host)
-        trust = Trust(proxies=(ip_network("10.0.0.0/8"),))
-        for peer, client in ((PEER, "192.0.2.7"), (UNIXAddress(b"/x"), "a unix socket")):
-            for secure in (False, True):
-                found = trust.way(headers, peer, secure=secure)
-                self.assertEqual(found, Way(secure=secure, host=host, client=client))
-
-    @tries(300)
-    @given(lists, told)
-    @example(["6.6.6.6", "10.0.0.1", "10.0.0.2"], {})
-    @example(["6.6.6.6", "unknown", "10.0.0.2"], {})
-    def test_proxies(self, clients: list[str], told: dict[bytes, bytes]) -> None:
-        """
-        The client of a proxy is the last address that is none of ours, or the last that
-        there is before something else.
-        """
-        told = {**told, b"X-Forwarded-For": ",".join(clients).encode("latin-1")}
-        headers = Headers({name: [value] for name, value in told.items()})
-        network = ip_network("10.0.0.0/8")
-        trust = Trust(proxies=(network,))
-        found = trust.way(headers, IPv4Address("TCP", "10.0.0.9", 1), secure=False)
-        client = ip_address(found.client)
-        listed = [
-            each.strip() for each in ",".join(clients).split(",") if each.strip(" \t\n\r\f\v")
-        ]
-        if client.version == 4 and client in network:
-            return
-        self.assertIn(str(client), "".join(listed).replace("[", "").replace("]", ""))
-        self.assertEqual(found.forwarded, bool(found.host))
-
-    @tries(200)
-    @given(st.lists(st.ip_addresses(v=4), max_size=5))
-    def test_model(self, clients: list[Any]) -> None:
-        """Of addresses alone, the one that a simpler rule finds."""
-        network = ip_network("0.0.0.0/1")
-        trust = Trust(proxies=(network,))
-        headers = Headers({b"X-Forwarded-For": [", ".join(map(str, clients)).encode()]})
-        found = trust.way(headers, IPv4Address("TCP", "10.0.0.9", 1), secure=False)
-        foreign = [ip for ip in clients if ip not in network]
-        expected = foreign[-1] if foreign else (clients or ["10.0.0.9"])[0]
-        self.assertEqual(found.client, str(expected))
 
 
 class HandshakeTests(SynchronousTestCase):
