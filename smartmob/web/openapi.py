@@ -99,13 +99,14 @@ SECURITY: dict[str, dict[str, str]] = {
         "type": "apiKey",
         "in": "cookie",
         "name": "smartmob-PORT",
-        "description": "What /sign-in gives to a browser; a WebSocket needs an Origin with it.",
+        "description": "What /sign-in gives to a browser, for pages of the agent's own; a "
+        "WebSocket needs an Origin with it.",
     },
     "ticket": {
         "type": "apiKey",
         "in": "query",
         "name": "ticket",
-        "description": "What /tickets gives: for one request of one path, within 30 seconds.",
+        "description": "What /tickets gives: for one GET of one path, within 30 seconds.",
     },
 }
 """The ways to show who one is."""
