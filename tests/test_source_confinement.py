@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet import reactor
@@ -159,13 +160,17 @@ class ConfinedTests(TestCase):
         with open(self.outside + ".there", "w") as there:
             there.write("x")
 
-    async def tried(self, *owner: str) -> dict[str, Any]:
+    async def tried(self, *owner: str, before: Sequence[str] = ()) -> dict[str, Any]:
         """
         What an unpacker tried, and what came of it.
+
+        @param before: Goes before its command.
         """
+        program, *arguments = *before, sys.executable
         out, said, code = await getProcessOutputAndValue(
-            sys.executable,
+            program,
             [
+                *arguments,
                 *("-I", "-S", "-c", TALKED_INTO, CODE, str(self.origin.port), self.outside),
                 *(self.archive, f"{self.base}/app/X", "1000000", "100", "0", "0", *owner),
             ],
@@ -215,6 +220,22 @@ class ConfinedTests(TestCase):
         self.assertEqual(answers["status"]["Uid"].split(), [str(who.uid)] * 4)
         self.assertEqual(os.stat(f"{self.base}/app/X/file").st_uid, who.uid)
         self.assertEqual(stat.S_IMODE(os.stat(f"{self.base}/app/X").st_mode), 0o750)
+
+    async def test_capable(self) -> None:
+        """
+        That of an agent that is not root but may become others may become none.
+        """
+        who = another_user()
+        some = "+setuid,+setgid,+chown,+dac_override"
+        before = ["setpriv", "--reuid", "41001", "--regid", "41001", "--clear-groups"]
+        before += ["--inh-caps", some, "--ambient-caps", some]
+        found = shutil.which(before[0])
+        if found is None:
+            raise SkipTest("this needs setpriv")
+        answers = await self.tried(str(who.uid), str(who.gid), before=[found, *before[1:]])
+        self.check(answers)
+        for name in ("CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(answers["status"][name], 16), 0, name)
 
     async def test_namespace(self) -> None:
         """

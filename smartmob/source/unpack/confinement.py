@@ -55,6 +55,8 @@ _MAKE_FIFO, _MAKE_BLOCK, _MAKE_SYM = 1 << 10, 1 << 11, 1 << 12
 _REFER, _REFER_SINCE = 1 << 13, 2
 _TRUNCATE, _TRUNCATE_SINCE = 1 << 14, 3
 
+_CAPABILITY_VERSION = 0x20080522
+
 _INSIDE = _WRITE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SYM | _REFER
 _BESIDE = _MAKE_DIR | _REMOVE_DIR
 _NOWHERE = _EXECUTE | _REMOVE_FILE | _MAKE_CHAR | _MAKE_SOCK | _MAKE_FIFO | _MAKE_BLOCK
@@ -72,6 +74,9 @@ def confine(root: int, beside: str | None) -> str | None:
     """
     for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_DUMPABLE, 0)):
         _libc.prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0)))
+    if os.geteuid():
+        # An agent that is not root may have some, with which one could become root.
+        _libc.capset(struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24))
     # Not every kernel has it, and the unpacker does without: it opens nothing elsewhere.
     with suppress(OSError):
         keep_to(root, beside)
