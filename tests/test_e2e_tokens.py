@@ -168,7 +168,7 @@ class TokensCase(ConfiguredTestCase):
         url = self.origin.serve(f"/{node}.tar.gz", content)
         await remote.create(url, node, redirect_input=True, **more)
         console = await remote.attach(f"app.{node}", tail=1)
-        await console.next()  # it runs, and has told its environment
+        await console.line("{")  # it runs, and has told its environment
         await console.leave()
 
     async def raw(self, url: str, head: str) -> Raw:
