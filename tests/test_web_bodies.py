@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.web.bodies import BODY_BYTES, DEPTH, parse_body
+from smartmob.web.bodies import BODY_BYTES, DEPTH, MEMBERS, parse_body
 from smartmob.web.problems import Problem
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -91,6 +91,15 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(
             parse_body(json.dumps({"a": text, "b": text}).encode()), {"a": text, "b": text}
         )
+
+    def test_members(self) -> None:
+        """Objects have at most so many members, together; colons in strings are none."""
+        names = [str(number) for number in range(MEMBERS - 2)]
+        document: dict[str, object] = {"a": dict.fromkeys(names, ":" * 10), "b": []}
+        body = json.dumps(document).encode()
+        self.assertEqual(parse_body(body), document)
+        for more in (b', "c": 1}', b', "c" : 1}', b', "c"\n:\n{}}'):
+            self.assertRefused(body[:-1] + more, "invalid-document")
 
     def test_quick(self) -> None:
         """No body within the bound holds the agent up."""

@@ -21,9 +21,12 @@ ARCHIVE_BYTES = SourceLimits().download_bytes
 """An archive that is sent has at most so many bytes, as one that is downloaded."""
 
 DEPTH = 64
-"""So deep may arrays and objects lie in one another."""
+"""So deep may arrays and objects lie in one another ..."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+MEMBERS = 10_000
+"""... and so many members may all objects have: more than any document can make use of."""
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _AS_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -54,8 +57,7 @@ def parse_body(body: bytes) -> dict[str, object]:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Problem("bad-json", f"byte {error.start} is not UTF-8") from None
-    if _is_deep(body):
-        raise _invalid(f"is nested more than {DEPTH} deep")
+    _check_shape(body)
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
@@ -70,17 +72,26 @@ def parse_body(body: bytes) -> dict[str, object]:
     return document
 
 
-def _is_deep(body: bytes) -> bool:
+def _check_shape(body: bytes) -> None:
     """
-    Whether brackets lie too deep in one another, those in strings not counted:
-    known before anything recurses.
+    See that brackets do not lie too deep in one another, and that there are not too many
+    colons, those in strings not counted: before anything recurses, or is made.
+
+    @raise Problem: So it is.
     """
-    if body.count(b"[") + body.count(b"{") <= DEPTH:  # as in nearly all of them
-        return False
-    steps = _STRING.sub(b"", body).translate(_AS_STEPS, _NO_BRACKETS)
-    if b"\x01" * (DEPTH + 1) in steps:
-        return True
-    return max(accumulate(memoryview(steps).cast("b")), default=0) > DEPTH
+    many = body.count(b":") > MEMBERS
+    deep = body.count(b"[") + body.count(b"{") > DEPTH
+    if not (many or deep):  # as in nearly all of them
+        return
+    bare = _STRING.sub(b"", body)
+    if many and bare.count(b":") > MEMBERS:
+        raise _invalid(f"has more than {MEMBERS:,} members")
+    steps = bare.translate(_AS_STEPS, _NO_BRACKETS)
+    if (
+        b"\x01" * (DEPTH + 1) in steps
+        or max(accumulate(memoryview(steps).cast("b")), default=0) > DEPTH
+    ):
+        raise _invalid(f"is nested more than {DEPTH} deep")
 
 
 def _invalid(message: str, field: str = "") -> Problem:
