@@ -171,6 +171,7 @@ class AttachTests(AppTestCase):
             (b"/attach-app/shop.web.0", 404, "unknown-app"),
             (b"/attach-app/shop?tail=-1", 400, "bad-query"),
             (b"/attach-app/shop?format=xml", 400, "bad-query"),
+            (b"/attach-app/shop?format=", 400, "bad-query"),
             (b"/attach-app/shop?after=3", 400, "bad-query"),
             (b"/attach-app/shop?stdin=1", 400, "bad-query"),
         ):

@@ -13,7 +13,7 @@ from twisted.web.http_headers import Headers
 from smartmob.lines.app import AppWanted
 from smartmob.lines.console import Wanted
 from smartmob.permit import ALL_APPS
-from smartmob.topics import BadTopic, Topics, parse
+from smartmob.topics import MOST, BadTopic, Topics, parse
 from smartmob.web.problems import bad_query
 
 ALL = sys.maxsize
@@ -59,7 +59,8 @@ def parse_query(
     @raise Problem: C{bad-query}, for a value that makes no sense.
     """
     names = tuple(formats)
-    format = _last(args, b"format") or names[0]  # noqa: A001 - what the parameter is called
+    said = args.get(b"format")
+    format = _last(args, b"format") if said else names[0]  # noqa: A001 - what it is called
     if format not in names:
         raise bad_query("format", "must be " + " or ".join(names))
     streams = [value.decode(errors="replace") for value in args.get(b"stream", ()) if value]
@@ -161,10 +162,11 @@ def parse_event_query(
     @param apps: A glob: what is told is of these apps only.
     @raise Problem: C{bad-query}, for a value that makes no sense.
     """
+    values = args.get(b"topic", ())
+    if len(values) > MOST:
+        raise bad_query("topic", f"may be there {MOST} times, not more")
     try:
-        topics = parse(
-            value.decode(errors="replace") for value in args.get(b"topic", ()) if value
-        )
+        topics = parse(value.decode(errors="replace") for value in values if value)
     except BadTopic as error:
         raise bad_query("topic", str(error)) from None
     seen = last_event_id(headers)
