@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 
 from bench import (
+    abuse,
     audience,
     bringup,
     command,
@@ -45,6 +46,7 @@ BENCHMARKS = (
     stopping.BENCHMARK,
     reloading.BENCHMARK,
     posting.BENCHMARK,
+    abuse.BENCHMARK,
 )
 
 

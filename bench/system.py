@@ -106,6 +106,13 @@ def read(pid: int) -> int:
     return 0
 
 
+def descriptors(pid: int) -> int:
+    """
+    How many it has open.
+    """
+    return len(list((_PROC / str(pid) / "fd").iterdir()))
+
+
 def alive(pid: int) -> bool:
     """
     Whether there is such a process.

@@ -18,6 +18,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench import (
+    abuse,
     audience,
     bringup,
     configured,
@@ -236,3 +237,9 @@ class SmokeTests(SynchronousTestCase):
         A client that does not read is told what it missed.
         """
         self.measured(slow.BENCHMARK)
+
+    def test_abuse(self) -> None:
+        """
+        An agent is abused in each way, and others are answered.
+        """
+        self.measured(abuse.BENCHMARK)
