@@ -32,21 +32,26 @@ class FramedChannel(http.HTTPChannel):
         Whether another request may follow; Twisted looks at the first Connection header
         only, and for words with blanks between them (RFC 9110, 7.6.1).
         """
-        said = b",".join(request.requestHeaders.getRawHeaders(b"Connection", []))
-        if b"close" in _BLANK.split(said.lower()):
+        if version != b"HTTP/1.1":
+            return False
+        said = request.requestHeaders.getRawHeaders(b"Connection")
+        if said and b"close" in _BLANK.split(b",".join(said).lower()):
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
             return False
-        persists: bool = super().checkPersistence(request, version)
-        return persists
+        return True
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
         """
         A header, which may say how a body ends.  There is no coding but C{chunked} (RFC
         9112, 7): Twisted passes over C{identity}, as if it said nothing.
         """
-        if header == b"Transfer-Encoding" and data.lower() != b"chunked":
-            return self._failChooseTransferDecoder()
-        if header == b"Content-Length" and len(data) > _MOST_DIGITS:
+        if header == b"Transfer-Encoding":
+            wrong = data.lower() != b"chunked"
+        elif header == b"Content-Length":
+            wrong = len(data) > _MOST_DIGITS
+        else:
+            return True
+        if wrong:
             return self._failChooseTransferDecoder()
         chosen: bool = super()._maybeChooseTransferDecoder(header, data)
         return chosen

@@ -144,7 +144,7 @@ class Gate:
             self.find(match.arguments, permit)
         if not enough:
             caller.check(match.scope, head.method.decode("ascii"))
-        if permit.limited and match.scope is Scope.ADMIN:
+        if match.scope is Scope.ADMIN and permit.limited:
             caller.check_app("", "what is about the agent itself")
 
     def most_bytes(self, body: Body) -> int:

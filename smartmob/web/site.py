@@ -79,7 +79,7 @@ class Request(server.Request):
         @raise Refusal: It is about what does not exist.
         """
         self.method, self.uri, self.clientproto = method, uri, version
-        self.path = uri.partition(b"?")[0]
+        self.path, _, query = uri.partition(b"?")
         site = self.channel.site
         self.started_at = site.reactor.seconds()
         self.request_id = request_id_of(self)
@@ -89,14 +89,15 @@ class Request(server.Request):
             self.requestHeaders, self.getClientAddress(), secure=self.isSecure()
         )
         local = isinstance(self.getHost(), UNIXAddress)
-        self.uri = origin_form(uri, self.requestHeaders)
-        self.path = self.uri.partition(b"?")[0]
+        if not uri.startswith(b"/"):
+            self.uri = origin_form(uri, self.requestHeaders)
+            self.path, _, query = self.uri.partition(b"?")
         self._admit(
             site.gate,
             Head(
                 method=method,
                 path=self.path,
-                query=self.uri.partition(b"?")[2],
+                query=query,
                 headers=self.requestHeaders,
                 length=length,
                 way=self.way,
