@@ -177,6 +177,7 @@ class BearerTests(AccessCase):
             f"token={READ}",
             f"access_token={READ}",
             f"a=b&token={READ}",
+            f"a=b;token={READ}",
             f"%74oken={READ}",
             "token=whatever",
         ):

@@ -6,11 +6,11 @@ by a ticket, or as a user of this machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import unquote_to_bytes
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.web.http import parse_qs
 
 from smartmob.permit import Permit, Scope
 from smartmob.tokens import Tokens
@@ -82,7 +82,9 @@ class Access:
         """
         if self.tokens is None:
             return ANYBODY
-        if any(any(_values(head.query, name)) for name in _IN_URLS):
+        # As routes read it, so that nothing is a token to one of them and none to the other.
+        asked = parse_qs(head.query, True) if head.query else {}
+        if asked and any(any(asked.get(name, ())) for name in _IN_URLS):
             raise _unauthorized(
                 "a token does not belong in a URL, which logs and histories keep: send "
                 "Authorization: Bearer TOKEN, or have POST /tickets give a ticket for it"
@@ -90,7 +92,8 @@ class Access:
         shown = _bearer(head)
         if shown is not None:
             return Caller(self._permit(shown, self.tokens))
-        return self._without_token(head)
+        tickets = asked.get(b"ticket")
+        return self._with_ticket(head, tickets) if tickets else self._without_token(head)
 
     def sign_in(self, token: bytes) -> str | None:
         """
@@ -103,18 +106,18 @@ class Access:
             return None
         return self.sessions.begin(self._permit(token, self.tokens))
 
+    def _with_ticket(self, head: Head, tickets: list[bytes]) -> Caller:
+        # Each is worth nothing from now on, whatever it was shown for.
+        callers = [self.tickets.redeem(ticket, head.path) for ticket in tickets]
+        caller = callers[0]
+        if caller is None or len(callers) > 1 or head.method != b"GET":
+            raise _unauthorized(
+                "the ticket was used, is older than 30 seconds, or is for another path; "
+                "one is for one GET"
+            )
+        return caller
+
     def _without_token(self, head: Head) -> Caller:
-        tickets = list(_values(head.query, b"ticket"))
-        if tickets:
-            # Each is worth nothing from now on, whatever it was shown for.
-            callers = [self.tickets.redeem(ticket, head.path) for ticket in tickets]
-            caller = callers[0]
-            if caller is None or len(callers) > 1 or head.method != b"GET":
-                raise _unauthorized(
-                    "the ticket was used, is older than 30 seconds, or is for another path; "
-                    "one is for one GET"
-                )
-            return caller
         found = None
         # A page of another origin that may use the agent has to show who it is by itself:
         # where it is of the same site, its browser would send the cookie for it.
@@ -191,16 +194,6 @@ def _cookies(head: Head) -> Iterator[bytes]:
             name, _, value = pair.strip().partition(b"=")
             if name == wanted:
                 yield value
-
-
-def _values(query: bytes, wanted: bytes) -> Iterator[bytes]:
-    """
-    The values of a parameter of a query.
-    """
-    for pair in query.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if unquote_to_bytes(name.replace(b"+", b" ")) == wanted:
-            yield unquote_to_bytes(value.replace(b"+", b" "))
 
 
 def _unauthorized(why: str, more: bytes = b"") -> Problem:

@@ -12,7 +12,7 @@ from smartmob.permit import EVERYTHING, Permit, Scope
 from smartmob.web.problems import FieldError, Problem
 
 
-@frozen(cache_hash=True)  # each request is filed by it
+@frozen
 class Caller:
     """
     Somebody who was asked who they are, if anybody is.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from secrets import token_urlsafe
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from smartmob.permit import Permit
@@ -25,10 +25,10 @@ IN_ALL = 1_000
 """... and of all."""
 
 
-@frozen
+@define(eq=False)
 class _Session:
     caller: Caller
-    until: float
+    until: float = 0.0
 
 
 @define(eq=False, repr=False)
@@ -56,7 +56,7 @@ class Sessions:
         shown = token_urlsafe(32)
         key = _key(shown.encode())
         make_room(self._known, permit, MOST, IN_ALL)
-        self._use(key, _Session(Caller(permit, session=key), 0.0))
+        self._use(key, _Session(Caller(permit, session=key)))
         return shown
 
     def find(self, shown: bytes) -> Caller | None:
@@ -82,8 +82,9 @@ class Sessions:
         }
 
     def _use(self, key: bytes, session: _Session) -> None:
+        session.until = self._clock.seconds() + SECONDS
         self._known.pop(key, None)  # to be the last again
-        self._known[key] = evolve(session, until=self._clock.seconds() + SECONDS)
+        self._known[key] = session
 
 
 def _key(shown: bytes) -> bytes:
