@@ -16,7 +16,6 @@ from smartmob.web.access import Access, cookie_name
 from smartmob.web.api import read, reply
 from smartmob.web.render import encode
 from smartmob.web.routing import new_app
-from smartmob.web.sessions import SECONDS
 from smartmob.web.site import Request
 
 _COOKIE = b"HttpOnly; SameSite=Strict; Path=/"
@@ -38,7 +37,7 @@ class SignIn:
         wanted = read(request, SignInRequest)
         shown = self.access.sign_in(wanted.token.encode())
         if shown is not None:
-            _set_cookie(request, shown.encode(), int(SECONDS))
+            _set_cookie(request, shown.encode())
         return _done(request)
 
 
@@ -59,7 +58,7 @@ class SignOut:
         caller = request.caller
         if caller.session is not None:
             self.access.forget(lambda other: other == caller)
-            _set_cookie(request, b"", 0)
+            _set_cookie(request, b"", b"Max-Age=0")
         return _done(request)
 
     @app.route("/tickets", methods=["POST"])
@@ -72,8 +71,12 @@ class SignOut:
         return reply(request, encode(document), http.CREATED)
 
 
-def _set_cookie(request: Request, value: bytes, seconds: int) -> None:
-    parts = [cookie_name(request.way) + b"=" + value, _COOKIE, b"Max-Age=%d" % seconds]
+def _set_cookie(request: Request, value: bytes, *more: bytes) -> None:
+    """
+    Without more it is for as long as the browser is open: until when a session goes on, which
+    each request prolongs, is known here alone.
+    """
+    parts = [cookie_name(request.way) + b"=" + value, _COOKIE, *more]
     if request.way.secure:
         parts.append(b"Secure")
     request.setHeader(b"Set-Cookie", b"; ".join(parts))
