@@ -21,7 +21,7 @@ from typing import IO
 from attrs import frozen
 
 from bench.agents import Agent
-from bench.crowd import Crowd, Stream
+from bench.crowd import ADDRESSES, Crowd, Stream
 from bench.figures import Failed
 
 MIB = 1 << 20
@@ -237,7 +237,7 @@ def connecting(victim: Victim) -> str:
     """
     seconds = victim.seconds * 10 / 3
     done = subprocess.run(
-        [victim.built["connect"], str(victim.port), str(seconds)],
+        [victim.built["connect"], str(victim.port), str(seconds), ADDRESSES[0]],
         capture_output=True,
         text=True,
         timeout=seconds + PATIENCE,

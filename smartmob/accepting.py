@@ -6,6 +6,9 @@ connects waits behind, and once it is full is not heard for a second (tcp(7)).  
 emptied first, which costs little, and then protocols are made: for all addresses in turn, not
 for those who are gone already, and not for so long that others wait.
 
+Some connect faster than that.  Then whoever has connected and left a thousand times in a second
+is not heard for a moment.
+
 Twisted's own takes more at once each time that there are more, without an end, and makes a
 protocol for each.
 """
@@ -13,32 +16,54 @@ protocol for each.
 from __future__ import annotations
 
 import socket
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
+from math import inf
 
+from attrs import frozen
 from twisted.internet import tcp
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from smartmob import packet_filter
+
 _log = Logger()
 
-BATCH = 256
-"""Connections that are taken before it is looked at the time."""
-
-TAKING = 0.004
-"""Seconds of a turn of the reactor in which connections are taken out of the queue ..."""
-
-MAKING = 0.004
-"""... and in which protocols are made of them."""
-
-MOST_OF_A_PEER = 512
-"""So many of one address may wait for that: more than it may have open ..."""
-
-MOST = 2048
-"""... and so many of all."""
+QUIET = 60.0
+"""Seconds after which it is said again that somebody is not heard."""
 
 Taken = tuple[socket.socket, tuple[object, ...]]
 """A connection, and the address of the other end as L{socket.socket.accept} has it."""
+
+
+@frozen(kw_only=True)
+class Pace:
+    """
+    How much of that is done at once.
+
+    @ivar batch: Connections that are taken before it is looked at the time.
+    @ivar taking: Seconds of a turn of the reactor in which connections are taken out of the
+        queue ...
+    @ivar making: ... and in which protocols are made of them.
+    @ivar most_of_a_peer: So many of one address may wait for that: more than it may have
+        open ...
+    @ivar most: ... and so many of all.
+    @ivar hasty: Connections of an address in a second that came to nothing: where there are
+        more than can be taken out of the queue, it is not heard ...
+    @ivar ignored: ... for so many seconds.
+    """
+
+    batch: int = 256
+    taking: float = 0.004
+    making: float = 0.004
+    most_of_a_peer: int = 512
+    most: int = 2048
+    hasty: float = 1000
+    ignored: float = 0.5
+
+
+SHARED = Pace(hasty=inf)
+"""Where others have the socket, too: what it does not hear it would not for them, or ever."""
 
 
 class Accepting:
@@ -46,35 +71,33 @@ class Accepting:
     What a port does when somebody has connected.
     """
 
-    def __init__(
-        self,
-        port: tcp.Port,
-        clock: IReactorTime,
-        *,
-        most: int = MOST,
-        most_of_a_peer: int = MOST_OF_A_PEER,
-    ) -> None:
+    def __init__(self, port: tcp.Port, clock: IReactorTime, pace: Pace | None = None) -> None:
         """
         @param port: Which asks this from now on.
-        @param most: Connections that may wait for a protocol.
-        @param most_of_a_peer: From one address.
         """
         self._port = port
         self._clock = clock
-        self._most = most
-        self._most_of_a_peer = most_of_a_peer
-        self._waiting: OrderedDict[object, deque[Taken]] = OrderedDict()
+        self._pace = pace or Pace()
+        self._waiting: OrderedDict[str, deque[Taken]] = OrderedDict()
         self._count = 0
         self._next: IDelayedCall | None = None
+        self._behind = False
+        self._vain: Counter[str] = Counter()
+        self._counted_until = 0.0
+        self._ignored: set[str] = set()
+        self._told_until = 0.0
         port.doRead = self.read  # type: ignore[method-assign] # whatever kind of port it is
 
     def read(self) -> None:
         """
         Somebody has connected.
         """
-        end = self._clock.seconds() + TAKING
-        while self._take() == BATCH and self._clock.seconds() < end:
-            pass
+        end = self._clock.seconds() + self._pace.taking
+        self._behind = False
+        while self._take() == self._pace.batch:
+            if self._clock.seconds() >= end:
+                self._behind = True
+                break
         if self._next is None:
             self._make()
 
@@ -86,15 +109,16 @@ class Accepting:
         """
         taken = 0
         try:
-            for client, address in _accepted(self._port):
+            for client, address in _accepted(self._port, self._pace.batch):
                 taken += 1  # what was taken counts when the next can't be
-                peer = address[0] if address else ""
+                peer = str(address[0]) if address else ""
                 before = len(self._waiting.get(peer, ()))
-                if self._count < self._most and before < self._most_of_a_peer:
+                if self._count < self._pace.most and before < self._pace.most_of_a_peer:
                     self._waiting.setdefault(peer, deque()).append((client, address))
                     self._count += 1
                 else:
                     client.close()
+                    self._came_in_vain(peer)
         except OSError:
             _log.failure("no connection could be taken")
         return taken
@@ -104,25 +128,28 @@ class Accepting:
         Make protocols for those who wait, one of each address in turn.
         """
         self._next = None
-        end = self._clock.seconds() + MAKING
+        end = self._clock.seconds() + self._pace.making
         while self._waiting:
             peer, queue = self._waiting.popitem(last=False)
             client, address = queue.popleft()
             self._count -= 1
             if queue:
                 self._waiting[peer] = queue
-            if self._port.disconnecting or _is_gone(client):
+            if self._port.disconnecting:
                 client.close()
-            else:
-                self._connect(client, address)
+            elif _is_gone(client) or not self._connect(client, address):
+                client.close()
+                self._came_in_vain(peer)
             if self._clock.seconds() >= end:
                 break
         if self._waiting:
             self._next = self._clock.callLater(0, self._make)
 
-    def _connect(self, client: socket.socket, address: tuple[object, ...]) -> None:
+    def _connect(self, client: socket.socket, address: tuple[object, ...]) -> bool:
         """
         As Twisted's own does.
+
+        @return: Whether there is a protocol now.
         """
         port = self._port
         assert port.factory is not None, "it listens"
@@ -132,8 +159,7 @@ class Accepting:
                 address = (socket.getnameinfo(address, numeric)[0], *address[1:])  # type: ignore[arg-type] # as it came from accept()
             protocol = port.factory.buildProtocol(port._buildAddr(address))
             if protocol is None:
-                client.close()
-                return
+                return False
             port.sessionno += 1
             transport = port.transport(
                 client, protocol, address, port, port.sessionno - 1, port.reactor
@@ -141,16 +167,57 @@ class Accepting:
             protocol.makeConnection(transport)
         except Exception:
             _log.failure("nothing could be made for a connection")
-            client.close()
+            return False
+        return True
+
+    def _came_in_vain(self, peer: str) -> None:
+        """
+        A connection came to nothing.  That of a unix socket was somebody of this machine's,
+        who waits for it, and fills no queue for others.
+        """
+        now = self._clock.seconds()
+        if now >= self._counted_until:
+            self._counted_until = now + 1
+            self._vain.clear()
+        self._vain[peer] += 1
+        if self._behind and self._vain[peer] >= self._pace.hasty:
+            self._ignore(peer, now)
+
+    def _ignore(self, peer: str, now: float) -> None:
+        if not peer or peer in self._ignored or len(self._ignored) == packet_filter.MOST:
+            return
+        try:
+            packet_filter.ignore(self._port.socket, {*self._ignored, peer})
+        except OSError as error:
+            _log.debug("can't do without {peer}: {why}", peer=peer, why=error.strerror)
+            return
+        if not self._ignored:
+            self._clock.callLater(self._pace.ignored, self._hear_all)
+        self._ignored.add(peer)
+        if now >= self._told_until:
+            self._told_until = now + QUIET
+            _log.warn(
+                "{peer} connects and leaves, more than {times} times a second: it is not "
+                "heard for {seconds:g} s at a time",
+                peer=peer,
+                times=self._pace.hasty,
+                seconds=self._pace.ignored,
+            )
+
+    def _hear_all(self) -> None:
+        self._ignored.clear()
+        self._vain.clear()
+        if self._port.connected:
+            packet_filter.hear_all(self._port.socket)
 
 
-def _accepted(port: tcp.Port) -> Iterator[Taken]:
+def _accepted(port: tcp.Port, most: int) -> Iterator[Taken]:
     """
     Those who wait in the queue, as many as are taken at once.  Where there is no descriptor
     left Twisted closes them, so that they do not wait for what does not come.
     """
     with tcp._BuffersLogs(_log.namespace, _log.observer) as logger:
-        yield from tcp._accept(logger, range(BATCH), port.socket, tcp._reservedFD)
+        yield from tcp._accept(logger, range(most), port.socket, tcp._reservedFD)
 
 
 def _is_gone(client: socket.socket) -> bool:

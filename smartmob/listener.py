@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smartmob.accepting import Accepting
+from smartmob.accepting import SHARED, Accepting
 from smartmob.address import Address
 from smartmob.certificate import Certificate
 from smartmob.config.configuration import Endpoint
@@ -218,7 +218,8 @@ def listen(endpoint: Endpoint, address: Address, behind: Behind) -> Listener:
     if isinstance(port, FileDescriptor):
         port.stopReading()
     if isinstance(port, Port):
-        Accepting(port, IReactorTime(port.reactor))
+        inherited = isinstance(address.endpoint, InheritedEndpoint)
+        Accepting(port, IReactorTime(port.reactor), SHARED if inherited else None)
     return Listener(
         endpoint=endpoint, address=address, behind=behind, port=port, entrance=entrance
     )

@@ -4,17 +4,20 @@ How connections come in by a port.
 
 from __future__ import annotations
 
+import select
 import socket
-from typing import Any
+from typing import Any, cast
 
+from attrs import evolve
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.accepting import BATCH, MAKING, TAKING, Accepting
+from smartmob.accepting import SHARED, Accepting, Pace
 
 TURN = 0.001
 
@@ -85,11 +88,12 @@ class AcceptingTests(SynchronousTestCase):
         if self.port.connected:
             self.port.connectionLost(connectionDone)
 
-    def accepting(self, **bounds: int) -> None:
+    def accepting(self, **pace: Any) -> None:
         """
         Have connections taken.
         """
-        Accepting(self.port, self.reactor, **bounds)
+        self.pace = Pace(**pace)
+        Accepting(self.port, self.reactor, self.pace)
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
         """
@@ -160,7 +164,7 @@ class AcceptingTests(SynchronousTestCase):
     def test_inTurn(self) -> None:
         """Where it takes long it is done a few a turn, of all addresses in turn."""
         self.accepting()
-        self.factory.seconds = MAKING
+        self.factory.seconds = self.pace.making
         clients = [self.connect("127.0.0.2") for _ in range(3)] + [self.connect("127.0.0.3")]
         self.port.doRead()
         self.assertEqual(self.factory.made, ["127.0.0.2"])
@@ -176,7 +180,7 @@ class AcceptingTests(SynchronousTestCase):
     def test_mostWait(self) -> None:
         """So many may wait, in all and from one address; more are closed."""
         self.accepting(most=4, most_of_a_peer=3)
-        self.factory.seconds = MAKING
+        self.factory.seconds = self.pace.making
         clients = [self.connect("127.0.0.2") for _ in range(4)]
         clients += [self.connect("127.0.0.3") for _ in range(2)]
         self.port.doRead()
@@ -189,24 +193,101 @@ class AcceptingTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """What waits in the system's queue is taken, as far as there is time."""
-        self.accepting()
+        self.accepting(batch=4)
         self.factory.refuses = True
-        clients = [self.connect() for _ in range(BATCH + 10)]
-        self.reactor.rightNow = 1.0
-        seconds = iter([0.0, TAKING])
+        clients = [self.connect() for _ in range(6)]
+        seconds = iter([0.0, self.pace.taking])
         self.patch(self.reactor, "seconds", lambda: next(seconds, 0.0))
         self.port.doRead()
-        self.assertEqual(clients[BATCH - 1].recv(1), b"")
-        clients[BATCH].setblocking(False)
-        self.assertRaises(BlockingIOError, clients[BATCH].recv, 1)
+        self.assertEqual(clients[3].recv(1), b"")
+        clients[4].setblocking(False)
+        self.assertRaises(BlockingIOError, clients[4].recv, 1)
         self.port.doRead()
-        clients[-1].setblocking(True)
-        self.assertEqual(clients[-1].recv(1), b"")
+        self.assertEqual(clients[5].recv(1), b"")
+
+    def storm(self, source: str, count: int) -> None:
+        """
+        Connect so often, and leave.
+        """
+        for _ in range(count):
+            self.connect(source).close()
+
+    def is_heard(self, source: str) -> bool:
+        """
+        Whether a connection from there can be made now: on loopback it is there at once.
+        """
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.bind((source, 0))
+        client.setblocking(False)
+        client.connect_ex(self.where)
+        turn = select.poll()
+        turn.register(client, select.POLLOUT)
+        return bool(turn.poll(0))
+
+    def test_hasty(self) -> None:
+        """
+        Who comes and goes faster than can be taken is not heard for a moment; others are,
+        and it is said once.
+        """
+        events: list[LogEvent] = []
+        observer = cast(ILogObserver, events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.accepting(batch=4, taking=0.0, hasty=10)
+        for _ in range(2):
+            for source in ("127.0.0.2", "127.0.0.3"):
+                self.assertTrue(self.is_heard(source))
+                self.storm(source, 20)
+            for _ in range(5):
+                self.port.doRead()
+            self.assertEqual([self.is_heard(f"127.0.0.{n}") for n in (2, 3, 4)], [0, 1, 1])
+            for _ in range(9):
+                self.port.doRead()
+            self.assertEqual([self.is_heard(f"127.0.0.{n}") for n in (2, 3, 4)], [0, 0, 1])
+            self.reactor.advance(self.pace.ignored)
+            while select.select([self.port.socket], [], [], 0)[0]:
+                self.port.doRead()
+            self.reactor.advance(1)
+        warnings = [event for event in events if event["log_level"] is LogLevel.warn]
+        self.assertEqual([event["peer"] for event in warnings], ["127.0.0.2"])
+        self.transports()
+
+    def test_hastyButFewer(self) -> None:
+        """Who comes and goes as fast as can be taken is heard, as fast as that may be."""
+        self.accepting(batch=100, hasty=10)
+        for _ in range(3):
+            self.storm("127.0.0.2", 50)
+            self.port.doRead()
+        self.assertTrue(self.is_heard("127.0.0.2"))
+        self.assertEqual(self.factory.made, [])
+
+    def test_shared(self) -> None:
+        """On a socket that others have, too, everybody is heard."""
+        self.pace = evolve(SHARED, batch=4, taking=0.0)
+        Accepting(self.port, self.reactor, self.pace)
+        self.storm("127.0.0.2", 40)
+        for _ in range(12):
+            self.port.doRead()
+        self.assertTrue(self.is_heard("127.0.0.2"))
+
+    def test_hastyTillTheEnd(self) -> None:
+        """A port that is closed meanwhile hears nobody."""
+        self.accepting(batch=4, taking=0.0, hasty=10)
+        self.storm("127.0.0.2", 40)
+        for _ in range(5):
+            self.port.doRead()
+        self.assertFalse(self.is_heard("127.0.0.2"))
+        self.port.stopListening()
+        self.reactor.advance(self.pace.ignored)
+        self.reactor.advance(self.pace.ignored)
+        self.assertFalse(self.port.connected)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_closed(self) -> None:
         """For those who wait when the port is closed nothing is made."""
         self.accepting()
-        self.factory.seconds = MAKING
+        self.factory.seconds = self.pace.making
         clients = [self.connect() for _ in range(3)]
         self.port.doRead()
         self.port.stopListening()

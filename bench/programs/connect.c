@@ -1,4 +1,5 @@
-/* connect PORT SECONDS: connects to 127.0.0.1 as fast as it can, and leaves at once.
+/* connect PORT SECONDS ADDRESS: connects to 127.0.0.1 as fast as it can, from an address of
+ * loopback, and leaves at once.
  *
  * It never waits, neither for an answer nor until there is room for it, and closes with a reset,
  * so that no address is used up.  Prints one line: how many connections it asked for, and how
@@ -18,11 +19,13 @@
 int main(int argc, char **argv)
 {
     struct sockaddr_in there = {.sin_family = AF_INET};
+    struct sockaddr_in here = {.sin_family = AF_INET};
     struct linger reset = {1, 0};
+    int yes = 1;
     long asked = 0, made = 0;
     long long end;
 
-    if (argc != 3)
+    if (argc != 4 || inet_pton(AF_INET, argv[3], &here.sin_addr) != 1)
         return 2;
     there.sin_port = htons((unsigned short)atoi(argv[1]));
     there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -35,6 +38,8 @@ int main(int argc, char **argv)
             return 1;
         }
         setsockopt(one, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        setsockopt(one, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+        bind(one, (struct sockaddr *)&here, sizeof here);
         asked++;
         if (connect(one, (struct sockaddr *)&there, sizeof there) == 0) {
             made++;
