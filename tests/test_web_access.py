@@ -366,11 +366,20 @@ class SignInTests(AccessCase):
         """
         Who shows no token is not signed in, and not told why.
         """
-        for token in ("", "x", f"{ADMIN} ", "x" * 4096, "\N{SNOWMAN}"):
+        for token in ("", "x", f"{ADMIN} ", "x" * 4096, "\N{SNOWMAN}", "\N{BAT}" * 4096):
             answer = self.ask("POST", "/sign-in", body={"token": token})
             self.assertRefused(answer, 401, "unauthorized")
             self.assertIsNone(answer.header("set-cookie"))
         self.assertEqual(len(self.access.sessions), 0)
+
+    def test_large(self) -> None:
+        """
+        Of who has shown nothing less is kept than of others.
+        """
+        kind = "Content-Type: application/json"
+        for size, status in ((1 << 16, 400), ((1 << 16) + 1, 413)):
+            answer = self.ask("POST", "/sign-in", kind, body=" " * size)
+            self.assertEqual(answer.status, status)
 
     def test_document(self) -> None:
         """

@@ -17,6 +17,10 @@ from smartmob.web.problems import FieldError, Problem
 BODY_BYTES = 1 << 20
 """A JSON body has at most so many bytes."""
 
+STRANGER_BYTES = 1 << 16
+"""One of somebody who was not asked who they are: to sign in takes less, and bodies are kept
+until they are whole, of as many as there are connections."""
+
 ARCHIVE_BYTES = SourceLimits().download_bytes
 """An archive that is sent has at most so many bytes, as one that is downloaded."""
 

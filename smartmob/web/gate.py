@@ -19,7 +19,7 @@ from twisted.web.http_headers import Headers
 
 from smartmob.permit import Permit, Scope
 from smartmob.web.access import Access
-from smartmob.web.bodies import ARCHIVE_BYTES, BODY_BYTES, Body
+from smartmob.web.bodies import ARCHIVE_BYTES, BODY_BYTES, STRANGER_BYTES, Body
 from smartmob.web.caller import NOBODY, Caller
 from smartmob.web.head import Head
 from smartmob.web.problems import FieldError, Problem
@@ -117,8 +117,9 @@ class Gate:
         elif match.body is Body.ARCHIVE:
             check_archive_type(head)
             check_whole(head)
-        if head.length is not None and head.length > self.most_bytes(match.body):
-            raise too_large(self.most_bytes(match.body))
+        most = self.most_bytes(match.body, caller)
+        if head.length is not None and head.length > most:
+            raise too_large(most)
         if match.body is Body.ARCHIVE and head.length == 0:
             raise no_archive()
         return Admission(match, caller)
@@ -147,10 +148,12 @@ class Gate:
         if match.scope is Scope.ADMIN and permit.limited:
             caller.check_app("", "what is about the agent itself")
 
-    def most_bytes(self, body: Body) -> int:
+    def most_bytes(self, body: Body, caller: Caller) -> int:
         """
         How large a body of a kind may be.
         """
+        if caller is NOBODY:
+            return STRANGER_BYTES
         return self.archive_bytes if body is Body.ARCHIVE else BODY_BYTES
 
     def cross_origin(self, head: Head) -> dict[bytes, bytes]:

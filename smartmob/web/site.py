@@ -143,7 +143,7 @@ class Request(server.Request):
         if self.content is None or self.channel.closing:
             return
         self._received += len(data)
-        most = self.channel.site.gate.most_bytes(self.match.body)
+        most = self.channel.site.gate.most_bytes(self.match.body, self.caller)
         if self._received > most:
             too_much = Failure(too_large(most))
             if self.upload is not None:

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from smartmob.config.configuration import Api
 from smartmob.permit import Scope
-from smartmob.web.bodies import BODY_BYTES
+from smartmob.web.bodies import BODY_BYTES, STRANGER_BYTES
 from smartmob.web.routing import Route
 from tests.support.flaws import NOBODYS, OTHERS, OURS, PERMITS, STRANGERS, Check
 
@@ -312,6 +312,8 @@ class Model:
         Of a body.
         """
         rule = self.methods(place).get(method)
+        if rule is not None and rule.scope is Scope.NONE:
+            return STRANGER_BYTES
         archive = rule is not None and rule.takes is Takes.ARCHIVE
         return ARCHIVE_BYTES if archive else BODY_BYTES
 
