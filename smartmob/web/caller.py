@@ -56,10 +56,23 @@ class Caller:
         @raise Problem: C{forbidden-scope}: it is not.
         """
         if not self.permit.sees(app):
-            raise Problem(
-                "forbidden-scope",
-                f"{what} is not for this token, whose apps are {self.permit.apps}",
-            )
+            raise self._kept_to_apps(what)
+
+    def check_every_app(self, what: str) -> None:
+        """
+        See that what they want, which is about no app, or any, is for them.
+
+        @param what: That, as the beginning of a sentence.
+        @raise Problem: C{forbidden-scope}: their token is for certain apps only.
+        """
+        if self.permit.limited:
+            raise self._kept_to_apps(what)
+
+    def _kept_to_apps(self, what: str) -> Problem:
+        return Problem(
+            "forbidden-scope",
+            f"{what} is not for this token, whose apps are {self.permit.apps}",
+        )
 
     def check_members(self, beyond: Iterable[tuple[str, str]]) -> None:
         """

@@ -145,8 +145,8 @@ class Gate:
             self.find(match.arguments, permit)
         if not enough:
             caller.check(match.scope, head.method.decode("ascii"))
-        if match.scope is Scope.ADMIN and permit.limited:
-            caller.check_app("", "what is about the agent itself")
+        if match.scope is Scope.ADMIN:
+            caller.check_every_app("what is about the agent itself")
 
     def most_bytes(self, body: Body, caller: Caller) -> int:
         """

@@ -135,7 +135,7 @@ class Templates:
         beyond = list(privileges_of(template.model, self.registry.agent))
         request.caller.check_members(beyond)
         if beyond:
-            request.caller.check_app("", "what a created process may not be")
+            request.caller.check_every_app("what a created process may not be")
 
 
 @frozen(eq=False, repr=False)
