@@ -144,6 +144,7 @@ class HttpTests(HttpCase):
     @example(POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", [])
     @example(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\n" + SANE, [])
     @example(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX\r\n\r\n" + SANE, [])
+    @example(b"\r\n" + SANE + b"\r\n\r\n" + SANE.replace(b"GET", b"HEAD"), [])
     @example(POST + b"Connection: keep-alive,close\r\n\r\n" + SANE, [])
     @example(POST + b"Connection: keep-alive\r\nConnection: close\r\n\r\n" + SANE, [])
     def test_anything(self, data: bytes, cuts: list[int]) -> None:

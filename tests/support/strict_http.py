@@ -124,9 +124,9 @@ def requests(data: bytes) -> Stream:
 
 def _begun(data: bytes) -> bytes:
     """
-    Without the empty lines that may stand before a request (RFC 9112, 2.2).
+    Without the empty line that may stand before a request (RFC 9112, 2.2).
     """
-    return re.sub(rb"\A(?:\r\n)+", b"", data)
+    return data.removeprefix(b"\r\n")
 
 
 def _line(data: bytes) -> tuple[bytes, bytes]:
