@@ -10,11 +10,11 @@ body, then its size.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.web.http_headers import Headers
 
 from smartmob.permit import Permit, Scope
@@ -65,19 +65,6 @@ Find = Callable[[Mapping[str, str], Permit], None]
 """See L{Gate}."""
 
 
-@frozen
-class Admission:
-    """
-    What becomes of an admitted request.
-
-    @ivar match: Where it leads.
-    @ivar caller: Who it is from.
-    """
-
-    match: Match
-    caller: Caller
-
-
 @define(eq=False, repr=False)
 class Gate:
     """
@@ -97,7 +84,7 @@ class Gate:
     find: Find = lambda arguments, permit: None
     archive_bytes: int = ARCHIVE_BYTES
 
-    def admit(self, head: Head) -> Admission:
+    def admit(self, head: Head) -> tuple[Match, Caller]:
         """
         Where an admitted request leads, and who it is from.
 
@@ -122,7 +109,7 @@ class Gate:
             raise too_large(most)
         if match.body is Body.ARCHIVE and head.length == 0:
             raise no_archive()
-        return Admission(match, caller)
+        return match, caller
 
     def _caller(self, head: Head, match: Match | Problem) -> Caller:
         """
@@ -211,7 +198,7 @@ class Gate:
         if any(site not in (b"same-origin", b"none") for site in sites):
             raise Problem("forbidden-origin", "pages of other sites may not use this agent")
 
-    def _is_allowed(self, origins: list[bytes]) -> bool:
+    def _is_allowed(self, origins: Sequence[bytes]) -> bool:
         """
         Whether they are foreign ones that may use the agent.
         """

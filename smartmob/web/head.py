@@ -4,18 +4,19 @@ What is known of a request before its body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from attrs import frozen
+from attrs import define
 from twisted.web.http_headers import Headers
 
 from smartmob.web.trust import Way
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, eq=False)
 class Head:
     """
-    What is known of a request before its body.
+    What is known of a request before its body.  Nobody changes it; a frozen one, and there is
+    one for each request, would take twice as long to make.
 
     @ivar path: As it was sent, without the query.
     @ivar query: As it was sent, without the question mark.
@@ -34,11 +35,11 @@ class Head:
     local: bool
     uid: int | None = None
 
-    def all(self, name: bytes) -> list[bytes]:
+    def all(self, name: bytes) -> Sequence[bytes]:
         """
         Every value of a header.
         """
-        return list(self.headers.getRawHeaders(name, []))
+        return self.headers.getRawHeaders(name, ())
 
     @property
     def from_browser(self) -> bool:

@@ -121,8 +121,7 @@ class Request(server.Request):
             headers |= of_secure(self.way)
         for name, value in headers.items():
             self.setHeader(name, value)
-        admission = gate.admit(head)
-        self.match, self.caller = admission.match, admission.caller
+        self.match, self.caller = gate.admit(head)
         self.visits = gate.access.visits
         self._leave = self.visits.begin(self.caller, self._show_out)
         if b"Access-Control-Allow-Origin" in headers:

@@ -106,6 +106,8 @@ class Trust:
         """
         Whether a peer is a proxy whose word counts.
         """
+        if not (self.proxies or self.unix_proxies):
+            return False
         if isinstance(peer, UNIXAddress):
             return self.unix_proxies
         if isinstance(peer, TCP4Address | TCP6Address):
