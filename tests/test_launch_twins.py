@@ -399,8 +399,10 @@ class SentenceTests(TwinCase):
             ),
             (
                 order(b"true", limits=[(b"RLIMIT_NOFILE", 1, 1025)]),
-                "its limit RLIMIT_NOFILE can't be 1 (soft) and 1025 (hard): "
-                "there is no right to it",
+                (
+                    "its limit RLIMIT_NOFILE can't be 1 (soft) and 1025 (hard): "
+                    "there is no right to it"
+                ),
             ),
             (
                 order(b"true", identity=[0, 0]),
