@@ -165,6 +165,14 @@ class SectionTests(ConfigurationTestCase):
             ["agent.ini:5: [endpoint:public] bindd: is not known; did you mean bind?"],
         )
 
+    def test_noCertificates(self) -> None:
+        """
+        C{cafile} without a value asks nobody for a certificate, which is a warning.
+        """
+        [warning] = self.warnings(f"{PUBLIC}bind = 127.0.0.1:1\ncafile =")
+        why = "has no value, which is as if it were not there"
+        self.assertEqual(warning, f"agent.ini:5: [endpoint:public] cafile: {why}")
+
 
 class NamedTests(ConfigurationTestCase):
     """

@@ -214,6 +214,31 @@ class SettingsTests(ConfigurationTestCase):
             ["agent.ini:2: [gaffer] plugins_dir: there is no folder c"],
         )
 
+    def test_bare(self) -> None:
+        """
+        A key that would forbid something, and has no value, is a warning: nothing is.
+        """
+        why = "has no value, which is as if it were not there"
+        text = "[gaffer]\ntoken_file =\nallowed_sources:\n  \nprivate_sources\nuid = \n"
+        self.assertEqual(self.load(text).settings, Settings())
+        self.assertEqual(
+            self.warnings(text),
+            [
+                f"agent.ini:{line}: [gaffer] {key}: {why}"
+                for line, key in (
+                    (2, "token_file"),
+                    (3, "allowed_sources"),
+                    (5, "private_sources"),
+                    (6, "uid"),
+                )
+            ],
+        )
+        self.write("more.ini", "[gaffer]\nprivate_sources = no\nuid =\n")
+        self.assertEqual(
+            self.warnings("[gaffer]\nprivate_sources =\ninclude = more.ini\n"),
+            [f"more.ini:3: [gaffer] uid: {why}"],
+        )
+
     def test_wrong(self) -> None:
         """
         A bad value is said with its place.

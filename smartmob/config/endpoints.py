@@ -133,6 +133,7 @@ def _on_command_line(option: str, why: str) -> Mistake:
 def _endpoint(name: str, section: Section, default: int, findings: Findings) -> Endpoint:
     keys = Keys(section, findings)
     keys.warn_of_others(KEYS)
+    keys.warn_of_bare(["cafile"])
     if not name:
         keys.wrong(None, f"needs a name, as in [{PREFIX}public]")
     bind = keys.entry("bind")

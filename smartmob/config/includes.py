@@ -80,8 +80,9 @@ class _Reading:
 
     def _add(self, sections: dict[str, Section]) -> None:
         for name, section in sections.items():
-            known = self.sections.setdefault(name, evolve(section, entries={}))
+            known = self.sections.setdefault(name, evolve(section, entries={}, bare=[]))
             known.entries.update(section.entries)
+            known.bare += section.bare
 
     def _follow(self, path: str, section: Section) -> None:
         entry = section.entries.get("include")

@@ -78,12 +78,14 @@ class Section:
     @ivar name: Without brackets.
     @ivar file: An absolute path.
     @ivar line: Where C{[NAME]} is, from 1.
+    @ivar bare: Those without a value, which are as if they were not there.
     """
 
     file: str
     line: int
     name: str
     entries: dict[str, Entry] = field(factory=dict)
+    bare: list[Entry] = field(factory=list)
 
     def wrong(self, why: str) -> Mistake:
         """
@@ -213,11 +215,12 @@ class _Reader:
     def _finish(self) -> None:
         entry, self.entry = self.entry, None
         section = self.section
-        if entry is None or section is None or self.lines is None:
+        if entry is None or section is None:
             return
-        value = "\n".join(self.lines).strip()
+        value = "\n".join(self.lines or ()).strip()
         if not value:
-            return  # as if it were not there
+            section.bare.append(entry)
+            return
         first = section.entries.setdefault(entry.key, evolve(entry, value=value))
         if first.line != entry.line:
             self.findings.mistakes.append(

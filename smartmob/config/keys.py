@@ -43,6 +43,17 @@ class Keys:
                 why = f"is not known{hint(near(key, known))}"
                 self.findings.warnings.append(entry.wrong(why))
 
+    def warn_of_bare(self, restricting: Iterable[str]) -> None:
+        """
+        Note each of those keys that is there without a value: whoever wrote it wanted
+        something to be forbidden, which is allowed where it is not there.
+        """
+        self.findings.warnings += (
+            entry.wrong("has no value, which is as if it were not there")
+            for entry in self.section.bare
+            if entry.key in restricting and entry.key not in self.section.entries
+        )
+
     def entry(self, key: str) -> Entry | None:
         """
         The key with its place.

@@ -54,6 +54,9 @@ KEYS = (
     *LIMITS,
 )
 
+RESTRICTING = ("token_file", "allowed_sources", "private_sources", "uid")
+"""Keys that forbid something."""
+
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,*]+", re.ASCII)
 _UNIX = "unix"
@@ -66,6 +69,7 @@ def settings(section: Section, accounts: Accounts, findings: Findings) -> Settin
     """
     keys = Keys(section, findings)
     keys.warn_of_others(KEYS)
+    keys.warn_of_bare(RESTRICTING)
     usual = Settings()
     networks, unix_proxies = keys.get("trusted_proxies", proxies, ((), False))
     if unix_proxies and keys.entry("unix_users") is not None:
