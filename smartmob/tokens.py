@@ -25,6 +25,9 @@ SHORTEST = 20
 LONGEST = 1024
 """... and at most: more would be no secret, but a burden."""
 
+MOST_BYTES = 1 << 20
+"""Of a file of them."""
+
 PREFIX = "sha256:"
 
 _TOKEN = re.compile(rf"[!-~]{{{SHORTEST},{LONGEST}}}")

@@ -13,10 +13,7 @@ from typing import TextIO
 
 from smartmob import plain_files
 from smartmob.config.secret_files import check_own
-from smartmob.tokens import LONGEST, BadTokens, hashed, new_token, parse
-
-_MOST_BYTES = 1 << 20
-"""Of a file, as the agent takes it."""
+from smartmob.tokens import LONGEST, MOST_BYTES, BadTokens, hashed, new_token, parse
 
 
 class NoToken(Exception):
@@ -94,7 +91,7 @@ def _append(path: str, line: str) -> None:
             raise ValueError("is no plain file")
         check_own(status)
         fcntl.flock(number, fcntl.LOCK_EX)  # others who append wait for the line end
-        before = plain_files.content(number, _MOST_BYTES)
+        before = plain_files.content(number, MOST_BYTES)
         parse(before.decode("utf-8"))
         gap = b"" if before.endswith(b"\n") or not before else b"\n"
         _write(number, gap + line.encode("ascii") + b"\n", len(before))

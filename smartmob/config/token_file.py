@@ -10,9 +10,7 @@ from smartmob import plain_files
 from smartmob.config.configuration import Mistake
 from smartmob.config.findings import Findings
 from smartmob.config.secret_files import secret_file
-from smartmob.tokens import BadTokens, Tokens, parse
-
-_MOST_BYTES = 1 << 20
+from smartmob.tokens import MOST_BYTES, BadTokens, Tokens, parse
 
 
 def token_file(
@@ -29,7 +27,7 @@ def token_file(
     @return: C{None} where something is wrong, which has been noted.
     """
     try:
-        text = secret_file(path, _MOST_BYTES, environ).decode("utf-8")
+        text = secret_file(path, MOST_BYTES, environ).decode("utf-8")
     except UnicodeDecodeError:
         findings.mistakes.append(located(f"{path} is not UTF-8"))
         return None
