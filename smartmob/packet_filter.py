@@ -3,7 +3,7 @@ Addresses whose packets a listening socket does not hear.
 
 The system drops them before there is a connection (SO_ATTACH_FILTER of socket(7), and
 U{the kernel's own documentation<https://docs.kernel.org/networking/filter.html>}), which needs
-no privilege.  Connections that there are already hear everybody.
+no privilege.  Connections that there are already go on.
 """
 
 from __future__ import annotations
@@ -31,9 +31,17 @@ _HEARD, _DROPPED = 0xFFFFFFFF, 0
 _Step = tuple[int, int, int, int]
 """An instruction, how many to pass over where that is so, and where it is not, and a number."""
 
-
 MOST = 100
 """Addresses: more would be too long a program."""
+
+_ONLY_SYN: tuple[_Step, ...] = (
+    (_LOAD_BYTE, 0, 0, 13),
+    (_AND, 0, 0, 0x02),
+    (_IF_EQUAL, 1, 0, 0x02),
+    (_RETURN, 0, 0, _HEARD),
+)
+"""What asks for a connection (RFC 9293, section 3.1).  One that is made in this very moment has
+the filter as well, and is to hear all that belongs to it, such as its end."""
 
 
 def ignore(listening: socket.socket, ips: Collection[str]) -> None:
@@ -41,11 +49,9 @@ def ignore(listening: socket.socket, ips: Collection[str]) -> None:
     Do not hear these addresses from now on, and hear all others.
 
     @param ips: At most L{MOST}.
-
     @raise OSError: The system has no such thing, or does not allow it.
     """
-    steps = [step for ip in ips for step in _one(ip)]
-    steps.append((_RETURN, 0, 0, _HEARD))
+    steps = [*_ONLY_SYN, *(step for ip in ips for step in _one(ip)), (_RETURN, 0, 0, _HEARD)]
     code = array("B", b"".join(struct.pack("=HBBI", *step) for step in steps))
     address, size = code.buffer_info()
     listening.setsockopt(socket.SOL_SOCKET, _ATTACH, struct.pack("HP", size // 8, address))
