@@ -7,7 +7,7 @@ emptied first, which costs little, and then protocols are made: for all addresse
 for those who are gone already, and not for so long that others wait.
 
 Some connect faster than that.  Then whoever has connected and left a thousand times in a second
-is not heard for a moment.
+is not heard for a moment, where the agent may have the system do that.
 
 Twisted's own takes more at once each time that there are more, without an end, and makes a
 protocol for each.
@@ -82,6 +82,7 @@ class Accepting:
         self._count = 0
         self._next: IDelayedCall | None = None
         self._behind = False
+        self._may_ignore = True
         self._vain: Counter[str] = Counter()
         self._counted_until = 0.0
         self._ignored: set[str] = set()
@@ -184,12 +185,14 @@ class Accepting:
             self._ignore(peer, now)
 
     def _ignore(self, peer: str, now: float) -> None:
-        if not peer or peer in self._ignored or len(self._ignored) == packet_filter.MOST:
+        full = len(self._ignored) == packet_filter.MOST
+        if not peer or peer in self._ignored or full or not self._may_ignore:
             return
         try:
             packet_filter.ignore(self._port.socket, {*self._ignored, peer})
         except OSError as error:
-            _log.debug("can't do without {peer}: {why}", peer=peer, why=error.strerror)
+            self._may_ignore = False
+            _log.debug("{peer} can't be ignored: {why}", peer=peer, why=error.strerror)
             return
         if not self._ignored:
             self._clock.callLater(self._pace.ignored, self._hear_all)
