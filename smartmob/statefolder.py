@@ -16,10 +16,12 @@ _LOCK = "lock"
 _NOBODYS = frozenset(["lost+found"])
 """What a folder has that is the root of a file system, and otherwise empty."""
 
+_ROOT = 0
+
 
 class FolderTaken(Exception):
     """
-    Another agent uses the folder, or it is no agent's at all.
+    Another agent uses the folder, or another user has it, or it is no agent's at all.
     """
 
 
@@ -46,10 +48,19 @@ class StateFolder:
         state folder from any other: in that one, what has the names of an agent's own
         files would be removed.
 
-        @raise FolderTaken: Another agent has it, or it has other things in it.
+        @raise FolderTaken: Another agent has it, or another user, or it has other things
+            in it.
         @raise OSError: It can't be used.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Whoever owns it could exchange what is run: root, in a folder that everybody may
+        # write to, may find one there that somebody has made for that.
+        for status in (self.path.lstat(), self.path.stat()):
+            if status.st_uid not in (_ROOT, os.geteuid()):
+                raise FolderTaken(
+                    f"{self.path} belongs to user {status.st_uid}, who could change what is "
+                    "run: name another with --state-dir"
+                )
         found = set(os.listdir(self.path)) - _NOBODYS
         if found and _LOCK not in found:
             raise FolderTaken(

@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.statefolder import FolderTaken, StateFolder
+from tests.support.users import another_user
 
 
 class StateFolderTests(SynchronousTestCase):
@@ -51,6 +52,22 @@ class StateFolderTests(SynchronousTestCase):
             StateFolder(path).open()
         self.assertIn("--state-dir", str(caught.exception))
         self.assertEqual([each.name for each in path.iterdir()], ["releases"])
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o755)
+
+    def test_anothers(self) -> None:
+        """A folder of another user's is not used, nor one that a link of theirs leads to."""
+        nobody = another_user().uid
+        path, link, there = (Path(self.mktemp()) for _ in range(3))
+        path.mkdir(0o755)
+        os.chown(path, nobody, -1)
+        there.mkdir()
+        link.symlink_to(there.absolute())
+        os.lchown(link, nobody, -1)
+        for each in (path, link):
+            with self.assertRaises(FolderTaken) as caught:
+                StateFolder(each).open()
+            self.assertIn(f"belongs to user {nobody}", str(caught.exception))
+            self.assertEqual(list(each.iterdir()), [])
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o755)
 
     def test_again(self) -> None:
