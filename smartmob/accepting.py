@@ -93,12 +93,14 @@ class Accepting:
         """
         Somebody has connected.
         """
-        end = self._clock.seconds() + self._pace.taking
-        self._behind = False
-        while self._take() == self._pace.batch:
-            if self._clock.seconds() >= end:
-                self._behind = True
-                break
+        began = self._clock.seconds()
+        if began >= self._counted_until:
+            self._counted_until = began + 1
+            self._vain.clear()
+        behind = False
+        while not behind and self._take() == self._pace.batch:
+            behind = self._clock.seconds() >= began + self._pace.taking
+        self._behind = behind
         if self._next is None:
             self._make()
 
@@ -113,6 +115,10 @@ class Accepting:
             for client, address in _accepted(self._port, self._pace.batch):
                 taken += 1  # what was taken counts when the next can't be
                 peer = str(address[0]) if address else ""
+                if self._behind and self._vain[peer] >= self._pace.hasty:
+                    client.close()
+                    self._came_in_vain(peer)
+                    continue
                 before = len(self._waiting.get(peer, ()))
                 if self._count < self._pace.most and before < self._pace.most_of_a_peer:
                     self._waiting.setdefault(peer, deque()).append((client, address))
@@ -176,15 +182,11 @@ class Accepting:
         A connection came to nothing.  That of a unix socket was somebody of this machine's,
         who waits for it, and fills no queue for others.
         """
-        now = self._clock.seconds()
-        if now >= self._counted_until:
-            self._counted_until = now + 1
-            self._vain.clear()
         self._vain[peer] += 1
         if self._behind and self._vain[peer] >= self._pace.hasty:
-            self._ignore(peer, now)
+            self._ignore(peer)
 
-    def _ignore(self, peer: str, now: float) -> None:
+    def _ignore(self, peer: str) -> None:
         full = len(self._ignored) == packet_filter.MOST
         if not peer or peer in self._ignored or full or not self._may_ignore:
             return
@@ -197,6 +199,7 @@ class Accepting:
         if not self._ignored:
             self._clock.callLater(self._pace.ignored, self._hear_all)
         self._ignored.add(peer)
+        now = self._clock.seconds()
         if now >= self._told_until:
             self._told_until = now + QUIET
             _log.warn(

@@ -2,8 +2,9 @@
 Addresses whose packets a listening socket does not hear.
 
 The system drops them before there is a connection: see SO_ATTACH_FILTER in socket(7), and
-U{what the kernel says<https://docs.kernel.org/networking/filter.html>}.  Newer ones let only those
-do that who have CAP_NET_ADMIN (capabilities(7)).  Connections that there are already go on.
+U{what the kernel says<https://docs.kernel.org/networking/filter.html>}.  Newer kernels let only
+those do that who have CAP_NET_ADMIN (capabilities(7)).  Connections that are there already go
+on.
 """
 
 from __future__ import annotations
