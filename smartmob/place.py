@@ -20,6 +20,14 @@ _DOT = re.compile(rb"%2e", re.IGNORECASE)
 _PARAMETER = re.compile(rb"/\.\.?;")
 """Some servers take C{..;x} for C{..}."""
 
+_ODD = re.compile(
+    rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|%u[0-9a-f]{4}", re.IGNORECASE
+)
+"""
+Characters that are spelled longer than UTF-8 allows (RFC 3629, section 3), or as nobody but
+some servers reads them: C{%c0%af} and C{%u002f} may be slashes.
+"""
+
 _DECODED = 4
 """So often a path may have been encoded."""
 
@@ -108,11 +116,12 @@ def _decoded(path: str) -> list[bytes]:
 def _is_plain(path: str) -> bool:
     """
     Whether a path is neither encoded more often than anybody would look, nor has dots
-    with something behind them that only some servers see.
+    with something behind them, or slashes and dots, that only some servers see.
     """
     texts = _decoded(path)
     return unquote_to_bytes(texts[-1]) == texts[-1] and not any(
-        _PARAMETER.search(_DOT.sub(b".", text).replace(b"\\", b"/")) for text in texts
+        _PARAMETER.search(_DOT.sub(b".", text).replace(b"\\", b"/")) or _ODD.search(text)
+        for text in texts
     )
 
 
