@@ -29,9 +29,8 @@ from twisted.internet.task import Clock, deferLater
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from twisted.web.server import Site
 
-from tests.support.websockets import UPGRADE, FakeProcess, LinesApi, get
+from tests.support.websockets import UPGRADE, FakeProcess, get, lines_site
 
 LINES = 100_000
 
@@ -111,7 +110,7 @@ class SocketTests(TestCase):
         """
         self.process = FakeProcess()
         self.clock = Clock()
-        site = Site(LinesApi(self.clock, self.process).app.resource(), reactor=reactor)
+        site = lines_site(self.clock, self.process, reactor)
         port = await endpoint.listen(WrappingFactory(site))
         self.addCleanup(port.stopListening)
         return port

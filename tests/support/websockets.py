@@ -283,11 +283,14 @@ class Visit(server.Request):
         self._leave = self.visits.begin(self.caller, lambda: None)
 
 
-def lines_site(reactor: Any, process: FakeProcess) -> Site:
+def lines_site(clock: Any, process: FakeProcess, reactor: Any = None) -> Site:
     """
     That interface on its own.
+
+    @param clock: Of those who read.
+    @param reactor: Of the rest, where that is another.
     """
-    site = Site(LinesApi(reactor, process).app.resource(), reactor=reactor)
+    site = Site(LinesApi(clock, process).app.resource(), reactor=reactor or clock)
     site.requestFactory = Visit
     return site
 
