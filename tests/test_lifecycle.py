@@ -58,7 +58,7 @@ class Part:
     def load(self, folders: object, parser: object) -> None:
         """There are none."""
 
-    def prepare(self, endpoints: object) -> Part:
+    def prepare(self, endpoints: object, *, tokens: bool) -> Part:
         """It can be."""
         return self
 
