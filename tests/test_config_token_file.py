@@ -192,8 +192,10 @@ class TokenFileTests(ConfigurationTestCase):
 
     def test_text(self) -> None:
         """
-        It is UTF-8, of which tokens are ASCII.
+        It is UTF-8, of which tokens are ASCII; some editors say so at its beginning.
         """
+        self.write("tokens", ONE.encode("utf-8-sig"), 0o600)
+        self.assertEqual(len(self.tokens()), 1)
         self.write("tokens", f"# caf\N{LATIN SMALL LETTER E WITH ACUTE}\n{ONE}", 0o600)
         self.assertEqual(len(self.tokens()), 1)
         self.write("tokens", ONE.encode() + b"\n# caf\xe9\n", 0o600)

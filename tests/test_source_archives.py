@@ -259,6 +259,18 @@ class ArchivesTests(SynchronousTestCase):
         self.assertIn("No space left on device", str(why))
         self.assertEqual(store.found(), [])
 
+    def test_share(self) -> None:
+        """One client has a part of the places only, until one is free again."""
+        store = self.store(archives_of_one=2)
+        first, _ = store.upload(share=b"one")
+        store.upload(share=b"one")
+        error = self.assertRaises(StateNotWritten, store.upload, share=b"one")
+        self.assertEqual(str(error), "with one token at most 2 archives are sent at a time")
+        for share in (b"other", None, None, None):
+            store.upload(share=share)
+        first.abandon()
+        store.upload(share=b"one")
+
     def test_reserve(self) -> None:
         """Nor may one fill the disk: there is a bound on what it leaves free."""
         for length in (5, None):

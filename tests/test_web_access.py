@@ -212,17 +212,18 @@ class BearerTests(AccessCase):
 
     def test_log(self) -> None:
         """
-        The log says by whose token something was asked for, and has nothing that was shown.
+        The log says by whose token somebody signed in or asked for something, and has
+        nothing that was shown.
         """
-        cookie, _ = self.sign_in(READ)
         with capturedLogs() as logs:
+            cookie, _ = self.sign_in(READ)
             self.status(bearer(READ))
             self.status(cookie)
             self.status(path="/list-processes" + self.ticket("/list-processes", READ))
             self.status(bearer("wrong-token-of-good-length"))
             self.status(path=f"/list-processes?token={READ}")
         said = "\n".join(f"{formatEvent(event)} {event}" for event in logs)
-        self.assertEqual(said.count("127.0.0.1 as reader ("), 4)
+        self.assertEqual(said.count("127.0.0.1 as reader ("), 5)
         secrets = (READ, "wrong-token", cookie.partition("=")[2], "ticket=")
         self.assertEqual([secret for secret in secrets if secret in said], [])
 

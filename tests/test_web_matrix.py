@@ -146,7 +146,7 @@ class MatrixTests(MatrixCase):
         nowhere: that is refused before it is said what there is.
         """
         tried = self.tried(Api.BOTH)
-        shown = self.sites[Api.BOTH].gate.access.sign_in(ADMIN.encode())
+        _, shown = self.sites[Api.BOTH].gate.access.sign_in(ADMIN.encode())
         cookie = f"Cookie: a=b; smartmob-8080={shown}; smartmob=x"
         signed_in = Flaw(Check.TOKEN, "", (cookie,))
         for place in (*tried.model.places(OURS, NOBODYS), *map(Place, NOWHERE)):

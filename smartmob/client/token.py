@@ -92,7 +92,7 @@ def _append(path: str, line: str) -> None:
         check_own(status)
         fcntl.flock(number, fcntl.LOCK_EX)  # others who append wait for the line end
         before = plain_files.content(number, MOST_BYTES)
-        parse(before.decode("utf-8"))
+        parse(before.decode("utf-8-sig"))
         gap = b"" if before.endswith(b"\n") or not before else b"\n"
         _write(number, gap + line.encode("ascii") + b"\n", len(before))
     finally:

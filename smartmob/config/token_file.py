@@ -27,7 +27,7 @@ def token_file(
     @return: C{None} where something is wrong, which has been noted.
     """
     try:
-        text = secret_file(path, MOST_BYTES, environ).decode("utf-8")
+        text = secret_file(path, MOST_BYTES, environ).decode("utf-8-sig")
     except UnicodeDecodeError:
         findings.mistakes.append(located(f"{path} is not UTF-8"))
         return None

@@ -90,6 +90,7 @@ class Archives:
         """
         if self._stopped:
             raise Stopping("the agent is about to end")
+        self._check_share(sender.share)
         self._check(length or 0, used)
         path = os.path.join(self._folder, f"{next(self._numbers)}.part")
 
@@ -170,6 +171,15 @@ class Archives:
                     "archive {sha256}: {size} bytes", sha256=stored.sha256, size=stored.size
                 )
             self._touch(stored.sha256)
+
+    def _check_share(self, share: object) -> None:
+        """
+        See that one more has a place: who had all of them could keep others from sending
+        anything for as long as an archive may take.
+        """
+        most = self._limits.archives_of_one
+        if share is not None and sum(each.share == share for each in self._uploads) >= most:
+            raise StateNotWritten(f"with one token at most {most} archives are sent at a time")
 
     def _check(self, size: int, used: Used) -> None:
         """

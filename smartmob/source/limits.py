@@ -30,6 +30,7 @@ class SourceLimits:
     @ivar downloads_in_all: How many from all servers.
     @ivar archives: How many archives that clients sent are kept.
     @ivar archives_bytes: Size of all of them.
+    @ivar archives_of_one: How many may be on their way from one sender.
     @ivar free_bytes: How much of the disk stays free.
     @ivar free_percent: The same, in hundredths of it: the less of both counts.
     """
@@ -48,6 +49,7 @@ class SourceLimits:
     downloads_in_all: int = 64
     archives: int = 64
     archives_bytes: int = 2 << 30
+    archives_of_one: int = 16
     free_bytes: int = 256 << 20
     free_percent: int = 5
 

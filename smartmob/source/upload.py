@@ -28,6 +28,12 @@ class Sender(Protocol):
     Who sends an archive.
     """
 
+    @property
+    def share(self) -> object:
+        """
+        What is the same for all that one client sends; C{None}: nobody is asked who they are.
+        """
+
     def hold(self, held: bool) -> None:
         """
         Wait, for the disk is behind; or go on.
@@ -64,6 +70,7 @@ class Upload:
 
     @ivar path: The file that it is written to.
     @ivar size: Bytes that came.
+    @ivar share: See L{Sender.share}.
     @ivar settled: Fires once nothing comes any more and no thread writes to the file.
     @ivar done: Once all of it came, fires with the L{Stored} archive, or fails with
         the L{Refusal} that says why there is none.
@@ -88,6 +95,7 @@ class Upload:
         """
         self.path = path
         self.size = 0
+        self.share = sender.share
         self.done: Deferred[Stored] = Deferred()
         self._file = NewFile(path, reserve, expected)
         self._disk = disk

@@ -95,16 +95,17 @@ class Access:
         tickets = asked.get(b"ticket")
         return self._with_ticket(head, tickets) if tickets else self._without_token(head)
 
-    def sign_in(self, token: bytes) -> str | None:
+    def sign_in(self, token: bytes) -> tuple[Caller, str | None]:
         """
-        What a browser shows from now on, instead of the token.
+        Who has a token, and what their browser shows from now on instead of it.
 
-        @return: C{None}: nobody is asked.
+        @return: The latter is C{None} where nobody is asked.
         @raise Problem: C{unauthorized}: it is no token of this agent.
         """
         if self.tokens is None:
-            return None
-        return self.sessions.begin(self._permit(token, self.tokens))
+            return ANYBODY, None
+        permit = self._permit(token, self.tokens)
+        return Caller(permit), self.sessions.begin(permit)
 
     def _with_ticket(self, head: Head, tickets: list[bytes]) -> Caller:
         # Each is worth nothing from now on, whatever it was shown for.

@@ -35,7 +35,7 @@ class SignIn:
     def sign_in(self, request: Request) -> bytes:
         """Exchange a token for a cookie, which no script sees and no other site has sent."""
         wanted = read(request, SignInRequest)
-        shown = self.access.sign_in(wanted.token.encode())
+        request.caller, shown = self.access.sign_in(wanted.token.encode())  # for the log
         if shown is not None:
             _set_cookie(request, shown.encode())
         return _done(request)

@@ -29,7 +29,7 @@ from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
 from smartmob.web.bodies import Body
 from smartmob.web.browsers import of_secure
-from smartmob.web.caller import NOBODY, Caller
+from smartmob.web.caller import ANYBODY, NOBODY, Caller
 from smartmob.web.channel import Channel
 from smartmob.web.dates import date_now
 from smartmob.web.gate import Gate, origin_form, preflight, too_large
@@ -153,6 +153,11 @@ class Request(server.Request):
             self.upload.write(data)
         else:
             self.content.write(data)
+
+    @property
+    def share(self) -> object:
+        """See L{Sender.share}."""
+        return None if self.caller is ANYBODY else self.caller.permit.key
 
     def hold(self, held: bool) -> None:
         """

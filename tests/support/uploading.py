@@ -32,10 +32,12 @@ class FakeSender:
 
     @ivar held: What it was told, in order: to wait, or to go on.
     @ivar refused: Why it was refused.
+    @ivar share: Whose part of the room it takes.
     """
 
     held: list[bool] = field(factory=list)
     refused: list[BaseException | None] = field(factory=list)
+    share: object = None
 
     def hold(self, held: bool) -> None:
         """
@@ -74,11 +76,13 @@ class Store:
     def _ready(self) -> Deferred[None]:
         return succeed(None) if self.why_not is None else fail(self.why_not)
 
-    def upload(self, length: int | None = None) -> tuple[Upload, FakeSender]:
+    def upload(
+        self, length: int | None = None, share: object = None
+    ) -> tuple[Upload, FakeSender]:
         """
         Begin to send one.
         """
-        sender = FakeSender()
+        sender = FakeSender(share=share)
         return self.archives.receive(length, sender, self.in_use), sender
 
     def put(self, data: bytes) -> Deferred[Stored]:
