@@ -27,13 +27,6 @@ class Caller:
     session: bytes | None = None
     uid: int | None = None
 
-    @property
-    def shown(self) -> str:
-        """
-        As the log says it: behind an address, and only where there is something to say.
-        """
-        return f" as {self.permit.name}" if self.permit.name else ""
-
     def check(self, scope: Scope, what: str) -> None:
         """
         See that they may do something.

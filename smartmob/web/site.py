@@ -45,6 +45,9 @@ from smartmob.web.visits import Visits
 
 _log = Logger()
 
+_ANSWERED = "{method} {path} {status} in {seconds:.3f} s, from {client} ({request_id})"
+_ANSWERED_BY = _ANSWERED.replace("{client}", "{client} as {token}")
+
 
 class Request(server.Request):
     """
@@ -379,15 +382,15 @@ class Site(server.Site):
         A request was answered.
         """
         if isinstance(request, Request):
+            token = request.caller.permit.name
             _log.info(
-                "{method} {path} {status} in {seconds:.3f} s, "
-                "from {client}{who} ({request_id})",
+                _ANSWERED_BY if token else _ANSWERED,
                 method=request.method.decode("ascii"),
                 path=shown_path(request),
                 status=request.code,
                 seconds=self.reactor.seconds() - request.started_at,
                 client=request.way.client,
-                who=request.caller.shown,
+                token=token,
                 request_id=request.request_id,
             )
 
