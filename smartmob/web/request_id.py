@@ -20,3 +20,10 @@ def request_id_of(request: http.Request) -> str:
     if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
         return given[0].decode("ascii")
     return token_hex(8)
+
+
+def shown_path(request: http.Request) -> str:
+    """
+    A path as it can stand in a log; never the query, which may have a secret.
+    """
+    return (request.path or b"").decode("ascii", "backslashreplace")

@@ -37,7 +37,7 @@ from smartmob.web.head import Head
 from smartmob.web.outgoing import Unread
 from smartmob.web.peer import uid_of
 from smartmob.web.problems import Problem, Renderer, as_problem, problem_of
-from smartmob.web.request_id import request_id_of
+from smartmob.web.request_id import request_id_of, shown_path
 from smartmob.web.routing import Match
 from smartmob.web.sign_in_page import sign_in_page
 from smartmob.web.trust import Way
@@ -324,13 +324,6 @@ class Request(server.Request):
         The scheme and Host that the client used, without a slash at the end.
         """
         return self.way.base_url
-
-
-def shown_path(request: http.Request) -> str:
-    """
-    A path as it can stand in a log; never the query, which may have a secret.
-    """
-    return (request.path or b"").decode("ascii", "backslashreplace")
 
 
 class Site(server.Site):
