@@ -18,7 +18,7 @@ class Sink(BaseHTTPRequestHandler):
         An event.
         """
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        print(self.path, event["event"], event["slug"], flush=True)
+        print(f"{self.path} {event['event']} {event['slug']}", flush=True)
         self.send_response(204)
         self.end_headers()
 
