@@ -28,5 +28,5 @@ def local_users_may_act(
         whom += " and as " + ", ".join(f"user {other}" for other in others)
     return (
         f"every local user can act as {whom}: the agent listens on TCP and asks nobody who "
-        "they are; a unix socket is for its own user alone"
+        "they are; with --token-file it asks, and a unix socket is for its own user alone"
     )
