@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ def makeService(options: Options) -> Lifecycle:
     """
     # Its interfaces are known at run time only: it is chosen by --reactor.
     reactor: Any = installed_reactor
+    # Its own goes by the wall clock: where that is set back an hour, all timers are as late.
+    reactor.seconds = time.monotonic
     configuration: Configuration = options["configuration"]
     folder = StateFolder(options["state-dir"])
     launcher = Launcher(reactor, start=Guardians(options["guardian"]))

@@ -5,6 +5,7 @@ Downloading an archive to a file.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -45,6 +46,7 @@ class Fetcher:
 
     @ivar policy: How the certificates of https servers are checked.
     @ivar rules: Says where sources may come from by now.
+    @ivar wall: Seconds since the epoch.
     """
 
     reactor: IReactorTime
@@ -52,6 +54,7 @@ class Fetcher:
     limits: SourceLimits = field(factory=SourceLimits)
     policy: IPolicyForHTTPS = field(factory=BrowserLikePolicyForHTTPS)
     rules: Callable[[], SourceRules] = SourceRules
+    wall: Callable[[], float] = time.time
     # Who waits for one keeps it.
     _turns: WeakValueDictionary[tuple[str, int], DeferredSemaphore] = field(
         factory=WeakValueDictionary, init=False
@@ -190,7 +193,7 @@ class Fetcher:
 
     def _retry_after(self, response: IResponse) -> float | None:
         values = response.headers.getRawHeaders(b"retry-after")
-        return seconds_of(values[0], self.reactor.seconds()) if values else None
+        return seconds_of(values[0], self.wall()) if values else None
 
 
 def _why(error: Exception, connection: Connection) -> Exception:
