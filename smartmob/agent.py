@@ -46,6 +46,7 @@ from smartmob.scaling import Step
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
 from smartmob.source_recipe import SourceRecipe, archives_named
+from smartmob.tally import Tally
 from smartmob.templates import Configured, Identity, Template
 from smartmob.waiting import all_of
 
@@ -69,7 +70,9 @@ class Agent(Service):
     @ivar wall: Seconds since the epoch.
     @ivar monotonic: Seconds of a clock that never steps.
     @ivar watch: Called with each new process.
+    @ivar shown: Called when a process stands elsewhere than before, is new, or gone.
     @ivar detached: The folder for what it takes to find detached programs again.
+    @ivar tally: How their programs ended, and how many were started again.
     @ivar most_processes: It takes so many; what is being deleted is one of them still.
     """
 
@@ -86,8 +89,10 @@ class Agent(Service):
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     watch: Callable[[Process], None] = lambda process: None
+    shown: Callable[[], None] = lambda: None
     detached: str = ""
     most_processes: int = MOST_PROCESSES
+    tally: Tally = field(factory=Tally)
     feed: Feed = field(init=False)
     _processes: dict[str, Process] = field(factory=dict)
     _apps: dict[str, App] = field(factory=dict)
@@ -149,6 +154,7 @@ class Agent(Service):
             del present.processes[slug]
             if not present.processes:
                 del self._apps[app]
+            self.shown()
 
         process = Process(
             definition=definition,
@@ -164,6 +170,7 @@ class Agent(Service):
             forgotten=forgotten,
             created_at=self.wall(),
             port=port,
+            tally=self.tally,
         )
         self._processes[slug] = process
         self._listing = None
@@ -171,6 +178,7 @@ class Agent(Service):
         _log.info("{slug} created", slug=slug)
         self.events.publish(definition, Topic.CREATE)
         self.watch(process)
+        self.shown()
         return process
 
     def _lives(self, what: Configured) -> bool:

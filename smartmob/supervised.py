@@ -19,6 +19,7 @@ from smartmob.recipe import Recipe
 from smartmob.refusals import TreeLeft
 from smartmob.restart import Again, GiveUp, Policy, spread
 from smartmob.run import Ending, signal_name
+from smartmob.tally import Tally
 from smartmob.waiting import Waiters
 
 _log = Logger()
@@ -38,6 +39,8 @@ class Supervised:
     @ivar wall: Seconds since the epoch, for documents.
     @ivar monotonic: Seconds of a clock that never steps, for measuring runs.
     @ivar emit: Told each change, for those who want to know.
+    @ivar shown: Called when it stands elsewhere, or for another reason, than before.
+    @ivar tally: Counts runs and restarts, those of other processes too.
     @ivar going: It was set going, and no operator has brought it down since.
     @ivar version: Grows whenever a document of the process would differ.
     @ivar untold: How the last run ended, while nobody was told.
@@ -59,6 +62,7 @@ class Supervised:
     forgotten: Callable[[], None]
     created_at: float
     port: int | None
+    tally: Tally = field(factory=Tally)
 
     state: State = State.PENDING
     reason: str | None = None
@@ -100,6 +104,7 @@ class Supervised:
             return
         self.state, self.reason = state, reason
         self.console.state(state, reason)
+        self.shown()
         if reason is None:
             _log.info("{slug} {state}", slug=self.slug, state=state.value)
         else:
@@ -125,6 +130,13 @@ class Supervised:
         if self.going:
             self.going = False
             self.emit(Topic.STOP, NOTHING)
+
+    def begins_again(self) -> None:
+        """
+        It is to be started once more, by itself.
+        """
+        self.restarts += 1
+        self.tally.restarts += 1
 
     def arrived(self) -> None:
         """
@@ -239,6 +251,7 @@ class Supervised:
         if leader is None:
             return
         assert self.last_exit is not None
+        self.tally.ended(leader, executed=self.left_pid is not None)
         self.console.finish()
         if leader.why is not None:
             self.console.say(leader.why)

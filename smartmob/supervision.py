@@ -189,7 +189,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
         left = core.tree_left()
         following = GiveUp(str(left)) if left is not None else core.next_after(ending, ran)
         if following == Again(0) and core.command is not None:
-            core.restarts += 1
+            core.begins_again()
             k._go_run()  # which tells
             return
         core.tell_over()
@@ -200,7 +200,7 @@ def build() -> TypeMachine[Supervision, Supervised]:
             case GiveUp(reason=reason):
                 k._go_fail(reason)
             case Again(delay=delay, flapping=flapping):
-                core.restarts += 1
+                core.begins_again()
                 if flapping:
                     core.emit(Topic.FLAP, NOTHING)
                 if delay:
