@@ -170,6 +170,7 @@ class Agent(Service):
             forgotten=forgotten,
             created_at=self.wall(),
             port=port,
+            shown=lambda: self.shown(),
             tally=self.tally,
         )
         self._processes[slug] = process

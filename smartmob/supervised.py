@@ -62,6 +62,7 @@ class Supervised:
     forgotten: Callable[[], None]
     created_at: float
     port: int | None
+    shown: Callable[[], None] = lambda: None
     tally: Tally = field(factory=Tally)
 
     state: State = State.PENDING
