@@ -517,6 +517,49 @@ class KilledTests(DetachedCase):
         pids = [record["keeper"], record["pid"]]
         self.assertEqual(running([pid for pid in pids if isinstance(pid, int)]), pids)
 
+    async def test_stoppedKeeper(self) -> None:
+        """
+        A program is ended where somebody has stopped its keeper and that one's parent.
+        """
+        program, recorder = await self.up(self.shell("echo up; sleep 1000", grace=0.1))
+        self.stop_keeper()
+        program.stop()
+        await recorder.ended
+        await self.gone()
+
+    async def test_stoppedAndAdopted(self) -> None:
+        """
+        One that was stopped goes on when the next agent finds it.
+        """
+        command = self.shell("echo up; sleep 1000")
+        await self.up(command)
+        await self.pass_on()
+        self.stop_keeper()
+        program, recorder = await self.up(command)
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_stoppedAndUnwanted(self) -> None:
+        """
+        One that was stopped, whose program the next agent does not want, ends.
+        """
+        await self.up(self.shell("echo up; sleep 1000", grace=0.1))
+        await self.pass_on()
+        self.stop_keeper()
+        await self.launcher.end_leftovers(self.folder.path, ())
+        await self.gone()
+        self.assertEqual(self.folder.names(), [])
+
+    def stop_keeper(self) -> None:
+        """
+        Stop the keeper, and its parent.
+        """
+        keeper = self.keeper()
+        with open(f"/proc/{keeper}/stat") as file:
+            parent = int(file.read().rpartition(") ")[2].split()[1])
+        for pid in keeper, parent:
+            os.kill(pid, signal.SIGSTOP)
+
     async def test_keeper(self) -> None:
         """
         KILL of the keeper ends the whole tree, told as lost; it can be run again.

@@ -127,6 +127,22 @@ def parent(pid: int) -> int | None:
     return None if state in "ZX" else int(ppid)
 
 
+def stop(pid: int) -> None:
+    """
+    Stop a process, and wait until it is.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + PATIENCE
+    while _state(pid) != "T":
+        assert time.monotonic() < end, "it does not stop"
+        time.sleep(0.001)
+
+
+def _state(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(") ")[2][0]
+
+
 def soon(*pids: int, markers: tuple[str, ...] = ()) -> None:
     """
     Within a second none of these lives, nor what has one of these markers.
@@ -237,6 +253,40 @@ class SmallAgentTests(SynchronousTestCase):
         second, reapers = self.start_menageries()
         self.agent.kill()
         soon(self.guardian_pid, *reapers, markers=(self.marker, second))
+
+    def test_stopped(self) -> None:
+        """
+        KILL of the agent leaves nothing either where somebody has stopped its guardian and
+        a reaper, and another one.
+        """
+        second, reapers = self.start_menageries()
+        for pid in (self.guardian_pid, reapers[0]):
+            stop(pid)
+        self.agent.kill()
+        soon(self.guardian_pid, *reapers, markers=(self.marker, second))
+
+    def test_stoppedReapers(self) -> None:
+        """
+        KILL of the guardian ends reapers that somebody has stopped, and their programs.
+        """
+        second, reapers = self.start_menageries()
+        for pid in reapers:
+            stop(pid)
+        os.kill(self.guardian_pid, signal.SIGKILL)
+        soon(*reapers, markers=(self.marker, second))
+
+    def test_woken(self) -> None:
+        """
+        Guardian and reapers that are woken where nobody has ended go on.
+        """
+        second, reapers = self.start_menageries()
+        for pid in self.guardian_pid, *reapers:
+            stop(pid)
+            os.kill(pid, signal.SIGCONT)
+        self.start("echo", "still", "here")
+        self.agent.hear_all("2 still here", "2 exited 0", "2 gone 0")
+        self.assertEqual(alive(reapers), reapers)
+        self.assertGreaterEqual(len(marked(second)), 10)
 
     def test_guardian(self) -> None:
         """

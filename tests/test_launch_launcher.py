@@ -132,6 +132,8 @@ class Guardian(Helper):
                 return reapers
             if not packet:
                 return reapers
+            if packet == wire.PING:
+                continue
             ((_, _, data),) = ancillary
             control, stdout, stderr, *rest = array("i", data)
             connection = socket.socket(fileno=control)

@@ -290,6 +290,19 @@ class OrderTests(TwinCase):
 
         check()
 
+    def test_ping(self) -> None:
+        """
+        Who asks whether they are there is told so, each time; what only begins like a
+        question is none, nor one with descriptors.
+        """
+        for twin in self.twins:
+            for packet in (wire.PING, b"pong", b"ping\0", b"pin", b"ping ", wire.PING):
+                twin.connection.send(packet)
+            self.assertEqual([twin.connection.recv(100) for _ in "12"], [wire.ALIVE] * 2)
+            twin.connection.setblocking(False)
+            self.assertRaises(BlockingIOError, twin.connection.recv, 100)
+        self.same(wire.PING)
+
     def test_noise(self) -> None:
         """
         So does what was never meant to be one.

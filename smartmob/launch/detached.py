@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import time
+from signal import SIGCONT
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -21,6 +22,7 @@ from smartmob.launch.program import Program
 from smartmob.launch.record import started
 from smartmob.launch.start_queue import Starts
 from smartmob.launch.terms import EXHAUSTED, fingerprint, order
+from smartmob.launch.tree import send
 
 _log = Logger()
 
@@ -87,6 +89,14 @@ class DetachedProgram(Program):
             self._launcher.finished(self)
             self._launcher.ended(self)
 
+    def keeper(self) -> int | None:
+        """
+        Its keeper, as its record has it.
+        """
+        with opened(self._detach.folder) as folder:
+            record = found(folder, self._detach.name)
+        return record.keeper if record is not None and record.keeper_lives else None
+
     def _end_by(self, packet: bytes, grace: float = 0.0) -> None:
         if self._phase is Phase.ASKED:
             self._unwanted = True
@@ -113,6 +123,8 @@ class DetachedProgram(Program):
         except OSError:
             self._clear()  # it has just ended
             return
+        # Somebody may have stopped it, and it would never answer.
+        send(record.keeper, SIGCONT)
         self._adopting = True
         self._hold(
             KeeperLink(

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,6 +20,7 @@ from smartmob.launch.keeper_link import connect
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.record import Record, boot_id, read, remove, started, stat
+from smartmob.launch.tree import send
 
 _log = Logger()
 
@@ -31,6 +33,11 @@ PATIENCE = 5.0
 """
 Seconds after which a keeper that listens to nobody is killed, and what can't be killed
 is left.
+"""
+
+ANSWER = 7.0
+"""
+Seconds beyond its program's grace that a keeper has to answer: it kills for 5 at most.
 """
 
 _RECORD = ".json"
@@ -94,6 +101,7 @@ class Earlier:
         self._folder = folder
         self._name = name
         self._control: Packets | None = None
+        self._silent: IDelayedCall | None = None
         self._hurry = False
 
     def end(self) -> Deferred[None]:
@@ -112,6 +120,8 @@ class Earlier:
         self._hurry = True
         if self._control is not None:
             self._control.send(wire.KILL)
+            assert self._silent is not None
+            self._silent.reset(ANSWER)
 
     async def _end(self) -> None:
         patience = self._reactor.seconds() + PATIENCE
@@ -122,8 +132,7 @@ class Earlier:
                     if await self._ask(folder, record):
                         patience = self._reactor.seconds() + PATIENCE
                     elif late:
-                        # Its parent kills what was below it.
-                        kill(record.keeper, record.keeper_start)
+                        kill_keeper(record)
                 elif late:
                     _log.error(
                         "{name}, pid {pid}, was left by an earlier agent and can't be ended",
@@ -140,7 +149,8 @@ class Earlier:
         """
         Have the keeper end it.
 
-        @return: It took the message, and has answered, or ended.
+        @return: It took the message, and has answered, or ended.  One that does neither,
+            since somebody stopped it (SIGSTOP), is killed.
         """
         try:
             connection = connect(folder, record)
@@ -157,6 +167,8 @@ class Earlier:
                 over.callback(None)
 
         control = self._control = Packets(self._reactor, connection, said, lost)
+        wait = ANSWER if self._hurry else record.grace + ANSWER
+        silent = self._silent = self._reactor.callLater(wait, kill_keeper, record)
         control.send(wire.pack(wire.STOP, str(record.grace).encode()))
         if self._hurry:
             control.send(wire.KILL)
@@ -164,6 +176,8 @@ class Earlier:
             await over
         finally:
             self._control = None
+            if silent.active():
+                silent.cancel()
             control.close()
         return True
 
@@ -187,6 +201,17 @@ class Earlier:
         moment: Deferred[None] = Deferred(lambda _: call.cancel())
         call = self._reactor.callLater(LOOK, moment.callback, None)
         return moment
+
+
+def kill_keeper(record: Record) -> None:
+    """
+    KILL a keeper, and wake its parent, which kills what was below it, should somebody have
+    stopped both.
+    """
+    fields = stat(record.keeper)
+    if fields:
+        send(int(fields[1]), signal.SIGCONT)
+    kill(record.keeper, record.keeper_start)
 
 
 def kill(pid: int, start: int) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from signal import SIGCHLD, SIGIO, SIGKILL, SIGTERM, sigtimedwait, sigwaitinfo
+from signal import SIGCHLD, SIGCONT, SIGIO, SIGKILL, sigtimedwait, sigwaitinfo
 from time import monotonic
 
 if __name__ == "__main__":  # run by its path, and without site-packages
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
     from typing import NoReturn
 
-_WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
+_WOKEN_BY = (SIGCHLD, SIGIO, SIGCONT)
 
 
 class Guardian:
@@ -84,13 +84,15 @@ class Guardian:
 
     def hear(self) -> None:
         """
-        Make a reaper of each order.
+        Make a reaper of each order, and answer who asks whether we are here.
         """
         while self.mailbox.waiting():
             packet, descriptors, complete = self.mailbox.receive()
             if not packet:
                 self.leave()
-            if complete and len(descriptors) >= 3:
+            if packet == wire.PING and not descriptors:
+                self.mailbox.send(wire.ALIVE)
+            elif complete and len(descriptors) >= 3:
                 self.delegate(packet, descriptors)
             else:
                 self.refuse(descriptors, "its helper has no descriptors left")
@@ -178,7 +180,7 @@ def main() -> NoReturn:
     try:
         settle((int(sys.argv[1]), int(sys.argv[2])))
         prctl(PR_SET_CHILD_SUBREAPER, 1)
-        prctl(PR_SET_PDEATHSIG, SIGTERM)
+        prctl(PR_SET_PDEATHSIG, SIGCONT)  # which one that was stopped gets as well
         prctl(PR_SET_NAME, b"smartmob-guard")
     except OSError as e:
         mailbox.send(wire.broken(e))

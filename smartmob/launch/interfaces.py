@@ -248,3 +248,10 @@ class ILauncher(Interface):
         Whether a detached program of that name, whose L{Detach} has that folder, runs
         since the time of an earlier agent.
         """
+
+    def answers(within: float) -> Deferred[bool]:
+        """
+        Ask what starts programs whether it is there.  Fires with whether it has answered
+        within so many seconds; where it was killed, whether another one is ready by then.
+        At once with False where the launcher does not run.
+        """

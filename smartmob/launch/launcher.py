@@ -23,6 +23,7 @@ from smartmob.launch.overdue import Ending, Overdue
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.program import Program
+from smartmob.launch.pulse import Pulse
 from smartmob.launch.start_queue import Startable, StartQueue
 from smartmob.launch.turns import Turns
 
@@ -84,6 +85,7 @@ class Launcher(Service):
         self._waiting_for_ready: list[Deferred[None]] = []
         self._start_queue = StartQueue(reactor, self._is_open)
         self._overdue = Overdue(reactor, self._guardian_pid)
+        self._pulse = Pulse(reactor, ask=self._ping, wake=self._wake, kill=self._kill)
         self._active: set[Startable] = set()
         self._holding: set[Startable] = set()
         self._leftovers: Deferred[None] = succeed(None)
@@ -125,13 +127,13 @@ class Launcher(Service):
                 self._again.cancel()
                 self._again = None
             self._leftovers.cancel()
+            self._pulse.close()
             for program in list(self._active):
                 program.letGo()
             self._start_queue.close(_ENDING)
             if self._guardian is not None:
                 self._guardian.hang_up()
-                assert self._helper is not None
-                self._helper.wake()
+                self._wake()
                 self._stop_timer = self.reactor.callLater(PATIENCE, self._lose_patience)
             self._check()
             return stopping
@@ -147,6 +149,12 @@ class Launcher(Service):
         waiting: Deferred[None] = Deferred(self._waiting_for_ready.remove)
         self._waiting_for_ready.append(waiting)
         return waiting
+
+    def answers(self, within: float) -> Deferred[bool]:
+        """
+        See L{Pulse.answers}.
+        """
+        return self._pulse.answers(within) if self.running else succeed(False)
 
     def make_way(self) -> None:
         """
@@ -235,6 +243,7 @@ class Launcher(Service):
         """
         assert self._guardian is not None
         self._guardian.send(packet, descriptors, undelivered)
+        self._pulse.notice()
 
     def keeper(self) -> Helper:
         """
@@ -257,11 +266,28 @@ class Launcher(Service):
         self._helper = self._start(self._bounds)
         self._guardian = Packets(self.reactor, self._helper.connection, self._said, self._lost)
 
+    def _ping(self) -> bool:
+        if self._guardian is None:
+            return False
+        self._guardian.send(wire.PING)
+        return True
+
+    def _wake(self) -> None:
+        if self._helper is not None:
+            self._helper.wake()
+
+    def _kill(self) -> None:
+        if self._helper is not None:
+            self._helper.kill()
+
     def _said(self, packet: bytes) -> None:
         words = wire.unpack(packet)
-        if words[0] == wire.READY:
+        if words[0] == wire.ALIVE:
+            self._pulse.heard()
+        elif words[0] == wire.READY:
             self._ready = True
             self._ready_at = self.reactor.seconds()
+            self._pulse.ready()  # first: who waits for that may ask at once
             self._tell_ready(None)
         else:
             _log.error(
@@ -273,6 +299,7 @@ class Launcher(Service):
         self._helper.reap()
         self._helper = None
         self._guardian = None
+        self._pulse.lost()
         was_ready, self._ready = self._ready, False
         if self._stopping is not None:
             self._check()
@@ -314,8 +341,7 @@ class Launcher(Service):
 
     def _lose_patience(self) -> None:
         self._stop_timer = None
-        if self._helper is not None:
-            self._helper.kill()
+        self._kill()
 
     def _check(self) -> None:
         if self._stopping is None or self._guardian is not None or self._active:

@@ -1,8 +1,9 @@
 """
 Programs that should be gone, and are not, since somebody stopped what keeps them.
 
-A reaper can't refuse to end a tree; but whoever runs as its user can stop it (SIGSTOP), a
-program that it keeps too.  Without this nobody could end that program, nor the agent.
+A reaper or a keeper can't refuse to end a tree; but whoever runs as its user can stop it
+(SIGSTOP), a program that it keeps too.  Without this nobody could end that program, nor the
+agent.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ class Ending(Protocol):
     """
 
     pid: int | None
+
+    def keeper(self) -> int | None:
+        """
+        The pid of what keeps it, where that is a keeper; C{None} where it is a reaper.
+
+        @raise OSError: It can't be said.
+        """
 
 
 class Overdue:
@@ -77,48 +85,59 @@ class Overdue:
         now = self._reactor.seconds()
         guardian = self._guardian()
         late = [program for program, due in self._due.items() if due <= now]
-        if guardian is not None and late:
-            with suppress(OSError):  # without descriptors nothing can be seen, until later
-                _free(guardian, late)
+        with suppress(OSError):  # without descriptors nothing can be seen, until later
+            _free(guardian, late)
         wait = max(ALLOWANCE, min(self._due.values()) - now)
         self._call = self._reactor.callLater(wait, self._look)
 
 
-def _free(guardian: int, late: list[Ending]) -> None:
+def _free(guardian: int | None, late: list[Ending]) -> None:
     """
-    Kill the reapers of programs, if they are stopped: to wake them would do once, and that
-    somebody could stop them again.  The guardian, which kills what they leave, is woken.
+    Kill what keeps programs, if it is stopped: to wake it would do once, and that somebody
+    could stop it again.  Its parent, which kills what it leaves, is woken.
     """
-    if _is_stopped(guardian):
+    if guardian is not None and _is_stopped(stat(guardian)):
         _send(guardian, SIGCONT)
-    for reaper in set(_reapers(guardian, late)):
-        if _is_stopped(reaper):
+    for pid in set(_keeping(guardian, late)):
+        fields = stat(pid)
+        if _is_stopped(fields):
             _log.warn(
                 "{pid}, which keeps a program that is to end, was stopped by somebody: it is "
                 "killed, and with it the program",
-                pid=reaper,
+                pid=pid,
             )
-            _send(reaper, SIGKILL)
+            _send(int(fields[1]), SIGCONT)
+            _send(pid, SIGKILL)
 
 
-def _reapers(guardian: int, late: list[Ending]) -> Iterator[int]:
+def _keeping(guardian: int | None, late: list[Ending]) -> Iterator[int]:
     for program in late:
-        leader = stat(program.pid) if program.pid is not None else []
-        if not leader:
-            # Whatever is left of it is below one of these.
-            yield from children(guardian)
-            return
-        reaper = int(leader[1])
-        fields = stat(reaper)
-        if fields and int(fields[1]) == guardian:
-            yield reaper
+        keeper = program.keeper()
+        if keeper is not None:
+            yield keeper
+        elif guardian is not None:
+            yield from _reapers(guardian, program)
 
 
-def _is_stopped(pid: int) -> bool:
+def _reapers(guardian: int, program: Ending) -> Iterator[int]:
+    leader = stat(program.pid) if program.pid is not None else []
+    if not leader:
+        # Whatever is left of it is below one of these.
+        yield from children(guardian)
+        return
+    reaper = int(leader[1])
+    fields = stat(reaper)
+    if fields and int(fields[1]) == guardian:
+        yield reaper
+
+
+def _is_stopped(fields: list[bytes]) -> bool:
     """
     Whether a process was stopped, by a signal or by who traces it (proc(5)).
+
+    @param fields: As from L{stat}.
     """
-    return stat(pid)[:1] in ([b"T"], [b"t"])
+    return fields[:1] in ([b"T"], [b"t"])
 
 
 def _send(pid: int, signal: int) -> None:

@@ -192,6 +192,12 @@ class Program(StandardStreams):
         It does not outlive the agent.
         """
 
+    def keeper(self) -> int | None:
+        """
+        A reaper keeps it.
+        """
+        return None
+
     def _end_by(self, packet: bytes, grace: float = 0.0) -> None:
         if self._phase is Phase.QUEUED:
             self._launcher.withdraw(self)

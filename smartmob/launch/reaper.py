@@ -1,13 +1,15 @@
 """
 The parent of one program: it executes it, stops it, and reaps all that came of it.
 
-One process a program, forked from the guardian.  It waits for three signals, all
+One process a program, forked from the guardian.  It waits for four signals, all
 of them blocked, so that there is no moment in which one gets lost, and sleeps
 until one of them comes:
 
   - SIGCHLD: something of the tree has ended;
   - SIGIO: there is a packet on control, or its end: the agent let go, or is dead;
-  - SIGTERM: the guardian is dead (PR_SET_PDEATHSIG).
+  - SIGCONT: the guardian may be dead (PR_SET_PDEATHSIG): this one also wakes a reaper
+    that somebody stopped;
+  - SIGTERM: somebody wants it to end.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import _socket
 import os
 from fcntl import F_SETFL, F_SETOWN, fcntl
 from select import POLLIN, poll
-from signal import SIGCHLD, SIGIO, SIGKILL, SIGTERM, sigtimedwait, sigwaitinfo
+from signal import SIGCHLD, SIGCONT, SIGIO, SIGKILL, SIGTERM, sigtimedwait, sigwaitinfo
 from time import monotonic
 
 from smartmob.launch import wire
@@ -46,7 +48,7 @@ The descriptor of the connection to the agent, in the guardian as in a reaper.
 """
 
 _ROOM = _socket.CMSG_SPACE(4 * wire.DESCRIPTORS)
-_WOKEN_BY = (SIGCHLD, SIGIO, SIGTERM)
+_WOKEN_BY = (SIGCHLD, SIGIO, SIGCONT, SIGTERM)
 
 
 class Mailbox:
@@ -155,7 +157,7 @@ class Reaper:
         os.dup2(control, PEER, False)
         os.close(control)
         prctl(PR_SET_CHILD_SUBREAPER, 1)
-        prctl(PR_SET_PDEATHSIG, SIGTERM)
+        prctl(PR_SET_PDEATHSIG, SIGCONT)
         if os.getppid() != guardian:
             os._exit(0)
         prctl(PR_SET_NAME, b"smartmob-reaper")
@@ -175,12 +177,12 @@ class Reaper:
                     self.force()
             if woken is None:
                 continue
-            if woken.si_signo == SIGTERM:
-                self.leave()
+            if woken.si_signo == SIGCHLD:
+                self.settle(self.reap())
             elif woken.si_signo == SIGIO:
                 self.hear()
-            else:
-                self.settle(self.reap())
+            elif woken.si_signo == SIGTERM or os.getppid() != guardian:
+                self.leave()
 
     def launch(self, stdin: int) -> None:
         """

@@ -6,8 +6,8 @@ between them.  Nothing that can be executed has a NUL in it, so no word needs an
 escape, and a packet is no longer than what it carries.
 
   - agent to guardian: an L{Order}, with the descriptors C{control, stdout,
-    stderr} and, where the input is a pipe, C{stdin};
-  - guardian to agent: C{ready}, once;
+    stderr} and, where the input is a pipe, C{stdin}; C{ping}, without any;
+  - guardian to agent: C{ready}, once; C{alive}, to each C{ping};
   - agent to reaper, over control: C{run} (with C{stdin} where it is a pipe),
     C{stop SECONDS}, C{kill}, C{signal NUMBER};
   - reaper to agent, over control: C{executed PID}, C{refused CODE WHY},
@@ -36,6 +36,8 @@ memory they touch is paid for once a program: they import as little as they can.
 from __future__ import annotations
 
 READY = b"ready"
+PING = b"ping"
+ALIVE = b"alive"
 RUN = b"run"
 STOP = b"stop"
 KILL = b"kill"

@@ -368,6 +368,7 @@ class FakeLauncher:
     @ivar obedient: Given to those it makes from now on.
     @ivar script: Given to those it makes from now on.
     @ivar living: Names of detached programs that run since an earlier agent.
+    @ivar answering: It answers; else whoever asks is told so when the time is over.
     """
 
     def __init__(
@@ -379,6 +380,7 @@ class FakeLauncher:
     ) -> None:
         self.programs: list[FakeProgram] = []
         self.living: set[str] = set()
+        self.answering = True
         self.obedient = obedient
         self.script = script
         self._clock = clock
@@ -389,6 +391,16 @@ class FakeLauncher:
         Whether the test says so.
         """
         return name in self.living
+
+    def answers(self, within: float) -> Deferred[bool]:
+        """
+        Whether the test says so.
+        """
+        if self.answering:
+            return succeed(True)
+        late: Deferred[bool] = Deferred(lambda _: call.cancel())
+        call = self._clock.callLater(within, late.callback, False)
+        return late
 
     def program(self, command: Command) -> FakeProgram:
         """

@@ -91,14 +91,31 @@ static void delegate(struct guardian *guardian, const struct parcel *order)
         pids_add(&guardian->spared, pid);
 }
 
-/* Makes a reaper of each order. */
+static void say(const char *word)
+{
+    struct packet packet;
+
+    packet_begin(&packet, word);
+    packet_send(&packet, PEER);
+}
+
+static bool is_ping(const struct parcel *parcel)
+{
+    return !parcel->count && parcel->packet && parcel->size == strlen(PING) &&
+           memcmp(parcel->packet, PING, parcel->size) == 0;
+}
+
+/* Makes a reaper of each order, and answers who asks whether we are here. */
 static void hear(struct guardian *guardian)
 {
     struct parcel parcel;
     enum arrival arrival;
 
     while ((arrival = mailbox_receive(&parcel)) == PARCEL) {
-        delegate(guardian, &parcel);
+        if (is_ping(&parcel))
+            say(ALIVE);
+        else
+            delegate(guardian, &parcel);
         parcel_drop(&parcel);
     }
     if (arrival == HUNG_UP)
@@ -127,12 +144,9 @@ static void kill_orphans(struct guardian *guardian)
 /* Stays until the agent is gone. */
 static _Noreturn void live(struct guardian *guardian)
 {
-    struct packet packet;
-
     if (!mailbox_listen())
         broken_call("fcntl");
-    packet_begin(&packet, READY);
-    packet_send(&packet, PEER);
+    say(READY);
     hear(guardian);
     for (;;) {
         bool hunting = guardian->until != NEVER;
@@ -144,7 +158,7 @@ static _Noreturn void live(struct guardian *guardian)
             reap(guardian);
         else if (signal == SIGIO)
             hear(guardian);
-        else if (signal == SIGTERM && getppid() != guardian->agent)
+        else if (signal == SIGCONT && getppid() != guardian->agent)
             leave(guardian);
     }
 }
@@ -166,7 +180,8 @@ int main(int count, char **words)
     const char *failed = settle(&(struct rlimit){bound(words[1]), bound(words[2])});
     if (failed)
         broken_call(failed);
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) ||
+    /* SIGCONT, which one that was stopped gets as well. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0) ||
         prctl(PR_SET_NAME, "smartmob-guard", 0, 0, 0))
         broken_call("prctl");
     if (!borrows())

@@ -5,7 +5,8 @@
  *
  *   SIGCHLD  something of the tree has ended
  *   SIGIO    there is a packet on control, or its end: the agent let go, or is dead
- *   SIGTERM  the guardian is dead (PR_SET_PDEATHSIG)
+ *   SIGCONT  the guardian may be dead (PR_SET_PDEATHSIG)
+ *   SIGTERM  somebody wants it to end
  */
 #define _GNU_SOURCE
 #include "reaper.h"
@@ -234,7 +235,7 @@ static void settle_in(const struct parcel *order, pid_t guardian)
     if (dup3(order->descriptors[CONTROL], PEER, O_CLOEXEC) < 0)
         broken_call("dup3");
     close(order->descriptors[CONTROL]);
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) ||
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0) ||
         prctl(PR_SET_NAME, "smartmob-reaper", 0, 0, 0))
         broken_call("prctl");
     if (getppid() != guardian)
@@ -263,7 +264,7 @@ _Noreturn void reaper_live(const struct parcel *order, pid_t guardian)
 
         if (reaper.deadline != NEVER && reaper.deadline <= monotonic())
             force(&reaper);
-        if (signal == SIGTERM)
+        if (signal == SIGTERM || (signal == SIGCONT && getppid() != guardian))
             leave(&reaper);
         else if (signal == SIGIO)
             hear(&reaper);

@@ -33,6 +33,7 @@ int wait_for_signal(double until)
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGIO);
+    sigaddset(&signals, SIGCONT);
     sigaddset(&signals, SIGTERM);
     if (until == NEVER)
         came = sigwaitinfo(&signals, NULL);

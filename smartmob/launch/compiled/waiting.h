@@ -8,8 +8,8 @@
 double monotonic(void);
 
 /*
- * Waits for SIGCHLD, for SIGIO (there is a packet) or SIGTERM (the parent is dead), at most
- * until a moment.  Returns 0 where none came; it may be too early.
+ * Waits for SIGCHLD, for SIGIO (there is a packet), SIGCONT (the parent may be dead) or SIGTERM,
+ * at most until a moment.  Returns 0 where none came; it may be too early.
  */
 int wait_for_signal(double until);
 

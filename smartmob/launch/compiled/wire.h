@@ -11,6 +11,8 @@
 #include <sys/types.h>
 
 #define READY "ready"
+#define PING "ping"
+#define ALIVE "alive"
 #define RUN "run"
 #define STOP "stop"
 #define KILL "kill"
