@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from attrs import define
+from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
@@ -36,6 +36,7 @@ from smartmob.launch.interfaces import LauncherLost
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile, complain
 from smartmob.plugins.plugins import MissingPlugin, Plugins
+from smartmob.progress import Progress
 from smartmob.refusals import Refusal, Stopping, TreeLeft
 from smartmob.reload import Reload, plugins_folders
 from smartmob.reloading import NotReloaded, Outcome
@@ -56,6 +57,9 @@ FAREWELL = 2.0
 
 LAST_WORDS = 0.3
 """... and webhooks at least, once the last program has ended."""
+
+LATEST = 30.0
+"""Seconds that it takes at most to end, beside those that programs have."""
 
 
 def hold_collections_short() -> None:
@@ -92,6 +96,7 @@ class Lifecycle(Service):
     @ivar failed: It ends by itself, for it could not come up.
     @ivar leave: Called once nothing of it is left, with the exit code.
     @ivar ready: Called once all ports listen and processes can be launched.
+    @ivar progress: Told how far it is.
     """
 
     reactor: IReactorCore
@@ -112,6 +117,7 @@ class Lifecycle(Service):
     log_file: LogFile | None = None
     told_by_twistd: bool = False
     ready: Callable[[], None] = lambda: None
+    progress: Progress = field(factory=Progress)
     leave: Callable[[int], None] = lambda code: None
     failed: bool = False
     _hurried: IDelayedCall | None = None
@@ -137,6 +143,7 @@ class Lifecycle(Service):
         super().startService()
         # Until it can read the file again it is not to be ended by being asked to.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+        self.progress.starting()
         self.open_folder()
         configuration = self.reload.current
         try:
@@ -191,6 +198,7 @@ class Lifecycle(Service):
         """
         self.endpoints.close()
         self.folder.close()
+        self.progress.failed(why)
         if self.told_by_twistd:
             raise CantStart(why)
         complain(why)
@@ -207,6 +215,7 @@ class Lifecycle(Service):
 
     async def _stop(self) -> None:
         bound = self.reload.current.settings.stop_timeout
+        self.progress.stopping(bound + LATEST)
         self._hurried = self.clock.callLater(bound, self.agent.hurry)
         grace = min(self.agent.longest_grace(), bound)
         # What others have to say at the end is heard while programs use their grace,
@@ -225,6 +234,7 @@ class Lifecycle(Service):
             cut.cancel()
         await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
         self.folder.close()
+        self.progress.stopped()
         _log.info("stopped")
         self.leave(1 if self.failed else os.EX_OK)
 
@@ -247,6 +257,7 @@ class Lifecycle(Service):
         self.launcher.make_way()
         for url in self.endpoints.urls():
             _log.info("Listening on {url}", url=url, **{ALWAYS: True})
+        self.progress.ready()
         self.ready()
 
     def _unready(self, failure: Failure) -> None:
@@ -297,7 +308,7 @@ class Lifecycle(Service):
         """
         if not self.running:
             raise Stopping("the agent is about to end")
-        return self.reload()
+        return self.progress.throughout(self.reload)
 
     def _asked_to_reload(self, number: int, frame: FrameType | None) -> None:
         self.threads.callFromThread(self._reload)

@@ -27,6 +27,7 @@ from smartmob.lifecycle import Lifecycle
 from smartmob.lines.consoles import Consoles
 from smartmob.options import Options
 from smartmob.plugins.plugins import Plugins
+from smartmob.progress import Progress
 from smartmob.reload import Reload
 from smartmob.reloading import Outcome
 from smartmob.source.rules import SourceRules
@@ -100,6 +101,11 @@ def makeService(options: Options) -> Lifecycle:
     reload = Reload(
         options.read, configuration, declarations, endpoints, plugins, webhooks, settle
     )
+    progress = Progress()
+    if "NOTIFY_SOCKET" in os.environ:
+        from smartmob import under_systemd
+
+        progress = under_systemd.progress(os.environ, reactor, agent, launcher.answers)
     lifecycle = Lifecycle(
         reactor=reactor,
         clock=reactor,
@@ -118,6 +124,7 @@ def makeService(options: Options) -> Lifecycle:
         observer=options["observer"],
         log_file=options["log"],
         told_by_twistd=options["daemonised"],
+        progress=progress,
         leave=partial(leave_soon, reactor),
     )
     return lifecycle
