@@ -279,8 +279,8 @@ class MemoryTests(MemoryCase):
         """
         A server may say until when to leave it alone.
         """
-        self.reactor.advance(784_111_770)
-        self.begin("http://host/a")
+        fetcher = Fetcher(self.reactor, InlineDisk(), wall=lambda: 784_111_770.0)
+        self.fetched = Deferred.fromCoroutine(fetcher.fetch("http://host/a", self.path, "id-1"))
         self.connect()
         self.protocol.dataReceived(
             b"HTTP/1.1 503 X\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"

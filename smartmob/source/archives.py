@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import count
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
@@ -79,6 +79,15 @@ class Archives:
         self._one_over = Waiters()
         # Files with their names come and go one at a time.
         self._turn = DeferredLock()
+
+    def found(self, archives: Iterable[tuple[str, int]]) -> None:
+        """
+        These are there from an earlier run of the agent.  Where they are more than may be,
+        some go with the next upload: it is known then which are used.
+
+        @param archives: The sha256 and size of each, what was used longest ago first.
+        """
+        self._sizes.update(archives)
 
     def receive(self, length: int | None, sender: Sender, used: Used) -> Upload:
         """

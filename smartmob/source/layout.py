@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from smartmob.source.disk import Worker
 from smartmob.source.errors import SourceRefused
+from smartmob.source.keeping import Keep
+from smartmob.source.manifest import path_of
 from smartmob.source.removal import remove_tree
+from smartmob.source.sweeping import Left, Sweep
 from smartmob.templates import Identity
 
 _log = Logger()
@@ -29,8 +32,11 @@ class Layout:
     One way can be only one group's: where there are several, everybody may go it, to
     releases that only their users can enter.
 
+    What is there at the start is from an earlier run of the agent: see L{Sweep}.
+
     @ivar downloads: Where archives are downloaded to.
     @ivar archives: Where those are that clients sent.
+    @ivar releases: Where releases are.
     """
 
     def __init__(self, disk: Worker, folder: str) -> None:
@@ -39,9 +45,10 @@ class Layout:
         """
         self._disk = disk
         self._folder = os.path.abspath(folder)
-        self._releases = os.path.join(self._folder, "releases")
+        self.releases = os.path.join(self._folder, "releases")
         self.downloads = os.path.join(self._folder, "downloads")
         self.archives = os.path.join(self._folder, "archives")
+        self._discarded = os.path.join(self._folder, "discarded")
         self._groups: set[int] = set()
         self._turn = DeferredLock()
 
@@ -51,20 +58,34 @@ class Layout:
 
         @param name: As L{name_of} has it.
         """
-        return os.path.join(self._releases, app, name)
+        return os.path.join(self.releases, app, name)
 
-    async def prepare(self) -> None:
+    async def prepare(self, keep: Keep) -> Left:
         """
-        Make the folders, empty.
+        Make the folders, and have what is not kept of an earlier run out of the way.
 
         @raise SourceRefused: That can't be done.
         """
-        for path in (self.downloads, self._releases, self.archives):
+        sweep = Sweep(self.downloads, self.releases, self.archives, self._discarded)
+        try:
+            left = await self._disk.run(sweep.run, keep)
+        except OSError as error:
+            raise _unusable(error) from error
+        for path, why in left.failures:
+            _log.warn("{path} is left from before: {why}", path=path, why=why)
+        return left
+
+    async def remove_discarded(self, going: Callable[[], bool]) -> None:
+        """
+        Remove what is out of the way: that may take its time.
+
+        @param going: Says whether to go on; the rest waits for the next start then.
+        """
+        for path in await self._disk.run(_inside, self._discarded):
+            if not going():
+                return
             await self.remove(path)
-            try:
-                await self._disk.run(os.makedirs, path, 0o700, exist_ok=True)
-            except OSError as error:
-                raise _unusable(error) from error
+        await self._disk.run(_remove_empty, self._discarded)
 
     async def let_in(self, who: Identity | None) -> None:
         """
@@ -78,7 +99,7 @@ class Layout:
             if who.gid in self._groups:
                 return
             groups = self._groups | {who.gid}
-            for path in (self._folder, self._releases):
+            for path in (self._folder, self.releases):
                 try:
                     await self._disk.run(_let_in, path, groups)
                 except OSError as error:
@@ -97,9 +118,13 @@ class Layout:
     async def remove_release(self, path: str) -> None:
         """
         Remove a release, with what an unpacker may have left beside it.
+
+        The manifest goes first: without it, what an agent that is killed meanwhile leaves
+        of the rest is taken for nothing else.
         """
-        await self.remove(path + ".tmp")
-        await self.remove(path)
+        manifest = path_of(path)
+        for each in (manifest, manifest + ".tmp", path + ".tmp", path):
+            await self.remove(each)
 
     async def remove_app(self, path: str) -> None:
         """
@@ -119,6 +144,15 @@ def name_of(sha256: str, who: Identity | None) -> str:
     return sha256 if who is None else f"{sha256}-{who.uid}-{who.gid}"
 
 
+def sha256_in(name: str) -> str:
+    """
+    The sha256 of the archive that a release was made from.
+
+    @param name: As L{name_of} has it.
+    """
+    return name.partition("-")[0]
+
+
 def _let_in(path: str, groups: Collection[int]) -> None:
     """
     Let some groups go through a folder, or everybody if there are several.
@@ -128,9 +162,16 @@ def _let_in(path: str, groups: Collection[int]) -> None:
     os.chmod(path, 0o710 if len(groups) == 1 else 0o711)
 
 
+def _inside(path: str) -> list[str]:
+    try:
+        return [os.path.join(path, name) for name in os.listdir(path)]
+    except OSError:
+        return []  # it is not there, mostly
+
+
 def _remove_empty(path: str) -> None:
     """
-    Remove an app's folder, unless another release of it is there by now.
+    Remove a folder, unless something is there by now.
     """
     with contextlib.suppress(OSError):
         os.rmdir(path)

@@ -33,15 +33,24 @@ class Folder:
     The folder of a release.
 
     @ivar name: What it is called among those of its app.
+    @ivar work: How it came there, or was found there.
+    @ivar found: It is from an earlier run of the agent.
+    @ivar stays: It is not removed when nobody needs it any more.
+    @ivar synced: Its manifest says that it is on the disk for good.
     @ivar holders: Who waits for it or uses it.
+    @ivar writing: Set while its manifest is written anew.
     @ivar closing: Set while it is removed.
     """
 
     app: str
     name: str
     path: str
-    work: Shared[Unpacked]
+    found: bool = False
+    stays: bool = False
+    synced: bool = False
+    work: Shared[Unpacked] = field(init=False)
     holders: set[object] = field(factory=set)
+    writing: Shared[None] | None = None
     closing: Shared[None] | None = None
 
 
@@ -63,6 +72,13 @@ class Release:
     procfile: bytes = field(repr=False)
     dotenv: bytes | None = field(repr=False)
     source: Folder = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """
+        What it is called among those of its app, also in the next run of the agent.
+        """
+        return self.source.name
 
     def folder(self, cwd: str | None) -> str:
         """

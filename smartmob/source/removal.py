@@ -38,6 +38,19 @@ def remove_tree(path: str) -> None:
     os.rmdir(path)
 
 
+def move_aside(path: str, aside: str) -> None:
+    """
+    Give a file or a folder another name, whatever its permissions.
+
+    @raise OSError: It can't be.
+    """
+    try:
+        os.rename(path, aside)
+    except PermissionError:
+        _allow(path, None)  # moving a folder writes to it: to its ".."
+        os.rename(path, aside)
+
+
 def _empty(root: int) -> list[OSError]:
     """
     Remove all that is in a folder.

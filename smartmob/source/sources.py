@@ -10,29 +10,23 @@ Two things on it are shared, each by a L{Shared}:
   - a download, by all who ask for the same URL while it is under way; its file is
     there until the last of them, or an unpacker, needs it no longer;
   - a L{Folder<smartmob.source.release.Folder>}, by all releases of one app whose
-    archives have the same bytes.
-
-A folder's life is a line: B{unpacking}, B{ready}, B{closing}, gone.  It closes when
-nobody waits for it or uses it any more, in whichever of the first two it is, and it
-is forgotten only when nothing of it is left; a release that needs it while it closes
-waits, and begins anew.  Abandoning is closing: the unpacker is killed, and what it
-made is removed, before the Deferred that was cancelled fires.
+    archives have the same bytes: see L{smartmob.source.folders}.
 
 A URL may also name an archive that was sent to the agent
 (L{Archives<smartmob.source.archives.Archives>}), which is not downloaded then.
 
-Everything below C{releases}, C{downloads} and C{archives} belongs to one run of the
-agent.
+Releases and archives outlive the agent.  What of the releases is still needed is said
+before the next one begins (L{Sources.keep}), and each is there again for who asks
+(L{Sources.restored}); the rest goes at the start, and so does what a crash left of downloads.
 """
 
 from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
@@ -47,15 +41,20 @@ from smartmob.refusals import SourceNotAllowed
 from smartmob.source.archives import Archives, sha256_of
 from smartmob.source.disk import Disk, Worker
 from smartmob.source.errors import SourceRefused
-from smartmob.source.layout import Layout, name_of
+from smartmob.source.folders import Folders
+from smartmob.source.keeping import Keep
+from smartmob.source.layout import Layout, name_of, sha256_in
 from smartmob.source.limits import SourceLimits
-from smartmob.source.release import Download, Folder, Release
+from smartmob.source.manifest import this_boot
+from smartmob.source.release import Download, Release
 from smartmob.source.rules import SourceRules
 from smartmob.source.shared import Shared
 from smartmob.source.unpacking import Unpacked, Unpacker
 from smartmob.templates import Identity
 
 __all__ = ["Release", "Sources"]
+
+R = TypeVar("R", bound=Release | None)
 
 _log = Logger()
 
@@ -79,6 +78,8 @@ class Sources(Service):
     The releases of an agent, and how it comes by them.
 
     @ivar archives: Those that clients have sent.
+    @ivar keep: What of an earlier run is still needed.  For who sets up the agent: it counts
+        when the sources begin.
     @ivar rules: Where sources may come from.  Others may take their place at any time:
         they count for what is downloaded from then on.
     """
@@ -94,12 +95,14 @@ class Sources(Service):
         *,
         disk: Worker | None = None,
         fetcher: IFetch | None = None,
+        boot: str | None = None,
     ) -> None:
         """
         @param reactor: Tells the time, connects, and takes calls from threads.
         @param folder: The agent's state folder.
         @param disk: Does what may wait for a disk, if not threads of our own.
         @param fetcher: Downloads, if not by HTTP.
+        @param boot: Which start of the machine this is, if not as the system says.
         """
         self._reactor = reactor
         self._limits = limits = limits or SourceLimits()
@@ -109,24 +112,34 @@ class Sources(Service):
         self._unpacker = Unpacker(IReactorTime(reactor), launcher, limits)
         self._unpackers = DeferredSemaphore(_UNPACKERS)
         self._layout = Layout(self._disk, folder.path)
+        self._folders = Folders(
+            self._unpacker.clock,
+            self._disk,
+            self._layout,
+            this_boot() if boot is None else boot,
+        )
         self.archives = Archives(self._disk, self._layout.archives, limits, self._ready)
+        self.keep = Keep()
         self.rules = SourceRules()
         self._numbers = count(1)
         self._downloads: dict[str, Download] = {}
-        self._folders: dict[tuple[str, str], Folder] = {}
-        self._asked: set[Deferred[Release]] = set()
+        self._asked: set[Deferred[Any]] = set()
         self._prepared: Shared[None] | None = None
+        self._removing: Shared[None] | None = None
 
     def startService(self) -> None:
         """
-        Begin, by removing what a crash left.
+        Begin, by having out of the way what nobody needs any more.
         """
         super().startService()
         if self._own_disk is not None:
             self._own_disk.start()
-        self._prepared = Shared(Deferred.fromCoroutine(self._layout.prepare()))
+        prepared = Shared(Deferred.fromCoroutine(self._prepare()), self._reactor)
+        self._prepared = prepared
         # Who asks for a release may leave meanwhile: this is not abandoned for that.
-        self._prepared.join().addErrback(lambda _: None)
+        prepared.join().addErrback(lambda _: None)
+        clearing = prepared.when_ended().addCallback(lambda _: self._clear_up())
+        self._removing = Shared(clearing)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -137,11 +150,9 @@ class Sources(Service):
             asked.cancel()
         waiting = [download.work.when_ended() for download in self._downloads.values()]
         waiting.append(Deferred.fromCoroutine(self.archives.stop()))
-        for folder in self._folders.values():
-            closing = folder.closing
-            waiting.append((folder.work if closing is None else closing).when_ended())
-        if self._prepared is not None:
-            waiting.append(self._prepared.when_ended())
+        waiting.append(Deferred.fromCoroutine(self._folders.stop()))
+        if self._removing is not None:
+            waiting.append(self._removing.when_ended())
         return DeferredList(waiting).addCallback(lambda _: self._stop_disk())
 
     def check(self, url: str) -> None:
@@ -177,14 +188,29 @@ class Sources(Service):
         @return: Fails with L{SourceUnavailable<smartmob.source.errors.SourceUnavailable>}
             or L{SourceRefused}.
         """
-        asked = Deferred.fromCoroutine(
-            self._release(app, url, sha256, request_id, progress, identity)
+        return self._follow(
+            self._release(app, url, sha256, request_id, progress, identity), slug
         )
-        if not asked.called:
-            self._asked.add(asked)
-            asked.addBoth(self._answered, asked)
-        asked.addCallback(self._log_release, slug)
-        return asked
+
+    def restored(
+        self, app: str, name: str, slug: str, identity: Identity | None = None
+    ) -> Deferred[Release | None]:
+        """
+        Hold a release that an earlier run of the agent left, if it is whole.
+
+        What is not held by anybody goes with the last one who drops it; so who needs it
+        should ask before others can be deleted, also where it is not to run yet.
+        Cancelling leaves all as it is.
+
+        @param name: L{Release.name}, as it was then.
+        @param slug: Whom it is for, for the log.
+        @param identity: As for L{release}.
+        @return: C{None} where there is none, or not all of it: then nothing is left of it,
+            and L{release} can make it anew.  Fails with
+            L{SourceUnavailable<smartmob.source.errors.SourceUnavailable>} where that can't
+            be said now, and with L{SourceRefused} where the state folder can't be used.
+        """
+        return self._follow(self._restored(app, name, identity), slug)
 
     def drop(self, release: Release, slug: str) -> Deferred[None]:
         """
@@ -194,7 +220,7 @@ class Sources(Service):
             could not be removed is logged.
         """
         _log.debug("{slug} uses release {sha256} no longer", slug=slug, sha256=release.sha256)
-        return Deferred.fromCoroutine(self._leave(release.source, release))
+        return Deferred.fromCoroutine(self._folders.leave(release.source, release))
 
     async def _release(
         self,
@@ -225,9 +251,31 @@ class Sources(Service):
         try:
             await self._let_go(download)
         except CancelledError:
-            await self._leave(release.source, release)
+            await self._folders.leave(release.source, release)
             raise
         return release
+
+    async def _restored(self, app: str, name: str, identity: Identity | None) -> Release | None:
+        await self._ready()
+        if name != name_of(sha256_in(name), identity):
+            return None  # that of another user
+        return await self._folders.hold(app, name, identity)
+
+    async def _prepare(self) -> None:
+        """
+        Have the folders, and know what is in them.
+        """
+        left = await self._layout.prepare(self.keep)
+        self._folders.keep = self.keep
+        self._folders.left.update(left.releases)
+        self.archives.found(left.archives)
+
+    def _clear_up(self) -> Deferred[None]:
+        """
+        Remove what is out of the way.
+        """
+        removed = self._layout.remove_discarded(lambda: bool(self.running))
+        return Deferred.fromCoroutine(removed)
 
     def _ready(self) -> Deferred[None]:
         """
@@ -296,37 +344,20 @@ class Sources(Service):
         """
         The release of C{app} made from the bytes of C{download}.
         """
-        name = name_of(sha256, identity)
-        key = (app, name)
-        while (folder := self._folders.get(key)) is not None and folder.closing is not None:
-            await folder.closing.when_ended()
-        if folder is None:
+
+        def unpack(path: str) -> Coroutine[Any, Any, Unpacked]:
             # Held for the unpacker, which may outlive the call that started it.
             download.holders += 1
-            path = self._layout.release(app, name)
-            work = Deferred.fromCoroutine(self._unpack(download, path, identity))
-            folder = Folder(app, name, path, Shared(work, self._reactor))
-            self._folders[key] = folder
-        if not folder.work.ended:
-            progress(State.UNPACKING)
-        waiter = object()
-        folder.holders.add(waiter)
-        try:
-            unpacked = await folder.work.join()
-        except Exception:
-            await self._leave(folder, waiter)
-            raise
-        assert unpacked.procfile is not None, "_unpack refuses that"
-        release = Release(
-            app=app,
-            sha256=sha256,
-            path=Path(folder.path, unpacked.home),
-            procfile=unpacked.procfile,
-            dotenv=unpacked.dotenv,
-            source=folder,
+            return self._unpack(download, path, identity)
+
+        release = await self._folders.hold(
+            app,
+            name_of(sha256, identity),
+            identity,
+            unpack,
+            lambda: progress(State.UNPACKING),
         )
-        folder.holders.add(release)
-        folder.holders.discard(waiter)
+        assert release is not None, "it can be made"
         return release
 
     async def _unpack(
@@ -347,36 +378,19 @@ class Sources(Service):
             raise SourceRefused("the archive has no Procfile in its root or its one top folder")
         return unpacked
 
-    async def _leave(self, folder: Folder, holder: object) -> None:
+    def _follow(self, work: Coroutine[Any, Any, R], slug: str) -> Deferred[R]:
         """
-        C{holder} needs a folder no longer; the last one has it removed.
+        Have something done that is abandoned when the agent ends.
         """
-        folder.holders.discard(holder)
-        if folder.holders:
-            return
-        if folder.closing is None:
-            folder.closing = Shared(Deferred.fromCoroutine(self._close(folder)))
-        await folder.closing.when_ended()
+        asked = Deferred.fromCoroutine(work)
+        self._asked.add(asked)
+        return asked.addBoth(self._answered, asked, slug)
 
-    async def _close(self, folder: Folder) -> None:
-        """
-        Remove a folder.
-        """
-        try:
-            await folder.work.when_ended()
-            await self._layout.remove_release(folder.path)
-        finally:
-            del self._folders[folder.app, folder.name]
-        if not any(other.app == folder.app for other in self._folders.values()):
-            await self._layout.remove_app(folder.path)
-
-    def _answered(self, result: Release | Failure, asked: Deferred[Release]) -> Any:
+    def _answered(self, result: R | Failure, asked: Deferred[R], slug: str) -> R | Failure:
         self._asked.discard(asked)
+        if isinstance(result, Release):
+            _log.debug("{slug} uses release {sha256}", slug=slug, sha256=result.sha256)
         return result
-
-    def _log_release(self, release: Release, slug: str) -> Release:
-        _log.debug("{slug} uses release {sha256}", slug=slug, sha256=release.sha256)
-        return release
 
     def _stop_disk(self) -> Deferred[None] | None:
         return None if self._own_disk is None else self._own_disk.stop()

@@ -57,6 +57,24 @@ class Unpacked:
     dotenv: bytes | None
     network: str | None = None
 
+    @classmethod
+    def of(cls, report: dict[str, object]) -> Unpacked:
+        """
+        What an unpacker reports, looked at as if the archive said it: that may have talked
+        the unpacker into anything.
+
+        @raise ValueError: It can't be that; or C{TypeError}, C{KeyError}.
+        """
+        home, network = report["home"], report.get("network")
+        if not isinstance(home, str) or "/" in home or "\0" in home or home in (".", ".."):
+            raise ValueError("no folder of the archive")
+        return cls(
+            home=home,
+            procfile=_bytes(report["procfile"]),
+            dotenv=_bytes(report["dotenv"]),
+            network=None if network is None else _sentence(network),
+        )
+
 
 @frozen(eq=False, repr=False)
 class Unpacker:
@@ -197,7 +215,7 @@ class _Run(ProcessProtocol):
         try:
             report = json.loads(self._report)
             if isinstance(ending, ProcessDone):
-                return _unpacked(report)
+                return Unpacked.of(report)
             why = _sentence(report["error"])
         except (ValueError, TypeError, KeyError, RecursionError):
             _log.error(
@@ -205,27 +223,6 @@ class _Run(ProcessProtocol):
             )
             raise SourceRefused("the archive made the unpacker fail") from None
         raise SourceRefused(f"the archive was refused: {why}")
-
-
-# What the unpacker says is looked at as if the archive said it: it may have been talked
-# into anything.
-
-
-def _unpacked(report: dict[str, object]) -> Unpacked:
-    """
-    What was unpacked.
-
-    @raise ValueError: It can't be that.
-    """
-    home, network = report["home"], report["network"]
-    if not isinstance(home, str) or "/" in home or "\0" in home or home in (".", ".."):
-        raise ValueError("no folder of the archive")
-    return Unpacked(
-        home=home,
-        procfile=_bytes(report["procfile"]),
-        dotenv=_bytes(report["dotenv"]),
-        network=None if network is None else _sentence(network),
-    )
 
 
 def _bytes(text: object) -> bytes | None:

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 
 from smartmob.documents import State
-from smartmob.source.release import Release
+from smartmob.source.keeping import Keep
+from smartmob.source.layout import name_of
+from smartmob.source.release import Folder, Release
 from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.templates import Identity
@@ -26,6 +28,9 @@ class FakeSources:
     Sources that give everybody the same release, when the test says so.
 
     @ivar rules: Where they may come from.
+    @ivar keep: What of an earlier run is needed.
+    @ivar whole: What of an earlier run is whole: app and name.
+    @ivar restorations: What was asked for of that: app, name, slug.
     @ivar asked: The URL and request id of each call.
     @ivar identities: Whom each of them is for.
     @ivar waiting: What callers wait for, the latest last.
@@ -38,6 +43,9 @@ class FakeSources:
     dotenv: bytes | None = None
     at_once: bool = False
     rules: SourceRules = field(factory=SourceRules)
+    keep: Keep = field(factory=Keep)
+    whole: set[tuple[str, str]] = field(factory=set)
+    restorations: list[tuple[str, str, str]] = field(factory=list)
     asked: list[tuple[str, str]] = field(factory=list)
     identities: list[Identity | None] = field(factory=list)
     waiting: list[Deferred[Release]] = field(factory=list)
@@ -51,18 +59,18 @@ class FakeSources:
         """
         return cast(Sources, self)
 
-    def made(self) -> Release:
+    def made(self, app: str = "myapp", identity: Identity | None = None) -> Release:
         """
         What everybody gets.
         """
-        source: Any = None
+        sha256 = "0" * 64
         return Release(
-            app="myapp",
-            sha256="0" * 64,
+            app=app,
+            sha256=sha256,
             path=Path("/nowhere"),
             procfile=self.procfile,
             dotenv=self.dotenv,
-            source=source,
+            source=Folder(app, name_of(sha256, identity), "/nowhere"),
         )
 
     def check(self, url: str) -> None:
@@ -88,9 +96,19 @@ class FakeSources:
         self.asked.append((url, request_id))
         self.identities.append(identity)
         if self.at_once:
-            return succeed(self.made())
+            return succeed(self.made(app, identity))
         self.waiting.append(Deferred() if self.under_way is None else self.under_way)
         return self.waiting[-1]
+
+    def restored(
+        self, app: str, name: str, slug: str, identity: Identity | None = None
+    ) -> Deferred[Release | None]:
+        """
+        See L{Sources.restored}.
+        """
+        self.restorations.append((app, name, slug))
+        whole = (app, name) in self.whole
+        return succeed(self.made(app, identity) if whole else None)
 
     def drop(self, release: Release, slug: str) -> Deferred[None]:
         """

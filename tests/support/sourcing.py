@@ -80,7 +80,7 @@ class Bench:
     Sources on a folder, with all around them fake.
     """
 
-    def __init__(self, path: str, disk: Worker) -> None:
+    def __init__(self, path: str, disk: Worker, boot: str = "this boot") -> None:
         self.path = os.path.abspath(path)
         self.clock = Clock()
         self.launcher = FakeLauncher(self.clock)
@@ -91,6 +91,7 @@ class Bench:
             FilePath(self.path),
             disk=disk,
             fetcher=self.fetcher,
+            boot=boot,
         )
 
     def release(
@@ -104,6 +105,12 @@ class Bench:
         Ask for a release.
         """
         return self.sources.release(app, f"{app}.web.0", url, sha256, "id-1", progress)
+
+    def restored(self, name: str, app: str = "app") -> Deferred[Release | None]:
+        """
+        Ask for a release of an earlier run.
+        """
+        return self.sources.restored(app, name, f"{app}.web.0")
 
     def found(self) -> list[str]:
         """

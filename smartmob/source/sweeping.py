@@ -1,0 +1,171 @@
+"""
+What an earlier run of the agent left: what is kept of it, and what goes.
+
+What goes is moved aside first, which takes no time whatever is in it, and is removed later.
+So nobody waits for that, and nothing new finds something old in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+
+from attrs import define, field, frozen
+
+from smartmob.source.keeping import Keep
+from smartmob.source.manifest import path_of
+from smartmob.source.removal import move_aside, remove_tree
+
+_RELEASE = re.compile(r"[0-9a-f]{64}(-\d+-\d+)?")
+_ARCHIVE = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"\d+\.part")
+
+
+@frozen
+class Left:
+    """
+    What an earlier run left.
+
+    @ivar releases: Of those that are kept the app and the name, whole or not.
+    @ivar archives: The sha256 and size of each, what was used longest ago first.
+    @ivar failures: What should have gone and is still there, and why.
+    """
+
+    releases: frozenset[tuple[str, str]]
+    archives: tuple[tuple[str, int], ...]
+    failures: tuple[tuple[str, OSError], ...] = ()
+
+
+@define(eq=False, repr=False)
+class Sweep:
+    """
+    Cleaning up, at the start.  For one thread.
+
+    @ivar downloads: The folder of downloads: all of it goes.
+    @ivar releases: That of releases.
+    @ivar archives: That of archives that clients sent.  What has no name of ours in it is
+        left alone.
+    @ivar discarded: Where things are moved to.
+    """
+
+    downloads: str
+    releases: str
+    archives: str
+    discarded: str
+    _failures: list[tuple[str, OSError]] = field(factory=list)
+
+    def run(self, keep: Keep) -> Left:
+        """
+        Make the folders where they are not there, and clean up.
+
+        @raise OSError: There is no folder, and none can be made.
+        """
+        for path in (self.downloads, self.releases, self.archives):
+            self._folder(path)
+        for path in self._inside(self.downloads):
+            self._discard(path)
+        left = [found for app in self._inside(self.releases) for found in self._app(app, keep)]
+        return Left(frozenset(left), tuple(self._archives()), tuple(self._failures))
+
+    def _folder(self, path: str) -> None:
+        """
+        Have a folder, for the agent alone.
+        """
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            os.makedirs(path, 0o700)
+            return
+        if not stat.S_ISDIR(mode):
+            self._discard(path)
+            os.mkdir(path, 0o700)
+        elif stat.S_IMODE(mode) != 0o700:
+            self._attempt(path, os.chmod, 0o700)
+
+    def _app(self, path: str, keep: Keep) -> Iterator[tuple[str, str]]:
+        """
+        Clean up among the releases of an app.
+
+        @return: Those that stay.
+        """
+        app = os.path.basename(path)
+        all_stay = app in keep.apps
+        wanted = {name for other, name in keep.releases if other == app}
+        if not wanted and not all_stay:
+            self._discard(path)
+            return
+        for each in self._inside(path):
+            name = os.path.basename(each)
+            if _RELEASE.fullmatch(name) and (all_stay or name in wanted):
+                yield app, name
+            elif all_stay:
+                # Half of something, which nobody needs and others would stumble over.
+                if name.endswith(".tmp"):
+                    self._discard(each)
+            elif not any(each == path_of(os.path.join(path, one)) for one in wanted):
+                self._discard(each)
+        for name in wanted:
+            release = os.path.join(path, name)
+            if not all_stay and not os.path.lexists(release):
+                self._discard(path_of(release))
+        _remove_empty(path)
+
+    def _archives(self) -> Iterator[tuple[str, int]]:
+        """
+        Clean up among the archives.
+
+        @return: Those that there are.
+        """
+        found = []
+        for path in self._inside(self.archives):
+            name = os.path.basename(path)
+            if _PART.fullmatch(name):
+                self._discard(path)
+            elif _ARCHIVE.fullmatch(name):
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode):
+                    found.append((status.st_mtime_ns, name, status.st_size))
+        return ((name, size) for _, name, size in sorted(found))
+
+    def _inside(self, folder: str) -> list[str]:
+        """
+        What is in a folder; nothing where it is none.
+        """
+        try:
+            return [os.path.join(folder, name) for name in os.listdir(folder)]
+        except NotADirectoryError:
+            return []
+        except OSError as error:
+            self._failures.append((folder, error))
+            return []
+
+    def _discard(self, path: str) -> None:
+        """
+        Have something out of the way.
+        """
+        if not os.path.lexists(path):
+            return
+        try:
+            os.makedirs(self.discarded, 0o700, exist_ok=True)
+            move_aside(path, os.path.join(self.discarded, secrets.token_hex(8)))
+        except OSError:
+            # On a full disk there may be no room for another folder.
+            self._attempt(path, remove_tree)
+
+    def _attempt(self, path: str, do: Callable[..., object], *more: int) -> None:
+        """
+        Do something, and go on where that fails.
+        """
+        try:
+            do(path, *more)
+        except OSError as error:
+            self._failures.append((path, error))
+
+
+def _remove_empty(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
