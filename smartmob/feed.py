@@ -113,7 +113,7 @@ class Feed:
         subscription = Subscription(
             reader, encoding, self._budget, _nothing, partial(self._left, key)
         )
-        self._budget.add(subscription, own=False)
+        self._budget.add(subscription, own=False, lines=False)
         if after is not None:
             missed, events = self._events.since(after, topics)
             if missed:

@@ -41,13 +41,16 @@ class Budget:
     What all readers together may have queued, and how many they may be.
 
     @ivar queued: Bytes that wait for them and are not due to them.
+    @ivar lines_dropped: Lines, once for each reader that was too slow for them, ever ...
+    @ivar others_dropped: ... and events, or whatever else is read.
     """
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self.queued = 0
+        self.queued = self.lines_dropped = self.others_dropped = 0
         self._members: dict[Member, None] = {}
         self._own: set[Member] = set()
+        self._others: set[Member] = set()  # who read something else than lines
         self._gone = Waiters()
 
     def __len__(self) -> int:
@@ -56,9 +59,17 @@ class Budget:
         """
         return len(self._members) - len(self._own)
 
-    def add(self, member: Member, own: bool) -> None:
+    @property
+    def readers_of_lines(self) -> int:
+        """
+        How many of these read lines.
+        """
+        return len(self) - len(self._others)
+
+    def add(self, member: Member, own: bool, *, lines: bool = True) -> None:
         """
         @param own: It is a part of the agent, and takes no client's place.
+        @param lines: Whether it reads lines; whoever is the agent's own does.
         @raise TooManyReaders: There are as many clients as there may be.
         """
         if own:
@@ -66,6 +77,8 @@ class Budget:
         elif len(self) >= self.bounds.readers:
             raise TooManyReaders(f"there are {len(self)} readers, and room for no more")
         self._members[member] = None
+        if not lines:
+            self._others.add(member)
 
     def remove(self, member: Member) -> None:
         """
@@ -73,6 +86,7 @@ class Budget:
         """
         self._members.pop(member, None)
         self._own.discard(member)
+        self._others.discard(member)
         if not self._members:
             self._gone.fire()
 
@@ -85,6 +99,15 @@ class Budget:
         if not self._members:
             self._gone.fire()
         return gone
+
+    def dropped(self, member: Member, count: int) -> None:
+        """
+        One was too slow for so many lines, or for so much of what it reads.
+        """
+        if member in self._others:
+            self.others_dropped += count
+        else:
+            self.lines_dropped += count
 
     def more(self, size: int) -> None:
         """

@@ -4,7 +4,7 @@ The console of a process: its lines, numbered, kept, and given to its readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from attrs import frozen
@@ -16,7 +16,7 @@ from smartmob.lines.budget import Budget
 from smartmob.lines.encodings import Encoding, timestamp
 from smartmob.lines.readers import Ending, IReader, Subscription
 from smartmob.lines.readership import Readership
-from smartmob.lines.ring import Chunk, Ring
+from smartmob.lines.ring import Chunk, Ring, Written
 from smartmob.lines.splitter import Block, Splitter, valid
 from smartmob.lines.taps import AsTheyAre, Shape, Taps
 
@@ -284,6 +284,13 @@ class Console:
         """
         return self._ring.cost
 
+    @property
+    def written(self) -> Mapping[str, Written]:
+        """
+        What there ever was of each stream.
+        """
+        return self._ring.written
+
     def shrink(self, cost: int) -> None:
         """
         Keep no more than this takes in memory.
@@ -354,7 +361,7 @@ class Console:
         How many lines of these streams are no longer kept.
         """
         written = self._ring.written
-        count = sum(written.get(stream, 0) for stream in streams)
+        count = sum(written[stream].lines for stream in streams if stream in written)
         return count - sum(chunk.count for chunk in kept if chunk.stream in streams)
 
     def _left(

@@ -4,7 +4,7 @@ The consoles of all processes and apps, and what they share: bounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import time
 
 from twisted.internet.defer import Deferred
@@ -14,6 +14,8 @@ from smartmob.lines.app import AppConsole
 from smartmob.lines.bounds import Bounds
 from smartmob.lines.budget import Budget
 from smartmob.lines.console import Console
+from smartmob.lines.ring import Written
+from smartmob.lines.totals import totals
 from smartmob.refusals import UnknownApp
 
 
@@ -37,6 +39,7 @@ class Consoles:
         self._budget = Budget(self._bounds)
         self._consoles: set[Console] = set()
         self._apps: dict[str, AppConsole] = {}
+        self._gone = totals()  # of those that are closed
         self._kept = 0
         self._begun = 0
         self._room = self._bounds.kept_in_all
@@ -75,6 +78,14 @@ class Consoles:
         Bytes of lines whose ends have not come yet.
         """
         return self._begun
+
+    @property
+    def written(self) -> Mapping[str, Written]:
+        """
+        What was written to the streams of all processes, those that are deleted by now too:
+        see L{totals}.
+        """
+        return totals(self._gone, *(console.written for console in self._consoles))
 
     def open(self, slug: str, state: State) -> Console:
         """
@@ -127,6 +138,7 @@ class Consoles:
     def _closed(self, console: Console) -> None:
         if console in self._consoles:
             self._consoles.remove(console)
+            self._gone = totals(self._gone, console.written)
             self._apps[console.app].part(console)
 
     def _app_gone(self, app: AppConsole) -> None:

@@ -182,6 +182,7 @@ class Subscription:
         """
         if self._phase is not _Phase.SKIPS:
             return False
+        self._budget.dropped(self, count)
         self._miss(count, node)
         return True
 
@@ -203,13 +204,12 @@ class Subscription:
             if self._phase in (_Phase.LIVE, _Phase.SKIPS):
                 self._tell_of(node)
                 self._push(data, count, node, due)
-        elif self._phase is _Phase.SKIPS:
-            self._miss(count, node)
-        elif self._phase is _Phase.LIVE:
-            if self.counted + len(data) <= self._limit:
-                self._push(data, count, node)
-                self._budget.enforce()
-            elif self.encoding.told:
+        elif self._phase is _Phase.LIVE and self.counted + len(data) <= self._limit:
+            self._push(data, count, node)
+            self._budget.enforce()
+        elif self._phase in (_Phase.LIVE, _Phase.SKIPS):
+            self._budget.dropped(self, count)
+            if self.encoding.told:
                 self._phase = _Phase.SKIPS
                 self._miss(count, node)
             else:
@@ -275,6 +275,7 @@ class Subscription:
             if counts and not due:
                 self._less(len(data))
                 size -= len(data)
+                self._budget.dropped(self, sum(counts.values()))
                 for node, count in counts.items():
                     missed[node] = missed.get(node, 0) + count
             else:

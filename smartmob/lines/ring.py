@@ -90,6 +90,18 @@ def split(data: bytes) -> list[bytes]:
     return lines
 
 
+@define(eq=False)
+class Written:
+    """
+    How much was written to a stream, ever.
+
+    @ivar size: The weight of the lines, in bytes, without their ends.
+    """
+
+    lines: int = 0
+    size: int = 0
+
+
 class Ring:
     """
     What is kept of one process.
@@ -98,7 +110,7 @@ class Ring:
     L{kept} counts to the line.
 
     @ivar cost: What it takes in memory, in bytes.
-    @ivar written: How many lines of each stream there ever were.
+    @ivar written: What there ever was of each stream.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -108,7 +120,7 @@ class Ring:
         self._lines = 0
         self._size = 0
         self.cost = 0
-        self.written: dict[str, int] = {}
+        self.written: dict[str, Written] = {}
 
     def append(self, chunk: Chunk) -> int:
         """
@@ -117,10 +129,15 @@ class Ring:
         @return: By how much C{cost} grew.
         """
         before = self.cost
+        size = chunk.size
         self._chunks.append(chunk)
-        self.written[chunk.stream] = self.written.get(chunk.stream, 0) + chunk.count
+        written = self.written.get(chunk.stream)
+        if written is None:
+            written = self.written[chunk.stream] = Written()
+        written.lines += chunk.count
+        written.size += size
         self._lines += chunk.count
-        self._size += chunk.size
+        self._size += size
         self.cost += len(chunk.data) + OVERHEAD
         while (
             self._lines - self._chunks[0].count >= self._max_lines

@@ -160,7 +160,7 @@ class Sampling:
         @raise TooManyReaders: The agent has as many readers as it may have.
         """
         self._subscription = Subscription(reader, RAW, budget, _nothing, self._left)
-        budget.add(self._subscription, own=False)
+        budget.add(self._subscription, own=False, lines=False)
         self._timer = self._reactor.callLater(0, self._begin)
         return self._subscription
 
