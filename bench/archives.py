@@ -5,6 +5,7 @@ Sources for agents, and where they are fetched from.
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,7 +48,13 @@ def served(archive: bytes) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
             """Nobody reads it."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Who fetches may hang up: a process that is deleted does."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)  # type: ignore[arg-type] # passed on
+
+    with Server(("127.0.0.1", 0), Shelf) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

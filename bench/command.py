@@ -33,14 +33,23 @@ class Benchmark:
     short: tuple[str, ...]
 
 
+def described(text: str | None) -> argparse.ArgumentParser:
+    """
+    One without options.
+
+    @param text: What the program does.
+    """
+    said = re.sub(r"[A-Z]\{([^}]*)\}", r"\1", text or "")  # epytext is for readers of code
+    return argparse.ArgumentParser(description=said, allow_abbrev=False)
+
+
 def parser(text: str | None) -> argparse.ArgumentParser:
     """
     The options that every one has.
 
     @param text: What it measures.
     """
-    said = re.sub(r"[A-Z]\{([^}]*)\}", r"\1", text or "")  # epytext is for readers of code
-    made = argparse.ArgumentParser(description=said, allow_abbrev=False)
+    made = described(text)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     made.add_argument("--no-peers", action="store_true", help="measure nothing but smartmob")
     return made

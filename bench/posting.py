@@ -88,7 +88,10 @@ class Sink:
 
 
 @contextmanager
-def _sink() -> Iterator[Sink]:
+def answering_sink() -> Iterator[Sink]:
+    """
+    One that takes all there is.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sink = Sink(listening)
         thread = Thread(target=sink.serve)
@@ -140,7 +143,7 @@ def rate(home: Path, events: int) -> float:
 
     @raise Failed: They did not come in their order, all of them.
     """
-    with _sink() as sink:
+    with answering_sink() as sink:
         source = Source(home, sink.url)
         with source.running() as made:
             source.have(made, events)

@@ -82,6 +82,28 @@ def rss(pid: int) -> int:
     return _kilobytes(pid, "status", "VmRSS:") * 1024
 
 
+def sizes(pids: Iterable[int]) -> tuple[int, int]:
+    """
+    Bytes of memory that are resident, of all together, and the same with what is shared divided
+    among those who share it: both of the same moment.
+    """
+    resident = proportional = 0
+    for pid in pids:
+        for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Rss:"):
+                resident += int(line.split()[1])
+            elif line.startswith("Pss:"):
+                proportional += int(line.split()[1])
+    return resident * 1024, proportional * 1024
+
+
+def threads(pid: int) -> int:
+    """
+    How many it has.
+    """
+    return len(_tasks(pid))
+
+
 def peak(pid: int) -> int:
     """
     The most that was resident since L{forget_peak}, in bytes.

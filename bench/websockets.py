@@ -18,8 +18,20 @@ class SlowClient:
     Attached, and not reading.
     """
 
-    def __init__(self, port: int, path: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(
+        self, port: int, path: str, address: str = "127.0.0.1", buffer: int = 0
+    ) -> None:
+        """
+        @param address: Of loopback, where it comes from.
+        @param buffer: Bytes that its system takes before it is asked for them; 0: as usual.
+        """
+        self._known = bytearray()
+        self._socket = socket.socket()
+        self._socket.settimeout(PATIENCE)
+        if buffer:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._socket.bind((address, 0))
+        self._socket.connect(("127.0.0.1", port))
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -37,11 +49,19 @@ class SlowClient:
     def read(self, idle: float) -> Iterator[tuple[int, bytes]]:
         """
         All frames: their opcode and their payload, until the connection's end or until
-        nothing has come for so many seconds.
+        nothing has come for so many seconds.  What comes of a frame is kept until the rest
+        does, for the next time.
         """
         self._socket.settimeout(idle)
-        known = bytearray()
+        known = self._known
         while True:
+            at = 0
+            try:
+                while (found := _frame(known, at)) is not None:
+                    opcode, start, at = found
+                    yield opcode, bytes(known[start:at])
+            finally:
+                del known[:at]
             try:
                 data = self._socket.recv(1 << 18)
             except (TimeoutError, ConnectionResetError):
@@ -49,11 +69,16 @@ class SlowClient:
             if not data:
                 return
             known += data
-            at = 0
-            while (found := _frame(known, at)) is not None:
-                opcode, start, at = found
-                yield opcode, bytes(known[start:at])
-            del known[:at]
+
+    def leave(self) -> None:
+        """
+        Say so, and wait for the answer.
+        """
+        self._socket.sendall(b"\x88\x82\0\0\0\0\x03\xe8")  # masked with nothing: 1000
+        for opcode, _ in self.read(PATIENCE):
+            if opcode == CLOSE:
+                break
+        self._socket.close()
 
     def close(self) -> None:
         """
