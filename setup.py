@@ -37,6 +37,14 @@ def version() -> str:
     raise SystemExit("smartmob/__init__.py has no __version__")
 
 
+def units() -> list[str]:
+    """
+    The units for systemd.
+    """
+    folder = HERE / "smartmob" / "units"
+    return sorted(str(path.relative_to(HERE)) for path in folder.glob("smartmob*.*"))
+
+
 class NotBuilt(Exception):
     """
     There is nothing compiled, and why.
@@ -281,7 +289,10 @@ setup(
         *find_packages(include=["smartmob", "smartmob.*"]),
         "twisted.plugins",
     ],
-    package_data={"smartmob": ["py.typed", "hello/*", "web/*.html"]},
+    package_data={
+        "smartmob": ["py.typed", "hello/*", "units/*.service", "units/*.socket", "web/*.html"]
+    },
+    data_files=[("share/smartmob/systemd", units())],
     include_package_data=False,
     zip_safe=False,
     install_requires=[

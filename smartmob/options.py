@@ -39,7 +39,9 @@ _PATHS = (
     "log-file",
     "token-file",
 )
+_HELP = ("help", "version", "print-unit")
 _RELATIVE_UNIX = re.compile(r"^unix:(?!/)(.+)$", re.DOTALL)
+_NAMED_UNIT = re.compile(r"(--print-unit)=(.*)", re.DOTALL)
 _MOST_BACKLOG = 65_535
 
 
@@ -78,6 +80,7 @@ class Options(usage.Options):
         "log-level": "LEVEL",
         "pidfile": "FILE",
         "plugins-dir": "DIR",
+        "print-unit": "[NAME]",
         "state-dir": "DIR",
         "token-file": "FILE",
     }
@@ -85,6 +88,7 @@ class Options(usage.Options):
     optFlags = [  # noqa: RUF012 - the framework reads it as it is
         ["check", None, "Say what is wrong with the configuration, or OK, and exit."],
         ["insecure", None, "Listen beyond this machine though nobody is asked who they are."],
+        ["print-unit", None, "Show a unit for systemd (smartmob.service), and exit."],
     ]
     optParameters = [  # noqa: RUF012 - the framework reads it as it is
         ["backlog", None, None, "Connections that may wait to be accepted (4096)."],
@@ -146,7 +150,7 @@ class Options(usage.Options):
         """
         argument = Row("CONFIG", "Configuration file, in gafferd's format; wins over -c.")
         groups = [Group("Argument", (argument,))]
-        for title, names in (*self.groups, ("Help", ("help", "version"))):
+        for title, names in (*self.groups, ("Help", _HELP)):
             groups.append(Group(title, tuple(self._row(name) for name in names)))
         return "\n" + page(self.longdesc, groups, width or shutil.get_terminal_size().columns)
 
@@ -172,7 +176,9 @@ class Options(usage.Options):
             raise wrong(str(error)) from None
 
     def _ordered(self, words: Sequence[str]) -> list[str]:
-        # The framework knows no options after an argument.
+        # The framework knows no options after an argument, and none that may have a value.
+        unit = [_NAMED_UNIT.fullmatch(word) for word in words]
+        words = [found[1] if found else word for word, found in zip(words, unit, strict=True)]
         try:
             said, arguments = getopt.gnu_getopt(words, self.shortOpt, self.longOpt)
         except getopt.GetoptError as error:
@@ -185,12 +191,14 @@ class Options(usage.Options):
                 first += [name, value]
             else:
                 first.append(name)
-        return [*first, "--", *arguments]
+        return [*first, "--", *(found[2] for found in unit if found), *arguments]
 
     def parseArgs(self, *arguments: str) -> None:
         """
-        The only argument is the file.
+        The only argument is the file, or the name of a unit that is to be shown.
         """
+        if self["print-unit"]:
+            raise _shown(*arguments)
         if len(arguments) > 1:
             raise usage.UsageError(
                 f"there is one configuration file, so what is {arguments[1]!r}? See --help"
@@ -329,6 +337,21 @@ def wrong(why: str) -> SystemExit:
     """
     complain(why)
     return SystemExit(2)
+
+
+def _shown(name: str = "smartmob.service", *others: str) -> SystemExit:
+    """
+    Show a unit; what is returned is to be raised.
+    """
+    from smartmob.units import NoSuchUnit, unit
+
+    if others:
+        raise usage.UsageError("--print-unit shows one unit")
+    try:
+        sys.stdout.write(unit(name))
+    except NoSuchUnit as error:
+        raise usage.UsageError(f"--print-unit: {error}") from None
+    return SystemExit(0)
 
 
 def _own_folder() -> str:

@@ -23,6 +23,7 @@ from smartmob.client.api import connected
 from smartmob.client.console import attach
 from smartmob.client.own import OwnAgent
 from smartmob.client.shelf import shelf
+from smartmob.units import NAMES
 from tests.support.papers import TREE
 from tests.support.told_to_root import beside_local_users
 from tests.support.wheels import compiler, installed, run
@@ -70,8 +71,24 @@ class WheelTests(TestCase):
             ["twisted/plugins/smartmob_plugin.py"],
         )
         tops = {name.partition("/")[0] for name in names}
-        [info] = tops - {"smartmob", "twisted"}
+        data_of, info = sorted(tops - {"smartmob", "twisted"})
+        self.assertTrue(data_of.endswith(".data"), data_of)
         self.assertTrue(info.endswith(".dist-info"), info)
+
+    def test_units(self) -> None:
+        """
+        The units for systemd are installed beside other data, and shown with the path of the
+        twistd of that environment.
+        """
+        twistd = self.bin / "twistd"  # which Twisted brings, where it is not another's
+        twistd.touch(0o755)
+        self.addCleanup(twistd.unlink)
+        share = self.bin.parent / "share" / "smartmob" / "systemd"
+        self.assertEqual({path.name for path in share.iterdir()}, set(NAMES))
+        for name in NAMES:
+            shown = run(self.bin / "smartmob-agent", "--print-unit", name, cwd=self.folder)
+            plain = (share / name).read_text()
+            self.assertEqual(shown, plain.replace("ExecStart=twistd ", f"ExecStart={twistd} "))
 
     def test_compiled(self) -> None:
         """
