@@ -73,7 +73,7 @@ class SlowTests(SynchronousTestCase):
 
     def test_stopWhileNaming(self) -> None:
         """What was whole by then is kept or refused, and never half."""
-        for steps in range(5):
+        for steps in range(7):
             store = Store(self.mktemp(), self.disk)
             done = store.put(b"all")
             for _ in range(steps):

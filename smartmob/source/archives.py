@@ -2,10 +2,14 @@
 The archives that clients have sent, for processes to be made of.
 
 They are files of the state folder, named by their sha256; the same bytes are one
-file.  There is room for so many bytes and so many of them, those that are on their
-way included.  Where more is needed, those go that no process names as its source,
-what was neither sent nor read for the longest time first; those that are named
-stay.  Nothing happens by itself, so there is no timer.
+file.  One has that name only when all of it is on the disk, so it is there for the next
+run of the agent, whatever ends this one.
+
+There is room for so many bytes and so many of them, those that are on their way
+included.  Where more is needed, those go that no process names as its source, what was
+neither sent nor read for the longest time first; those that are named stay.  When one was
+used is the time of its file, for the next run.  Nothing happens by itself, so there is no
+timer.
 
 Who is to unpack one is given a hard link to it, so that it may go meanwhile.
 """
@@ -25,6 +29,7 @@ from smartmob.refusals import StateNotWritten, Stopping
 from smartmob.source.disk import Worker
 from smartmob.source.errors import SourceRefused
 from smartmob.source.limits import SourceLimits
+from smartmob.source.manifest import sync_folder
 from smartmob.source.shared import Shared
 from smartmob.source.upload import Sender, Stored, Upload, refusal_of
 from smartmob.waiting import Waiters
@@ -66,7 +71,7 @@ class Archives:
     ) -> None:
         """
         @param folder: Where they are.
-        @param ready: Says when that is there, and empty.
+        @param ready: Says when that is there, and it is known what is in it.
         """
         self._disk = disk
         self._folder = folder
@@ -74,6 +79,8 @@ class Archives:
         self._ready = ready
         self._numbers = count(1)
         self._sizes: dict[str, int] = {}  # the next to go first
+        self._sent: set[str] = set()  # in this run
+        self._entering: str | None = None
         self._uploads: set[Upload] = set()
         self._stopped = False
         self._one_over = Waiters()
@@ -124,7 +131,7 @@ class Archives:
         if sha256 not in self._sizes:
             raise SourceRefused(f"there is no archive {sha256} here; send it (PUT /archives)")
         self._touch(sha256)
-        linked = Shared(self._disk.run(os.link, self._path(sha256), path))
+        linked = Shared(self._disk.run(_link, self._path(sha256), path))
         try:
             await linked.when_ended()
         except CancelledError:
@@ -133,6 +140,8 @@ class Archives:
         try:
             await linked.join()
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self._sizes.pop(sha256, None)  # it can be sent again
             reason = f"archive {sha256} can't be read: {error.strerror}"
             raise SourceRefused(reason) from error
         return sha256
@@ -169,17 +178,24 @@ class Archives:
         """
         Give the file of an upload its name, unless its bytes are there.
         """
+        sha256 = stored.sha256
         async with self._turn:
-            if stored.sha256 not in self._sizes:
+            if sha256 not in self._sizes:
                 self._make_room(used, number=1)
-                path = self._path(stored.sha256)
-                await self._disk.run(os.rename, upload.path, path)
-                self._uploads.discard(upload)
-                self._sizes[stored.sha256] = stored.size
-                _log.info(
-                    "archive {sha256}: {size} bytes", sha256=stored.sha256, size=stored.size
-                )
-            self._touch(stored.sha256)
+            self._entering = sha256
+            try:
+                if sha256 in self._sizes and sha256 in self._sent:
+                    await self._disk.run(_used_now, self._path(sha256))
+                else:
+                    # What became of one from an earlier run nobody knows: this is better.
+                    await self._disk.run(_enter, upload.path, self._path(sha256))
+                    self._uploads.discard(upload)
+                    self._sizes[sha256] = stored.size
+                    self._sent.add(sha256)
+                    _log.info("archive {sha256}: {size} bytes", sha256=sha256, size=stored.size)
+            finally:
+                self._entering = None
+            self._touch(sha256)
 
     def _check_share(self, share: object) -> None:
         """
@@ -207,7 +223,7 @@ class Archives:
         """
         if self._fits(size, number):
             return
-        in_use = used()
+        in_use = {*used(), self._entering}
         for sha256 in [one for one in self._sizes if one not in in_use]:
             del self._sizes[sha256]
             Deferred.fromCoroutine(self._drop(sha256))
@@ -255,6 +271,36 @@ class Archives:
 
     def _path(self, sha256: str) -> str:
         return os.path.join(self._folder, sha256)
+
+
+def _enter(path: str, name: str) -> None:
+    """
+    Give a file that is on the disk a name that is, too.
+
+    @raise OSError: That can't be; then it has none.
+    """
+    os.rename(path, name)
+    try:
+        sync_folder(os.path.dirname(name))
+    except OSError:
+        _unlink(name)
+        raise
+
+
+def _link(path: str, link: str) -> None:
+    """
+    Give a file that is used another name.
+    """
+    os.link(path, link)
+    _used_now(path)
+
+
+def _used_now(path: str) -> None:
+    """
+    Have the time of a file say that it is used now.
+    """
+    with contextlib.suppress(OSError):  # another may go first by that
+        os.utime(path)
 
 
 def _unlink(path: str) -> None:

@@ -126,6 +126,13 @@ class NewFile:
         while view:
             view = view[os.write(self._descriptor, view) :]
 
+    def sync(self) -> None:
+        """
+        Have all of it on the disk (fsync(2)).
+        """
+        assert self._descriptor is not None
+        os.fsync(self._descriptor)
+
     def close(self) -> str:
         """
         Let go of it.

@@ -223,7 +223,7 @@ class Folders:
             if folder.stays:
                 self.left.add(key)
             else:
-                await self.layout.remove_release(folder.path)
+                await self.layout.remove_release(folder.path, synced=folder.synced)
         finally:
             del self._folders[key]
         if not any(other.app == folder.app for other in self._folders.values()):

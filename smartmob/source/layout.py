@@ -10,14 +10,19 @@ from collections.abc import Callable, Collection
 
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smartmob.source.disk import Worker
 from smartmob.source.errors import SourceRefused
 from smartmob.source.keeping import Keep
-from smartmob.source.manifest import path_of
+from smartmob.source.limits import SourceLimits
+from smartmob.source.manifest import path_of, sync_folder
 from smartmob.source.removal import remove_tree
+from smartmob.source.reserve import Reserve
 from smartmob.source.sweeping import Left, Sweep
 from smartmob.templates import Identity
+
+_NOT_REMOVED = "What is left of a source can't be removed: {path}"
 
 _log = Logger()
 
@@ -81,11 +86,23 @@ class Layout:
 
         @param going: Says whether to go on; the rest waits for the next start then.
         """
-        for path in await self._disk.run(_inside, self._discarded):
-            if not going():
-                return
-            await self.remove(path)
-        await self._disk.run(_remove_empty, self._discarded)
+        try:
+            await self._disk.run(remove_tree, self._discarded, going)
+        except OSError:
+            _log.failure(
+                "What is left from before can't be removed: {path}", path=self._discarded
+            )
+
+    async def is_short(self, limits: SourceLimits) -> bool:
+        """
+        Whether there may be no room on the disk for one more source.
+        """
+        most = limits.download_bytes + limits.unpacked_bytes
+        try:
+            await self._disk.run(_check, self.downloads, limits.reserve, most)
+        except OSError:
+            return True
+        return False
 
     async def let_in(self, who: Identity | None) -> None:
         """
@@ -113,18 +130,16 @@ class Layout:
         try:
             await self._disk.run(remove_tree, path)
         except Exception:
-            _log.failure("What is left of a source can't be removed: {path}", path=path)
+            _log.failure(_NOT_REMOVED, path=path)
 
-    async def remove_release(self, path: str) -> None:
+    async def remove_release(self, path: str, *, synced: bool) -> None:
         """
         Remove a release, with what an unpacker may have left beside it.
 
-        The manifest goes first: without it, what an agent that is killed meanwhile leaves
-        of the rest is taken for nothing else.
+        @param synced: Its manifest says that it is on the disk for good.
         """
-        manifest = path_of(path)
-        for each in (manifest, manifest + ".tmp", path + ".tmp", path):
-            await self.remove(each)
+        for failed, why in await self._disk.run(_remove_release, path, synced):
+            _log.failure(_NOT_REMOVED, why, path=failed)
 
     async def remove_app(self, path: str) -> None:
         """
@@ -162,11 +177,37 @@ def _let_in(path: str, groups: Collection[int]) -> None:
     os.chmod(path, 0o710 if len(groups) == 1 else 0o711)
 
 
-def _inside(path: str) -> list[str]:
+def _remove_release(path: str, synced: bool) -> list[tuple[str, Failure]]:
+    """
+    Remove a release.
+
+    The manifest goes first, and where it says that it counts after any loss of power, for
+    good: without it, what an agent that is killed meanwhile leaves of the rest is taken for
+    nothing else.
+
+    @return: What could not be removed, and why.
+    """
+    failures = []
+    manifest = path_of(path)
+    for each in (manifest, manifest + ".tmp", path + ".tmp", path):
+        try:
+            remove_tree(each)
+            if synced and each == manifest:
+                sync_folder(os.path.dirname(path))
+        except Exception:
+            failures.append((each, Failure()))
+    return failures
+
+
+def _check(path: str, reserve: Reserve, size: int) -> None:
+    """
+    See that so much more can be in a folder.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return [os.path.join(path, name) for name in os.listdir(path)]
-    except OSError:
-        return []  # it is not there, mostly
+        reserve.check(folder, size)
+    finally:
+        os.close(folder)
 
 
 def _remove_empty(path: str) -> None:

@@ -8,11 +8,12 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def remove_tree(path: str) -> None:
+def remove_tree(path: str, going: Callable[[], bool] = lambda: True) -> None:
     """
     Remove a file or a folder with all that is in it; it need not be there.
 
@@ -20,6 +21,7 @@ def remove_tree(path: str) -> None:
     folders of any depth, whose paths no system call would take: it never goes down
     more than one level, but lifts what lies deeper to the top first.
 
+    @param going: Says whether to go on: the rest is left as it is then.
     @raise OSError: The first that happened, after all that can be removed was.
     """
     try:
@@ -30,12 +32,13 @@ def remove_tree(path: str) -> None:
         os.unlink(path)
         return
     try:
-        failures = _empty(root)
+        failures = _empty(root, going)
     finally:
         os.close(root)
     if failures:
         raise failures[0]
-    os.rmdir(path)
+    if going():
+        os.rmdir(path)
 
 
 def move_aside(path: str, aside: str) -> None:
@@ -51,7 +54,7 @@ def move_aside(path: str, aside: str) -> None:
         os.rename(path, aside)
 
 
-def _empty(root: int) -> list[OSError]:
+def _empty(root: int, going: Callable[[], bool]) -> list[OSError]:
     """
     Remove all that is in a folder.
 
@@ -63,8 +66,9 @@ def _empty(root: int) -> list[OSError]:
     lifted = 0
     folders: list[str] = []
     for name in os.listdir(root):
-        _unlink(name, root, folders, failures)
-    while folders:
+        if going():
+            _unlink(name, root, folders, failures)
+    while folders and going():
         name = folders.pop()
         try:
             folder = _open(name, root)
@@ -74,7 +78,10 @@ def _empty(root: int) -> list[OSError]:
         try:
             below: list[str] = []
             for inner in os.listdir(folder):
-                _unlink(inner, folder, below, failures)
+                if going():
+                    _unlink(inner, folder, below, failures)
+            if not going():
+                break
             for inner in below:
                 lifted += 1
                 top = f"{prefix}-{lifted}"

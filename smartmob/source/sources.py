@@ -5,12 +5,12 @@ One call of L{Sources.release} goes this way::
 
     URL --download--> downloads/N --sha256--> --unpack--> releases/APP/SHA256
 
-Two things on it are shared, each by a L{Shared}:
+Two things on it are shared:
 
-  - a download, by all who ask for the same URL while it is under way; its file is
-    there until the last of them, or an unpacker, needs it no longer;
-  - a L{Folder<smartmob.source.release.Folder>}, by all releases of one app whose
-    archives have the same bytes: see L{smartmob.source.folders}.
+  - a download, by all who ask for the same URL while it is under way: see
+    L{smartmob.source.downloads};
+  - a folder, by all releases of one app whose archives have the same bytes: see
+    L{smartmob.source.folders}.
 
 A URL may also name an archive that was sent to the agent
 (L{Archives<smartmob.source.archives.Archives>}), which is not downloaded then.
@@ -23,13 +23,17 @@ before the next one begins (L{Sources.keep}), and each is there again for who as
 from __future__ import annotations
 
 import hmac
-import os
 from collections.abc import Callable, Coroutine
-from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredList,
+    DeferredSemaphore,
+    succeed,
+)
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -38,8 +42,9 @@ from twisted.python.filepath import FilePath
 from smartmob.documents import State
 from smartmob.launch.interfaces import ILauncher
 from smartmob.refusals import SourceNotAllowed
-from smartmob.source.archives import Archives, sha256_of
+from smartmob.source.archives import Archives
 from smartmob.source.disk import Disk, Worker
+from smartmob.source.downloads import Downloads, IFetch
 from smartmob.source.errors import SourceRefused
 from smartmob.source.folders import Folders
 from smartmob.source.keeping import Keep
@@ -60,17 +65,6 @@ _log = Logger()
 
 #: Unpackers at the same time: they are as busy as a machine lets them be.
 _UNPACKERS = 2
-
-
-class IFetch(Protocol):
-    """
-    What downloads, see L{Fetcher<smartmob.source.fetch.Fetcher>}.
-    """
-
-    async def fetch(self, url: str, path: str, request_id: str) -> str:
-        """
-        Download to C{path}.
-        """
 
 
 class Sources(Service):
@@ -108,7 +102,6 @@ class Sources(Service):
         self._limits = limits = limits or SourceLimits()
         self._own_disk = Disk(IReactorFromThreads(reactor)) if disk is None else None
         self._disk: Worker = disk or self._own_disk  # type: ignore[assignment]  # one is set
-        self._fetcher = fetcher
         self._unpacker = Unpacker(IReactorTime(reactor), launcher, limits)
         self._unpackers = DeferredSemaphore(_UNPACKERS)
         self._layout = Layout(self._disk, folder.path)
@@ -119,13 +112,20 @@ class Sources(Service):
             this_boot() if boot is None else boot,
         )
         self.archives = Archives(self._disk, self._layout.archives, limits, self._ready)
+        self._downloads = Downloads(
+            reactor,
+            self._disk,
+            self._layout,
+            limits,
+            self.archives,
+            lambda: self.rules,
+            fetcher,
+        )
         self.keep = Keep()
         self.rules = SourceRules()
-        self._numbers = count(1)
-        self._downloads: dict[str, Download] = {}
         self._asked: set[Deferred[Any]] = set()
         self._prepared: Shared[None] | None = None
-        self._removing: Shared[None] | None = None
+        self._removed: Shared[None] = Shared(succeed(None))
 
     def startService(self) -> None:
         """
@@ -138,8 +138,6 @@ class Sources(Service):
         self._prepared = prepared
         # Who asks for a release may leave meanwhile: this is not abandoned for that.
         prepared.join().addErrback(lambda _: None)
-        clearing = prepared.when_ended().addCallback(lambda _: self._clear_up())
-        self._removing = Shared(clearing)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -148,11 +146,12 @@ class Sources(Service):
         super().stopService()
         for asked in list(self._asked):
             asked.cancel()
-        waiting = [download.work.when_ended() for download in self._downloads.values()]
+        waiting = self._downloads.when_ended()
         waiting.append(Deferred.fromCoroutine(self.archives.stop()))
         waiting.append(Deferred.fromCoroutine(self._folders.stop()))
-        if self._removing is not None:
-            waiting.append(self._removing.when_ended())
+        if self._prepared is not None:
+            waiting.append(self._prepared.when_ended())
+            waiting[-1].addCallback(lambda _: self._removed.when_ended())
         return DeferredList(waiting).addCallback(lambda _: self._stop_disk())
 
     def check(self, url: str) -> None:
@@ -238,7 +237,9 @@ class Sources(Service):
             raise SourceRefused(str(error)) from None
         progress(State.DOWNLOADING)
         await ready
-        download = self._download(url, request_id)
+        if not self._removed.ended and await self._layout.is_short(self._limits):
+            await self._removed.when_ended()
+        download = self._downloads.of(url, request_id)
         download.holders += 1
         try:
             found = await download.work.join()
@@ -246,10 +247,10 @@ class Sources(Service):
                 raise SourceRefused(f"the archive's sha256 is {found}, not {sha256.lower()}")
             release = await self._unpacked(app, found, download, progress, identity)
         except Exception:
-            await self._let_go(download)
+            await self._downloads.let_go(download)
             raise
         try:
-            await self._let_go(download)
+            await self._downloads.let_go(download)
         except CancelledError:
             await self._folders.leave(release.source, release)
             raise
@@ -269,13 +270,9 @@ class Sources(Service):
         self._folders.keep = self.keep
         self._folders.left.update(left.releases)
         self.archives.found(left.archives)
-
-    def _clear_up(self) -> Deferred[None]:
-        """
-        Remove what is out of the way.
-        """
-        removed = self._layout.remove_discarded(lambda: bool(self.running))
-        return Deferred.fromCoroutine(removed)
+        if left.discarded:
+            removed = self._layout.remove_discarded(lambda: bool(self.running))
+            self._removed = Shared(Deferred.fromCoroutine(removed))
 
     def _ready(self) -> Deferred[None]:
         """
@@ -284,54 +281,6 @@ class Sources(Service):
         if self._prepared is None or not self.running:
             raise RuntimeError("the sources are not running")
         return self._prepared.join()
-
-    def _download(self, url: str, request_id: str) -> Download:
-        """
-        The download of a URL: the one that is under way, or a new one.
-        """
-        download = self._downloads.get(url)
-        if download is None or download.work.ended or not download.work.open:
-            path = os.path.join(self._layout.downloads, str(next(self._numbers)))
-            fetching = self._fetching() if sha256_of(url) is None else self.archives
-            fetched = Deferred.fromCoroutine(fetching.fetch(url, path, request_id))
-            download = Download(path, Shared(fetched, self._reactor))
-            if not download.work.ended:
-                self._downloads[url] = download
-                download.work.when_ended().addCallback(self._downloaded, url, download)
-        return download
-
-    def _fetching(self) -> IFetch:
-        """
-        What downloads.
-        """
-        if self._fetcher is None:
-            # Its imports cost a start 20 ms that the agent does not have before.
-            from smartmob.source.fetch import Fetcher
-
-            self._fetcher = Fetcher(
-                self._reactor, self._disk, self._limits, rules=lambda: self.rules
-            )
-        return self._fetcher
-
-    def _downloaded(self, _: None, url: str, download: Download) -> None:
-        if self._downloads.get(url) is download:
-            del self._downloads[url]
-
-    async def _let_go(self, download: Download) -> None:
-        """
-        C{download} is needed by one less; the last one has its file removed, which is
-        done even if he does not wait for it.
-        """
-        download.holders -= 1
-        if not download.holders:
-            await Shared(Deferred.fromCoroutine(self._clear(download))).when_ended()
-
-    async def _clear(self, download: Download) -> None:
-        """
-        Remove the file of a download.
-        """
-        await download.work.when_ended()
-        await self._layout.remove(download.path)
 
     async def _unpacked(
         self,
@@ -371,9 +320,9 @@ class Sources(Service):
             async with self._unpackers:
                 unpacked = await self._unpacker.unpack(download.path, path, identity)
         except Exception:
-            await self._let_go(download)
+            await self._downloads.let_go(download)
             raise
-        await self._let_go(download)
+        await self._downloads.let_go(download)
         if unpacked.procfile is None:
             raise SourceRefused("the archive has no Procfile in its root or its one top folder")
         return unpacked

@@ -32,11 +32,13 @@ class Left:
 
     @ivar releases: Of those that are kept the app and the name, whole or not.
     @ivar archives: The sha256 and size of each, what was used longest ago first.
+    @ivar discarded: Something is out of the way that is to be removed.
     @ivar failures: What should have gone and is still there, and why.
     """
 
     releases: frozenset[tuple[str, str]]
     archives: tuple[tuple[str, int], ...]
+    discarded: bool
     failures: tuple[tuple[str, OSError], ...] = ()
 
 
@@ -69,7 +71,9 @@ class Sweep:
         for path in self._inside(self.downloads):
             self._discard(path)
         left = [found for app in self._inside(self.releases) for found in self._app(app, keep)]
-        return Left(frozenset(left), tuple(self._archives()), tuple(self._failures))
+        archives = tuple(self._archives())
+        discarded = os.path.lexists(self.discarded)
+        return Left(frozenset(left), archives, discarded, tuple(self._failures))
 
     def _folder(self, path: str) -> None:
         """

@@ -163,10 +163,14 @@ class Upload:
         """
         Let go of the file, when all is settled.
 
-        @return: What is in it.
+        @return: What is in it, which is on the disk.
         @raise Exception: Why it is not to be kept.
         """
-        sha256 = await self._disk.run(self._file.close)
+        try:
+            if self._failure is None:
+                await self._disk.run(self._file.sync)
+        finally:
+            sha256 = await self._disk.run(self._file.close)
         if self._failure is not None:
             self._failure.raiseException()
         return Stored(sha256, self.size)
