@@ -23,8 +23,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.source.errors import SourceError, SourceUnavailable
+from smartmob.source.keeping import Keep
 from smartmob.source.release import Release
 from smartmob.source.removal import remove_tree
+from smartmob.source.syncing import SOON
 from tests.support.disks import SlowDisk
 from tests.support.sourcing import (
     Bench,
@@ -36,25 +38,32 @@ from tests.support.sourcing import (
 A = hashlib.sha256(b"a").hexdigest()
 
 
+Key = tuple[str, str]
+
+
 class Asked:
     """
     A release that was asked for.
+
+    @ivar none: There was none from before.
     """
 
-    def __init__(self, deferred: Deferred[Release]) -> None:
+    def __init__(self, deferred: Deferred[Release] | Deferred[Release | None]) -> None:
         self.deferred = deferred
         self.outcome: Release | Failure | None = None
-        self.cancelled = False
+        self.cancelled = self.none = False
         deferred.addBoth(self._note)
 
-    def _note(self, outcome: Release | Failure) -> None:
-        self.outcome = outcome
+    def _note(self, outcome: Release | Failure | None) -> None:
+        self.none = outcome is None
+        self.outcome = Failure(CancelledError()) if outcome is None else outcome
 
 
 class SourcesMachine(RuleBasedStateMachine):
     """
     Releases are asked for, abandoned and dropped while downloads, unpackers and disks
-    take their time: nobody loses what he has, and in the end nothing is left.
+    take their time, and agents are killed: nobody loses what he has, also not to the next
+    agent, and in the end nothing is left.
     """
 
     asked: Bundle[Asked] = Bundle("asked")
@@ -70,7 +79,9 @@ class SourcesMachine(RuleBasedStateMachine):
         self.bench.sources.startService()
         self.disk.work_all()
         self.all: list[Asked] = []
-        self.used: list[Release] = []
+        self.records: list[Key] = []
+        self.expected: dict[Asked, Key] = {}
+        self.gone: set[Key] = set()
 
     @rule(
         target=asked,
@@ -91,9 +102,14 @@ class SourcesMachine(RuleBasedStateMachine):
         """
         Have it no longer: cancelled, or dropped.
         """
+        if asked not in self.all:
+            return  # it was another agent's
         if asked.outcome is None:
             asked.cancelled = True
+            key = self.expected.pop(asked, None)
             asked.deferred.cancel()
+            if key is not None:
+                self.records.append(key)
         elif isinstance(asked.outcome, Release):
             self.drop(asked)
 
@@ -103,7 +119,44 @@ class SourcesMachine(RuleBasedStateMachine):
         """
         assert isinstance(asked.outcome, Release)
         release, asked.outcome = asked.outcome, Failure(CancelledError())
+        self.gone.add((release.app, release.name))
         self.bench.sources.drop(release, "x")
+
+    @precondition(lambda self: any(isinstance(each.outcome, Release) for each in self.all))
+    @rule()
+    def kill(self) -> None:
+        """
+        The agent is killed, and another begins.
+        """
+        had = [asked.outcome for asked in self.all]
+        self.records += [(each.app, each.name) for each in had if isinstance(each, Release)]
+        self.records += [self.expected[each] for each in self.all if each in self.expected]
+        self.all.clear()
+        self.expected.clear()
+        self.disk.asked.clear()
+        self.gone.clear()
+        self.bench = Bench(self.bench.path, self.disk)
+        self.bench.sources.keep = Keep(releases=frozenset(self.records))
+        self.bench.sources.startService()
+
+    @precondition(lambda self: self.records)
+    @rule(target=asked)
+    def restore(self) -> Asked:
+        """
+        Ask for what a record names.
+        """
+        key = self.records.pop(0)
+        asked = Asked(self.bench.restored(key[1], key[0]))
+        self.all.append(asked)
+        self.expected[asked] = key
+        return asked
+
+    @rule()
+    def wait(self) -> None:
+        """
+        Time passes.
+        """
+        self.bench.clock.advance(SOON)
 
     @rule(data=st.data(), content=st.sampled_from([b"a", b"a", b"b", None]))
     def end_fetch(self, data: st.DataObject, content: bytes | None) -> None:
@@ -144,6 +197,34 @@ class SourcesMachine(RuleBasedStateMachine):
         """
         self.disk.work()
 
+    @precondition(lambda self: self.disk.asked)
+    @rule()
+    def rest(self) -> None:
+        """
+        The disk does all that it has to.
+        """
+        self.disk.work_all()
+
+    @precondition(lambda self: not any(fetch.over for fetch in self.bench.fetcher.fetches))
+    @rule(target=asked)
+    def make(self) -> Asked:
+        """
+        Ask for a release, which comes.
+        """
+        asked = self.ask("one", "http://host/a", None)
+        self.disk.work_all()
+        for fetch in self.bench.fetcher.fetches:
+            if not fetch.over and fetch.ending is None:
+                fetch.done.callback(b"a")
+                self.disk.work_all()
+        for program in list(self.bench.unpackers):
+            if not program.was_killed:
+                if program.pid is None:
+                    begin_unpacking(program)
+                end_unpacking(program)
+                self.disk.work_all()
+        return asked
+
     @invariant()
     def releases_are_there(self) -> None:
         """
@@ -151,6 +232,9 @@ class SourcesMachine(RuleBasedStateMachine):
         """
         for asked in getattr(self, "all", []):
             outcome = asked.outcome
+            if outcome is not None:
+                key = self.expected.pop(asked, None)
+                assert not asked.none or key is None or key in self.gone, "it was lost"
             if isinstance(outcome, Release):
                 assert os.path.isdir(outcome.path), outcome
                 assert outcome.path.parent.name == outcome.app
@@ -164,12 +248,16 @@ class SourcesMachine(RuleBasedStateMachine):
         """
         if not hasattr(self, "all"):
             return
+        while self.records:
+            self.restore()
         for asked in self.all:
-            if asked.outcome is None:
+            # Who has a record waits: to leave would leave what there is, for the next agent.
+            if asked.outcome is None and asked not in self.expected:
                 asked.deferred.cancel()
-            elif isinstance(asked.outcome, Release):
-                self.drop(asked)
         for _ in range(1000):
+            for asked in self.all:
+                if isinstance(asked.outcome, Release):
+                    self.drop(asked)
             for fetch in self.bench.fetcher.fetches:
                 if not fetch.over:
                     assert fetch.ending is not None, "a download that nobody wants"
