@@ -29,6 +29,7 @@ from twisted.internet.interfaces import (
 from twisted.plugin import getPlugins
 
 from smartmob.bound import bound
+from smartmob.handed_down import NoSuchSocket, handed_down, is_of_systemd, parts
 from smartmob.inherited import InheritedEndpoint
 from smartmob.plain_files import read
 from smartmob.unix_socket import UnixEndpoint
@@ -39,7 +40,7 @@ _HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port
 _ENDPOINTS = frozenset(["haproxy", "ssl", "systemd", "tcp", "tcp6", "tls"])
 """What begins an endpoint string of Twisted's that looks like C{HOST:PORT}."""
 
-_BARE = frozenset(["systemd", "tcp", "tcp6"])
+_BARE = frozenset(["tcp", "tcp6"])
 """Those that are sockets and nothing else."""
 
 _SECURE = frozenset(["ssl", "tls"])
@@ -149,6 +150,12 @@ def parse(
         return Address(text, None, unix, ("unix", real), backlog, mode=mode)
     if match := _INHERITED.fullmatch(text):
         return _inherited(reactor, text, int(match[1]), taken)
+    if is_of_systemd(text):
+        try:
+            number = handed_down().number(text)
+        except NoSuchSocket as error:
+            raise BadAddress(f"{text!r}: {error}") from None
+        return _inherited(reactor, text, number, taken)
     if match := _host_port(text):
         return _tcp(reactor, text, match, backlog)
     if kind in _ENDPOINTS:
@@ -177,6 +184,12 @@ def check_form(text: str) -> None:
             )
         return
     if _INHERITED.fullmatch(text):
+        return
+    if is_of_systemd(text):
+        try:
+            parts(text)
+        except NoSuchSocket as error:
+            raise BadAddress(f"{text!r} is no address; {error}") from None
         return
     if match := _host_port(text):
         _check_port(text, int(match["port"]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from attrs import evolve
 from twisted.internet.interfaces import IReactorTime, IReactorUNIX
 from twisted.internet.protocol import Factory
 
@@ -20,6 +21,7 @@ from smartmob.config.endpoints import COMMAND_LINE, PREFIX, sections_of
 from smartmob.config.findings import Findings
 from smartmob.config.includes import read
 from smartmob.endpoints import CantListen, Endpoints
+from smartmob.handed_down import handed_down, is_of_systemd
 
 
 def certificates(configuration: Configuration) -> Findings:
@@ -56,11 +58,12 @@ def unsound(configuration: Configuration, *, insecure: bool) -> Findings:
             yield _mistake(configuration, error.endpoint, error.key, error.why)
 
     findings = Findings()
-    for endpoint in configuration.endpoints:
+    there = tuple(_without_systemd(endpoint) for endpoint in configuration.endpoints)
+    for endpoint in there:
         if _look_at_certificate(configuration, endpoint, findings):
             findings.mistakes += refused((endpoint,))
     # What is right by itself may be wrong beside another.
-    findings.mistakes = findings.mistakes or list(refused(configuration.endpoints))
+    findings.mistakes = findings.mistakes or list(refused(there))
     return findings
 
 
@@ -72,6 +75,17 @@ def located(configuration: Configuration, error: CantListen) -> Mistake | str:
     if error.endpoint.name is None:
         return str(error)
     return _mistake(configuration, error.endpoint, error.key, error.why)
+
+
+def _without_systemd(endpoint: Endpoint) -> Endpoint:
+    """
+    An endpoint without the sockets that only an agent has which systemd starts: whoever has it
+    checked has them not.
+    """
+    if handed_down().names:
+        return endpoint
+    bind = tuple(text for text in endpoint.bind if not is_of_systemd(text))
+    return evolve(endpoint, bind=bind)
 
 
 def _look_at_certificate(

@@ -16,6 +16,7 @@ from smartmob.config.ini import Entry, Section
 from smartmob.config.keys import Keys, unreadable
 from smartmob.config.overrides import Overrides
 from smartmob.config.values import numeric, with_commas, word
+from smartmob.handed_down import HandedDown, handed_down
 
 PREFIX = "endpoint:"
 """What the name of such a section begins with."""
@@ -85,14 +86,32 @@ def chosen(
     default: int,
     overrides: Overrides,
     findings: Findings,
+    sockets: HandedDown | None = None,
 ) -> tuple[Endpoint, ...]:
     """
-    What is listened on: what the command line says, else what the file says, else one
-    address.
+    What is listened on: what the command line says, else what the file says, else all that
+    systemd has handed down, else one address.
 
     @param address: That one.
     @param default: The backlog where none is said.
+    @param sockets: Unless given, what was handed down to this process.
     """
+    sockets = handed_down() if sockets is None else sockets
+    bind = overrides.bind or sockets.addresses() or (address,)
+    found = _chosen(of_file, bind, default, overrides, findings)
+    for each in sockets.left_out(text for endpoint in found for text in endpoint.bind):
+        why = f"nobody listens on its socket {each}, so who connects there waits for ever"
+        findings.warnings.append(Mistake(file="systemd", why=why))
+    return found
+
+
+def _chosen(
+    of_file: Sequence[Endpoint],
+    bind: tuple[str, ...],
+    default: int,
+    overrides: Overrides,
+    findings: Findings,
+) -> tuple[Endpoint, ...]:
     said = {
         f"--{name}": getattr(overrides, name)
         for name in ("certfile", "keyfile", "backlog")
@@ -118,7 +137,7 @@ def chosen(
     return (
         Endpoint(
             name=None,
-            bind=overrides.bind or (address,),
+            bind=bind,
             certfile=overrides.certfile,
             keyfile=overrides.keyfile,
             backlog=default if overrides.backlog is None else overrides.backlog,
