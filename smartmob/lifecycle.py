@@ -32,6 +32,7 @@ from smartmob.config.configuration import Configuration
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
 from smartmob.exposure import local_users_may_act
+from smartmob.forward.service import Forwards
 from smartmob.launch.interfaces import LauncherLost
 from smartmob.launch.launcher import Launcher
 from smartmob.logs import ALWAYS, LogFile, complain
@@ -53,10 +54,10 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 """What asks the agent to end."""
 
 FAREWELL = 2.0
-"""Seconds that plugins and webhooks have from the agent's being asked to end ..."""
+"""Seconds that plugins, webhooks and forwards have from the agent's being asked to end ..."""
 
 LAST_WORDS = 0.3
-"""... and webhooks at least, once the last program has ended."""
+"""... and the latter two at least, once the last program has ended."""
 
 LATEST = 30.0
 """Seconds that it takes at most to end, beside those that programs have."""
@@ -112,6 +113,7 @@ class Lifecycle(Service):
     doors: Doors
     plugins: Plugins
     webhooks: Webhooks
+    forwards: Forwards
     reload: Reload
     observer: ILogObserver | None = None
     log_file: LogFile | None = None
@@ -228,8 +230,9 @@ class Lifecycle(Service):
         if self._hurried.active():
             self._hurried.cancel()
         rest = 0 if self._in_haste else max(latest - self.clock.seconds(), LAST_WORDS)
-        cut = self.clock.callLater(rest, self.webhooks.cut)
-        await _each(self.webhooks.stopService, lambda: others)
+        cut = self.clock.callLater(rest, self._cut)
+        hooks, lines = (maybeDeferred(e.stopService) for e in (self.webhooks, self.forwards))
+        await _each(lambda: hooks, lambda: lines, lambda: others)
         if cut.active():
             cut.cancel()
         await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
@@ -295,9 +298,13 @@ class Lifecycle(Service):
 
     def _hurry(self) -> None:
         self.agent.hurry()
-        self.webhooks.cut()
+        self._cut()
         if self._others is not None:
             self._others.cancel()
+
+    def _cut(self) -> None:
+        self.webhooks.cut()
+        self.forwards.cut()
 
     def reload_now(self) -> Outcome:
         """

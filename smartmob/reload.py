@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from smartmob.config.configuration import BadConfiguration, Configuration, Settings
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
+from smartmob.forward.service import Forwards
 from smartmob.logs import ALWAYS
 from smartmob.plugins.folders import default_folders
 from smartmob.plugins.plugins import MissingPlugin, Plugins
@@ -41,6 +42,7 @@ class Reload:
     endpoints: Endpoints
     plugins: Plugins
     webhooks: Webhooks
+    forwards: Forwards
     settle: Callable[[Settings], None]
 
     def __call__(self) -> Outcome:
@@ -73,6 +75,7 @@ class Reload:
                 _log.info("Listening on {url}", url=url, **{ALWAYS: True})
         self.settle(new.settings)
         self.webhooks.configure(new.hooks)
+        self.forwards.configure(new.forwards)
         changes = self.declarations.carry_out(plan)
         done = all_of([changes.done, loading.commit(), self.endpoints.closed()])
         self.current = new

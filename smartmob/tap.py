@@ -20,6 +20,7 @@ from smartmob.declarations import Declarations
 from smartmob.echo import Echo
 from smartmob.endpoints import Endpoints
 from smartmob.environment import inheritable
+from smartmob.forward.service import Forwards
 from smartmob.launch.guardians import Guardians
 from smartmob.launch.launcher import Launcher
 from smartmob.leaving import leave_soon
@@ -27,6 +28,7 @@ from smartmob.lifecycle import Lifecycle
 from smartmob.lines.consoles import Consoles
 from smartmob.options import Options
 from smartmob.plugins.plugins import Plugins
+from smartmob.process import Process
 from smartmob.progress import Progress
 from smartmob.reload import Reload
 from smartmob.reloading import Outcome
@@ -63,8 +65,16 @@ def makeService(options: Options) -> Lifecycle:
         sources,
         detached=str(folder.path / "detached"),
     )
-    if options["verbosity"] > 1:
-        agent.watch = Echo(reactor, sys.stdout.buffer).watch
+    forwards = Forwards(reactor, agent.processes)
+    forwards.configure(configuration.forwards)
+    echo = Echo(reactor, sys.stdout.buffer) if options["verbosity"] > 1 else None
+
+    def watch(process: Process) -> None:
+        forwards.watch(process)
+        if echo is not None:
+            echo.watch(process)
+
+    agent.watch = watch
     declarations = Declarations(agent)
     plugins = Plugins(agent, reactor)
     webhooks = Webhooks(reactor, agent.events)
@@ -99,7 +109,14 @@ def makeService(options: Options) -> Lifecycle:
         agent.most_processes = settings.max_processes
 
     reload = Reload(
-        options.read, configuration, declarations, endpoints, plugins, webhooks, settle
+        options.read,
+        configuration,
+        declarations,
+        endpoints,
+        plugins,
+        webhooks,
+        forwards,
+        settle,
     )
     progress = Progress()
     if "NOTIFY_SOCKET" in os.environ:
@@ -120,6 +137,7 @@ def makeService(options: Options) -> Lifecycle:
         doors=doors,
         plugins=plugins,
         webhooks=webhooks,
+        forwards=forwards,
         reload=reload,
         observer=options["observer"],
         log_file=options["log"],

@@ -146,6 +146,7 @@ class LifecycleTests(SynchronousTestCase):
                 "doors",
                 "plugins",
                 "webhooks",
+                "forwards",
                 "reload",
             )
         }
@@ -186,7 +187,13 @@ class LifecycleTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(
             self.log[3:],
-            ["stop webhooks", "stop launcher", "stop sources", "stop connections"],
+            [
+                "stop webhooks",
+                "stop forwards",
+                "stop launcher",
+                "stop sources",
+                "stop connections",
+            ],
         )
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -199,9 +206,9 @@ class LifecycleTests(SynchronousTestCase):
         for part in self.parts.values():
             part.stopping = fail
         self.successResultOf(self.lifecycle.stopService())
-        self.assertEqual(len(self.log), 7)
+        self.assertEqual(len(self.log), 8)
         # That of plugins is said in a line.
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 6)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 7)
 
     def test_hurry(self) -> None:
         """Programs that use a long grace are hurried in the end."""

@@ -100,6 +100,7 @@ class ReloadTests(SynchronousTestCase):
             "endpoints": Part("endpoints", self.log, ["certificate"]),
             "plugins": Part("plugins", self.log, succeed(None), warnings=("plugin",)),
             "webhooks": Part("webhooks", self.log),
+            "forwards": Part("forwards", self.log),
         }
         self.new = evolve(default(Overrides()), warnings=("file",))
 
@@ -128,6 +129,7 @@ class ReloadTests(SynchronousTestCase):
                 "endpoints commits",
                 "settle",
                 "webhooks configures",
+                "forwards configures",
                 "declarations commits",
                 "plugins commits",
             ],

@@ -10,7 +10,7 @@ from configparser import RawConfigParser
 
 from attrs import evolve
 
-from smartmob.config import endpoints, hooks, processes
+from smartmob.config import endpoints, forwards, hooks, processes
 from smartmob.config.configuration import Configuration, Hooks, Mistake, Settings
 from smartmob.config.endpoints import sections_of
 from smartmob.config.findings import Findings, hint, near, shown
@@ -23,7 +23,7 @@ from smartmob.config.settings import settings
 from smartmob.config.token_file import token_file
 
 GAFFER = MAIN[0]
-_PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX)
+_PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX, forwards.PREFIX)
 _PLAIN = (*MAIN, hooks.SECTION)
 
 
@@ -72,6 +72,7 @@ def load(
     told = Hooks()
     if hooks.SECTION in sections:
         told = hooks.hooks(sections[hooks.SECTION], environ, findings)
+    forwarded = forwards.forwards(sections_of(sections, forwards.PREFIX), findings)
     said = _with_tokens(_overridden(said, overrides), main, overrides, environ, findings)
     findings.check()
     return Configuration(
@@ -80,6 +81,7 @@ def load(
         endpoints=where,
         templates=templates,
         hooks=told,
+        forwards=forwarded,
         warnings=findings.told(),
         parser=_parser(sections),
     )

@@ -54,6 +54,8 @@ class Console:
     @ivar blocked: The program should wait for its slowest reader.
     @ivar on_blocked: Told when C{blocked} changes.  Where it is C{None} no
         program ever waits for a reader.
+    @ivar follower: Given each chunk as it comes: a part of the agent that has bounds of its
+        own, and whom no program waits for.
     @ivar next: The number of the next line.
     """
 
@@ -80,6 +82,7 @@ class Console:
         self.next = 1
         self.blocked = False
         self.on_blocked: Callable[[bool], None] | None = None
+        self.follower: Callable[[Chunk], None] | None = None
         self._beyond = 0  # bytes that were read while it is blocked
         self._state = state
         self._epoch = epoch
@@ -300,7 +303,7 @@ class Console:
     # Inside.
 
     def _publish(self, block: Block, stream: str, pid: int | None, own: bool = False) -> None:
-        wanted = self._readers.want(stream)
+        wanted, follower = self._readers.want(stream), self.follower
         chunk = Chunk(
             first=self.next,
             count=block.lines,
@@ -310,7 +313,7 @@ class Console:
             pid=pid,
             partial=block.partial,
             own=own,
-            split=[] if wanted else None,
+            split=[] if wanted or follower else None,
         )
         self.next += block.lines
         if wanted:
@@ -318,7 +321,9 @@ class Console:
             # Who waits for its readers can't hold back what it has written already.
             due = self.on_blocked is not None and self._beyond <= self._bounds.beyond
             self._readers.give(chunk, due)
-            chunk.split = None
+        if follower is not None:
+            follower(chunk)
+        chunk.split = None
         self._kept(self._ring.append(chunk))
         if wanted and self.on_blocked is not None and not self.blocked:
             self._check()

@@ -1,0 +1,3 @@
+"""
+Lines of programs on their way to files, to syslog and to Fluentd.
+"""
