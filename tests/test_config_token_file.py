@@ -137,6 +137,31 @@ class TokenFileTests(ConfigurationTestCase):
             self.environ["CREDENTIALS_DIRECTORY"] = folder
             self.assertIn("can be read by others", self.refused(text))
 
+    def test_credentialUnnamed(self) -> None:
+        """
+        One that it handed down as C{tokens} is used where nobody names another.
+        """
+        self.write("credentials/tokens", ONE, 0o440)
+        self.environ["CREDENTIALS_DIRECTORY"] = os.fspath(self.folder / "credentials")
+        alone = default(Overrides(), self.environ).settings.tokens
+        for tokens in (self.tokens(""), alone):
+            assert tokens is not None
+            self.assertIsNotNone(tokens.permit(ONE.encode()))
+        self.write("tokens", TWO, 0o600)
+        self.assertIsNotNone(self.tokens().permit(TWO.encode()))
+        self.write("credentials/tokens", "short", 0o440)
+        self.assertIn("credentials/tokens:1", self.refused(""))
+        (self.folder / "credentials" / "tokens").unlink()
+        self.assertIsNone(self.load("").settings.tokens)
+
+    def test_credentialUnusable(self) -> None:
+        """
+        One that is no file is said, and nobody is let in without.
+        """
+        (self.folder / "tokens").mkdir()
+        self.environ["CREDENTIALS_DIRECTORY"] = os.fspath(self.folder)
+        self.assertIn("systemd: LoadCredential: ", self.refused(""))
+
     def test_links(self) -> None:
         """
         What a link leads to is what counts: its mode, and whether it is a credential.

@@ -20,7 +20,7 @@ from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
 from smartmob.config.overrides import Overrides
 from smartmob.config.settings import settings
-from smartmob.config.token_file import token_file
+from smartmob.config.token_file import credential_file, token_file
 
 GAFFER = MAIN[0]
 _PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX, forwards.PREFIX)
@@ -156,9 +156,11 @@ def _with_tokens(
     findings: Findings,
 ) -> Settings:
     """
-    Settings with the tokens of the file that they name.
+    Settings with the tokens of the file that they name, or else of the one that the service
+    manager handed down.
     """
-    path = said.token_file
+    credential = None if said.token_file is not None else credential_file(environ)
+    path = said.token_file or credential
     if path is None:
         if said.unix_users and main is not None:
             why = "nobody needs a token without token_file"
@@ -166,11 +168,14 @@ def _with_tokens(
         return said
 
     def located(why: str) -> Mistake:
+        if credential is not None:
+            return Mistake(file="systemd", key="LoadCredential", why=why)
         if main is None or overrides.token_file is not None:
             return Mistake(file=endpoints.COMMAND_LINE, key="--token-file", why=why)
         return main.entries["token_file"].wrong(why)
 
-    return evolve(said, tokens=token_file(path, environ, findings, located))
+    tokens = token_file(path, environ, findings, located)
+    return evolve(said, token_file=path, tokens=tokens)
 
 
 class _Parser(RawConfigParser):

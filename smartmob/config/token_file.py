@@ -4,6 +4,7 @@ The file of tokens that the configuration, or the command line, names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from smartmob import plain_files
@@ -11,6 +12,21 @@ from smartmob.config.configuration import Mistake
 from smartmob.config.findings import Findings
 from smartmob.config.secret_files import secret_file
 from smartmob.tokens import MOST_BYTES, BadTokens, Tokens, parse
+
+CREDENTIAL = "tokens"
+"""What a service manager calls the file, where nobody names another."""
+
+
+def credential_file(environ: Mapping[str, str]) -> str | None:
+    """
+    The path of the tokens that a service manager handed down (systemd.exec(5),
+    C{LoadCredential}), if it did.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return None
+    path = os.path.join(folder, CREDENTIAL)
+    return path if os.path.lexists(path) else None
 
 
 def token_file(
