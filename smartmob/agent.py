@@ -11,44 +11,47 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.application.service import Service
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smartmob import descriptors, scaling
-from smartmob.app import App
+from smartmob.admission import Admission
 from smartmob.checks import MOST_PROCESSES
-from smartmob.configured import Changes, Plan, Sections
 from smartmob.configured_recipe import ConfiguredRecipe
+from smartmob.configuring import Configuring
 from smartmob.documents import CreateRequest, Definition, Limits, State
 from smartmob.environment import inheritable
 from smartmob.events import Events, Topic
 from smartmob.feed import Feed
 from smartmob.launch.interfaces import ILauncher
+from smartmob.legacy import Legacy
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.process import Process
 from smartmob.recipe import Recipe
 from smartmob.refusals import (
-    Refusal,
     SlugInUse,
+    StateNotWritten,
     Stopping,
     TooManyProcesses,
-    UnknownApp,
-    UnknownProcess,
 )
 from smartmob.restart import policy_of
+from smartmob.resumption import Resumption
+from smartmob.roster import Roster
 from smartmob.scaling import Step
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
 from smartmob.source_recipe import SourceRecipe, archives_named
+from smartmob.state.interfaces import Found, IRecords
+from smartmob.state.record import Record
 from smartmob.tally import Tally
-from smartmob.templates import Configured, Identity, Template
-from smartmob.waiting import all_of
+from smartmob.templates import Configured, Identity
+from smartmob.waiting import all_of, undisturbed
 
 _log = Logger()
 
@@ -61,6 +64,7 @@ class Agent(Service):
     """
     All the processes of this machine that the agent keeps.
 
+    @ivar records: Where what outlives it is kept.
     @ivar events: What happens to them.
     @ivar feed: Gives that to clients.
     @ivar inherited: The environment that programs get from the agent.
@@ -80,6 +84,7 @@ class Agent(Service):
     launcher: ILauncher
     consoles: Consoles
     sources: Sources
+    records: IRecords
     events: Events = field(factory=Events)
     ports: Ports = field(factory=lambda: Ports(random.randrange))
     inherited: Mapping[str, str] = field(factory=lambda: inheritable(os.environb))
@@ -94,23 +99,27 @@ class Agent(Service):
     most_processes: int = MOST_PROCESSES
     tally: Tally = field(factory=Tally)
     feed: Feed = field(init=False)
-    _processes: dict[str, Process] = field(factory=dict)
-    _apps: dict[str, App] = field(factory=dict)
-    _sections: Sections = field(factory=Sections)
-    _listing: list[Process] | None = None
+    roster: Roster = field(factory=Roster)
+    configuring: Configuring = field(init=False)
+    _admission: Admission = field(init=False)
+    resumption: Resumption = field(init=False)
+    legacy: Legacy = field(factory=Legacy)
+    _scaling: DeferredLock = field(factory=DeferredLock)
     _stopping: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self.events, self.consoles.budget)
+        self._admission = Admission(self.records, self.ports, self.check_slug, self.wall)
+        self.configuring = Configuring(self)
+        self.resumption = Resumption(self)
+        self.records.snapshot = self._record
 
     def processes(self) -> list[Process]:
         """
         All of them: those of the configuration file by priority, then all others,
         oldest first.
         """
-        if self._listing is None:
-            self._listing = self._sections.in_order(self._processes.values())
-        return list(self._listing)
+        return self.roster.all()
 
     def process(self, slug: str) -> Process:
         """
@@ -118,49 +127,60 @@ class Agent(Service):
 
         @raise UnknownProcess: There is none.
         """
-        try:
-            return self._processes[slug]
-        except KeyError:
-            raise UnknownProcess.of(slug) from None
+        return self.roster.process(slug)
 
-    def create(self, request: CreateRequest, request_id: str) -> Process:
+    def create(self, request: CreateRequest, request_id: str) -> Deferred[Process]:
         """
         Take on a process, and set it going.
 
         @param request_id: Sent on to where its source comes from.
-        @raise Refusal: L{Stopping}, L{SlugInUse}, L{TooManyProcesses}, L{NoPort},
-            L{OutOfDescriptors}, L{SourceNotAllowed}; nothing of it exists then.
+        @return: Fires once it exists, and its record is on the disk.  Fails with a
+            L{Refusal}: L{Stopping}, L{SlugInUse}, L{TooManyProcesses}, L{NoPort},
+            L{OutOfDescriptors}, L{SourceNotAllowed}, L{StateNotWritten}; nothing of it
+            exists then.  Cancelling it changes nothing.
         """
+        return undisturbed(Deferred.fromCoroutine(self._create(request, request_id)))
+
+    async def _create(self, request: CreateRequest, request_id: str) -> Process:
         self.sources.check(request.source_url)
-        self._check_room(1)
-        process = self._add(request, request_id)
-        process.start()
+        self.check_room(1)
+        (record,) = await self._admit([request])
+        process = self._enter(record, request, request_id)
+        process.begin()
         return process
 
-    def _add(self, definition: Definition, request_id: str) -> Process:
-        slug, app = definition.slug, definition.app
-        if slug in self._processes:
-            raise SlugInUse(
-                f"there is a process {slug!r}; delete it first, or use another node"
-            )
-        port = self.ports.take()
+    async def _admit(self, requests: Sequence[CreateRequest]) -> list[Record]:
+        places = await self._admission.admit(requests)
+        if self._stopping:
+            await self._admission.abandon(places)
+            self.refuse_when_stopping()
+        return places
+
+    def _enter(self, record: Record, definition: Definition, request_id: str) -> Process:
+        self._admission.enter(record)
+        return self.add(definition, record, request_id)
+
+    def add(
+        self, definition: Definition, record: Record, request_id: str = "", new: bool = True
+    ) -> Process:
+        """
+        @param record: With its port, which is its own already.
+        @param new: There was none under an earlier agent.
+        """
+        port = record.port
+        assert port is not None
 
         def forgotten() -> None:
-            del self._processes[slug]
-            self._listing = None
-            _log.info("{slug} deleted", slug=slug)
+            self.roster.remove(process)
             self.ports.give_back(port)
-            present = self._apps[app]
-            del present.processes[slug]
-            if not present.processes:
-                del self._apps[app]
+            _log.info("{slug} deleted", slug=process.slug)
             self.shown()
 
         process = Process(
             definition=definition,
-            recipe=self._recipe(definition, port, request_id),
+            recipe=self.recipe(definition, port, request_id, record.release),
             launcher=self.launcher,
-            console=self.consoles.open(slug, State.PENDING),
+            console=self.consoles.open(definition.slug, State.PENDING),
             policy=policy_of(definition.flapping, self.random),
             clock=self.clock,
             wall=self.wall,
@@ -168,30 +188,50 @@ class Agent(Service):
             random=self.random,
             emit=partial(self.events.publish, definition),
             forgotten=forgotten,
-            created_at=self.wall(),
             port=port,
-            shown=lambda: self.shown(),
+            shown=lambda: self.shown(),  # noqa: PLW0108 - whoever it is by then
             tally=self.tally,
+            records=self.records,
+            created_at=record.created_at,
+            wanted=record.wanted,
+            restarts=record.restarts,
+            exits=record.exits,
+            last_exits=record.last_exits,
         )
-        self._processes[slug] = process
-        self._listing = None
-        self._apps.setdefault(app, App()).add(process)
-        _log.info("{slug} created", slug=slug)
-        self.events.publish(definition, Topic.CREATE)
+        self.roster.add(process)
+        if new:
+            _log.info("{slug} created", slug=process.slug)
+            self.events.publish(definition, Topic.CREATE)
         self.watch(process)
         self.shown()
         return process
 
-    def _lives(self, what: Configured) -> bool:
-        # What was started by hand before is adopted, and not started by its section.
-        return what.detach and self.launcher.lives(self.detached, what.slug)
+    def recipe(
+        self,
+        definition: Definition,
+        port: int,
+        request_id: str = "",
+        release: str | None = None,
+    ) -> Recipe:
+        """
+        How a process comes by its command.
 
-    def _recipe(self, definition: Definition, port: int, request_id: str) -> Recipe:
+        @param port: The one that is set aside for it.
+        @param request_id: Of the request that asked for it.
+        @param release: The name of the release that it has had.
+        """
         match definition:
             case CreateRequest():
                 who, limits = self.identity, self.limits
                 return SourceRecipe(
-                    definition, self.sources, self.inherited, port, request_id, limits, who
+                    definition,
+                    self.sources,
+                    self.inherited,
+                    port,
+                    request_id,
+                    limits,
+                    who,
+                    release=release,
                 )
             case Configured():
                 return ConfiguredRecipe(definition, self.inherited, port, self.detached)
@@ -205,7 +245,7 @@ class Agent(Service):
         @param length: Its size in bytes, where that is known.
         @raise Refusal: L{Stopping}, L{StateNotWritten}.
         """
-        self._refuse_when_stopping()
+        self.refuse_when_stopping()
         return self.sources.archives.receive(length, sender, self._archives_in_use)
 
     def delete_app(self, app: str) -> Deferred[None]:
@@ -223,96 +263,44 @@ class Agent(Service):
 
         @raise UnknownApp: It has none.
         """
-        return list(self._app(app).processes.values())
+        return list(self.roster.app(app).processes.values())
 
     def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
         """
         Have as many instances of each type as is wanted: see L{smartmob.scaling}.
-        Everything is checked before anything changes; only a port that somebody else
-        took meanwhile can still stop it half-way.
+        Everything is checked, and on the disk, before anything changes.
 
         @return: Fires when those that are too many are gone; fails with L{TreeLeft}
-            where something of them can't be ended.
-        @raise Refusal: L{UnknownApp}, L{InvalidDocument}, or as for L{create}.
+            where something of them can't be ended, or a L{Refusal}: L{UnknownApp},
+            L{InvalidDocument}, or as for L{create}.  Cancelling it changes nothing.
         """
-        changes = scaling.changes(self._app(app), wanted)
-        self._check_room(sum(change.more for change in changes))
-        for change in changes:
-            if change.more and isinstance(change.model, CreateRequest):
-                self.sources.check(change.model.source_url)
-        surplus = [process for change in changes for process in change.surplus]
-        for change in changes:
-            for definition in change.definitions():
-                self._add(definition, request_id).start()
-            self._sections.scaled(app, change.process_type, change.wanted)
-            if change.more or change.surplus:
-                self.events.publish(change.model, Topic.UPDATE)
-        return all_of(process.delete() for process in surplus)
+        return undisturbed(Deferred.fromCoroutine(self._scale(app, wanted, request_id)))
 
-    def plan(self, templates: Sequence[Template], most: int | None = None) -> Plan:
-        """
-        What has to be done so that the processes of the configuration file are as these
-        sections say: only the difference.
-
-        @param most: What L{most_processes} is to be then; C{None}: as it is.
-        @raise Refusal: It can't be, as for L{create}.
-        """
-        self._refuse_when_stopping()
-        plan = self._sections.plan(templates, self._processes.values())
-        # In place of others there may be as many again.
-        self._check_room(len(plan.create), len(plan.delete), most)
-        return plan
-
-    def carry_out(self, plan: Plan) -> Changes:
-        """
-        Do what was planned, in the same turn.  What can't be created all the same, since
-        somebody else took a port meanwhile, is left out, and said.
-        """
-        self._sections.adopt(plan.templates)
-        self._listing = None
-        waits = [process.delete() for process in plan.delete]
-        restarted = []
-        for change in plan.redefine:
-            process = change.process
-            self._redefine(process, change.definition)
-            # One that is being stopped is what it is now when it is started again, if so.
-            if change.restart and process.going and process.state is not State.STOPPING:
-                restarted.append(process.slug)
-                waits.append(process.restart())
-        started = [process for process in plan.start if process.started_at is None]
-        for process in started:
-            process.start()
-        created = []
-        left_out: list[str] = []
-        for each in plan.create:
-            try:
-                start = each.start or self._lives(each.definition)
-                created.append((self._add(each.definition, ""), start))
-            except Refusal as refused:
-                left_out.append(f"{each.definition.slug} is left out: {refused}")
-                _log.error("{why}", why=left_out[-1])
-        for process, start in created:
-            if start:
-                process.start()
-                started.append(process)
-            else:
-                process.stop()
-        return Changes(
-            started=tuple(process.slug for process in started),
-            restarted=tuple(restarted),
-            stopped=tuple(process.slug for process in plan.delete),
-            left_out=tuple(left_out),
-            done=all_of(waits),
-        )
-
-    def _redefine(self, process: Process, definition: Configured) -> None:
-        other = definition.flapping != process.definition.flapping
-        policy = policy_of(definition.flapping, self.random) if other else None
-        assert isinstance(process.recipe, ConfiguredRecipe)
-        recipe = self._recipe(definition, process.recipe.port, "")
-        process.redefine(definition, recipe, policy)
-        self._apps[definition.app].add(process)
-        self.events.publish(definition, Topic.UPDATE)
+    async def _scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> None:
+        async with self._scaling:
+            # Who is asked for two more, and two more, is not to count the same twice.
+            await self._admission.settled(app)
+            changes = scaling.changes(self.roster.app(app), wanted)
+            self.check_room(sum(change.more for change in changes))
+            new = [definition for change in changes for definition in change.definitions()]
+            requests = [each for each in new if isinstance(each, CreateRequest)]
+            for request in requests:
+                self.sources.check(request.source_url)
+            records = iter(await self._admit(requests) if requests else ())
+            surplus = [process for change in changes for process in change.surplus]
+            kept = []
+            for change in changes:
+                for definition in change.definitions():
+                    if isinstance(definition, Configured):
+                        process = self.configuring.make(definition)
+                    else:
+                        process = self._enter(next(records), definition, request_id)
+                    process.begin()
+                kept.append(self.configuring.scaled(app, change.process_type, change.wanted))
+                if change.more or change.surplus:
+                    self.events.publish(change.model, Topic.UPDATE)
+            deleted = [process.delete() for process in surplus]
+        await all_of([*deleted, *(each for each in kept if each is not None)])
 
     def stopService(self) -> Deferred[None]:
         """
@@ -321,6 +309,7 @@ class Agent(Service):
         """
         super().stopService()
         self._stopping = True
+        self.resumption.end()
         ended = DeferredList(
             [process.close() for process in self.processes() if not process.outlives],
             consumeErrors=True,
@@ -362,16 +351,7 @@ class Agent(Service):
         for process in self.processes():
             process.kill()
 
-    def _app(self, name: str) -> App:
-        """
-        An app that has processes, or sections that could have some.
-        """
-        app = self._apps.get(name, App()).with_models(self._sections.models(name))
-        if not app.models:
-            raise UnknownApp.of(name)
-        return app
-
-    def _check_room(self, more: int, less: int = 0, most: int | None = None) -> None:
+    def check_room(self, more: int, less: int = 0, most: int | None = None) -> None:
         """
         See that so many processes can be created, while some end.
 
@@ -379,16 +359,36 @@ class Agent(Service):
         """
         if not more:
             return
-        self._refuse_when_stopping()
+        self.refuse_when_stopping()
         most = self.most_processes if most is None else most
-        if len(self._processes) - less + more > most:
+        if self._count - less + more > most:
             raise TooManyProcesses(
-                f"of processes the agent takes {most} at most, and has {len(self._processes)}"
+                f"of processes the agent takes {most} at most, and has {self._count}"
             )
-        descriptors.check(len(self._processes) + more)
+        descriptors.check(self._count + more)
         self.ports.check(more)
 
-    def _refuse_when_stopping(self) -> None:
+    def check_slug(self, slug: str) -> None:
+        """
+        See that a slug is free.
+
+        @raise SlugInUse: It is not.
+        """
+        if slug in self.roster:
+            raise SlugInUse(
+                f"there is a process {slug!r}; delete it first, or use another node"
+            )
+        if slug in self.legacy.unread:
+            raise SlugInUse(f"{slug!r} {self.legacy.unread[slug]}")
+
+    def _record(self, slug: str) -> Record | None:
+        return self.roster.process(slug).record() if slug in self.roster else None
+
+    @property
+    def _count(self) -> int:
+        return len(self.roster) + len(self._admission)
+
+    def refuse_when_stopping(self) -> None:
         if self._stopping:
             raise Stopping("the agent is about to end")
 

@@ -5,7 +5,7 @@ done so that there are, and no more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from math import inf
 
@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from smartmob.documents import Definition, Restart
 from smartmob.process import Process
 from smartmob.scaling import free, instance, numbered, surplus
+from smartmob.state.sections import Scaled
 from smartmob.templates import Configured, Template
 
 
@@ -96,6 +97,7 @@ class Sections:
     """
 
     _sections: dict[str, _Section] = field(factory=dict)
+    _earlier: Mapping[str, Scaled] = field(factory=dict)
 
     def plan(self, templates: Sequence[Template], processes: Collection[Process]) -> Plan:
         """
@@ -116,7 +118,7 @@ class Sections:
                 continue
             same_name = named.get(template.name, [])
             present = [(number, each) for number, each in same_name if _is_instance(each)]
-            wanted = _wanted(template, known)
+            wanted = self._wanted(template)
             too_many = surplus(present, wanted)
             delete += too_many
             leaving = set(too_many)
@@ -146,21 +148,40 @@ class Sections:
         These are the sections from now on.
         """
         self._sections = {
-            template.name: _Section(
-                template, _wanted(template, self._sections.get(template.name)), (rank, place)
-            )
+            template.name: _Section(template, self._wanted(template), (rank, place))
             for place, template in enumerate(templates)
             for rank in (inf if template.model.priority is None else template.model.priority,)
         }
+        self._earlier = {}
 
-    def scaled(self, app: str, process_type: str, wanted: int) -> None:
+    def remember(self, scaled: Mapping[str, Scaled]) -> None:
+        """
+        This is what somebody wanted of them under an earlier agent.
+        """
+        self._earlier = scaled
+
+    def scaled(self, app: str, process_type: str, wanted: int) -> bool:
         """
         Somebody asked for so many instances of a type.
+
+        @return: There is a section for it.
         """
         name = f"{app}.{process_type}"
         section = self._sections.get(name)
-        if section is not None:
-            self._sections[name] = evolve(section, wanted=wanted)
+        if section is None:
+            return False
+        self._sections[name] = evolve(section, wanted=wanted)
+        return True
+
+    def all_scaled(self) -> dict[str, Scaled]:
+        """
+        What is wanted otherwise than the file says.
+        """
+        return {
+            name: Scaled(section.template.numprocesses, section.wanted)
+            for name, section in self._sections.items()
+            if section.wanted != section.template.numprocesses
+        }
 
     def models(self, app: str) -> dict[str, Definition]:
         """
@@ -178,6 +199,19 @@ class Sections:
         """
         return sorted(processes, key=self._rank)
 
+    def _wanted(self, template: Template) -> int:
+        """
+        How many instances there should be: as somebody has said, unless the file says
+        something else since.
+        """
+        known = self._sections.get(template.name)
+        said = self._earlier.get(template.name)
+        if known is not None:
+            said = Scaled(known.template.numprocesses, known.wanted)
+        if said is None or said.numprocesses != template.numprocesses:
+            return template.numprocesses
+        return said.wanted
+
     def _rank(self, process: Process) -> tuple[float, float, int]:
         definition = process.definition
         if not isinstance(definition, Configured):
@@ -185,12 +219,6 @@ class Sections:
         section = self._sections.get(f"{definition.app}.{definition.process_type}")
         place = (inf, -1) if section is None else section.rank
         return (*place, instance(definition.node, definition.process_type) or 0)
-
-
-def _wanted(template: Template, known: _Section | None) -> int:
-    if known is None or known.template.numprocesses != template.numprocesses:
-        return template.numprocesses
-    return known.wanted
 
 
 def _named(processes: Iterable[Process]) -> dict[str, list[tuple[int, Process]]]:

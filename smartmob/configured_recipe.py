@@ -40,6 +40,7 @@ class ConfiguredRecipe:
     port: int
     detached: str = ""
     types: tuple[str, ...] | None = None
+    release: str | None = None
 
     @property
     def streams(self) -> tuple[str | None, str | None]:

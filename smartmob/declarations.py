@@ -58,7 +58,7 @@ class Declarations:
         What has to be done to take over the sections of the file.
 
         @param most: How many processes the agent is to take then; C{None}: as many as now.
-        @raise Refusal: As for L{Agent.plan<smartmob.agent.Agent.plan>}.
+        @raise Refusal: As for L{Configuring.plan<smartmob.configuring.Configuring.plan>}.
         """
         file = {template.name: template for template in templates}
         wishes = {
@@ -73,7 +73,7 @@ class Declarations:
         Do what was planned, in the same turn.
         """
         self._file, self._wishes = intent.file, intent.wishes
-        return self.agent.carry_out(intent.plan)
+        return self.agent.configuring.carry_out(intent.plan)
 
     def all(self) -> list[Template]:
         """
@@ -130,7 +130,7 @@ class Declarations:
         wishes: Mapping[str, _Wish],
         most: int | None = None,
     ) -> Intent:
-        return Intent(self.agent.plan(_effective(file, wishes), most), file, wishes)
+        return Intent(self.agent.configuring.plan(_effective(file, wishes), most), file, wishes)
 
 
 def _effective(file: Mapping[str, Template], wishes: Mapping[str, _Wish]) -> list[Template]:

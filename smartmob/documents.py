@@ -226,3 +226,15 @@ class LastExit:
     ran_seconds: float
     killed: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
+
+
+@frozen
+class PastExit:
+    """
+    One of the last exits of a program.
+
+    @ivar lines: The last ones that it said before.
+    """
+
+    exit: LastExit
+    lines: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ given to those who want to know.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import cached_property
 from time import time
@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from smartmob.documents import Definition
 from smartmob.lines.encodings import timestamp
+from smartmob.numbers import FleetingNumbers, Numbers
 from smartmob.topics import Topics
 
 _log = Logger()
@@ -148,18 +149,23 @@ class Events:
     """
     The events of all processes.
 
-    @ivar next_id: The number of the next one.
+    @ivar note: Told each event, before everybody else.
     """
 
     def __init__(
-        self, *, now: Callable[[], float] = time, first_id: int = 1, kept: int = KEPT
+        self,
+        *,
+        now: Callable[[], float] = time,
+        numbers: Numbers | None = None,
+        kept: int = KEPT,
     ) -> None:
         """
         @param now: Seconds since the epoch.
-        @param first_id: Where numbers go on.
+        @param numbers: Where numbers come from; unless given, they begin with 1.
         @param kept: How many are kept.
         """
-        self.next_id = first_id
+        self.note: Listener = _nothing
+        self._numbers: Numbers = numbers or FleetingNumbers()
         self._now = now
         self._kept: deque[Event] = deque(maxlen=kept)
         self._untold: deque[Event] = deque()
@@ -167,12 +173,30 @@ class Events:
         # through.  Those who want the same are asked once.
         self._listeners: dict[Topics, tuple[Listener, ...]] = {}
 
+    @property
+    def next_id(self) -> int:
+        """
+        The number of the next one.
+        """
+        return self._numbers.next
+
+    def go_on(self, numbers: Numbers, kept: Iterable[Event], note: Listener) -> None:
+        """
+        Go on where an earlier agent has left off, before anything happens.
+
+        @param kept: The events of its time that are kept still, the oldest first.
+        @param note: Told each event, before everybody else.
+        """
+        self._numbers = numbers
+        self._kept.extend(event for event in kept if event.id < numbers.next)
+        self.note = note
+
     def publish(self, whose: Definition, topic: Topic, about: About = NOTHING) -> None:
         """
         Something happened to the process that is defined so.
         """
         event = Event(
-            id=self.next_id,
+            id=self._numbers.take(),
             time=self._now(),
             topic=topic,
             # No more of it, since it knows secrets.
@@ -182,8 +206,8 @@ class Events:
             slug=whose.slug,
             about=about,
         )
-        self.next_id += 1
         self._kept.append(event)
+        self.note(event)
         self._untold.append(event)
         if len(self._untold) > 1:
             return  # a listener made it happen: each hears of both in their order
@@ -220,9 +244,9 @@ class Events:
         """
         if after >= self.next_id:
             after = 0
-        oldest = self._kept[0].id if self._kept else self.next_id
-        found = [event for event in self._kept if event.id > after and topics.want(event.names)]
-        return max(0, oldest - after - 1), found
+        later = [event for event in self._kept if event.id > after]
+        missed = self.next_id - 1 - after - len(later)
+        return missed, [event for event in later if topics.want(event.names)]
 
     def _tell(self, event: Event) -> None:
         for topics, listeners in list(self._listeners.items()):
@@ -232,3 +256,9 @@ class Events:
                         listener(event)
                     except Exception:
                         _log.failure("a listener failed at event {id}", id=event.id)
+
+
+def _nothing(event: Event) -> None:
+    """
+    Nobody notes what happens.
+    """

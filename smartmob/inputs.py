@@ -76,3 +76,6 @@ class Supervision(Protocol):
 
     def _discarded(self) -> None:
         """Nothing of it is left on disk."""
+
+    def _not_discarded(self, error: Exception) -> None:
+        """A later agent would know of it still."""

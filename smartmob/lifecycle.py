@@ -43,6 +43,7 @@ from smartmob.reload import Reload, plugins_folders
 from smartmob.reloading import NotReloaded, Outcome
 from smartmob.soundness import located
 from smartmob.source.sources import Sources
+from smartmob.state.persistence import Persistence
 from smartmob.statefolder import FolderTaken, StateFolder
 from smartmob.web.connections import Census
 from smartmob.web.doors import Doors
@@ -89,6 +90,7 @@ class Lifecycle(Service):
     """
     An agent with all that belongs to it, as one service.
 
+    @ivar resumes: It begins with what an earlier agent has left, not with the file alone.
     @ivar observer: What a daemonless twistd logs to, where its own would put the
         framework's news in between.
     @ivar log_file: What it logs to, where that is a file: opened once the state folder
@@ -106,6 +108,7 @@ class Lifecycle(Service):
     folder: StateFolder
     launcher: Launcher
     sources: Sources
+    persistence: Persistence
     agent: Agent
     declarations: Declarations
     endpoints: Endpoints
@@ -115,6 +118,7 @@ class Lifecycle(Service):
     webhooks: Webhooks
     forwards: Forwards
     reload: Reload
+    resumes: bool = True
     observer: ILogObserver | None = None
     log_file: LogFile | None = None
     told_by_twistd: bool = False
@@ -154,6 +158,7 @@ class Lifecycle(Service):
             asks = settings.tokens is not None
             self.endpoints.prepare(configuration.endpoints, tokens=asks).commit()
             self.reload.settle(settings)
+            self.agent.resumption.restore(self.persistence.open(), self.resumes)
             plan = self.declarations.plan(configuration.templates)
             self.launcher.startService()
         except MissingPlugin as error:
@@ -167,7 +172,9 @@ class Lifecycle(Service):
         self.sources.startService()
         self.webhooks.startService()
         self.plugins.startService()
+        self.persistence.begin()
         self.declarations.carry_out(plan)
+        self.agent.resumption.begin()
         self.launcher.end_leftovers(self.agent.detached, self.agent.outliving())
         ready = self.launcher.whenReady()
         opened = Deferred.fromCoroutine(self.doors.open())
@@ -236,6 +243,7 @@ class Lifecycle(Service):
         if cut.active():
             cut.cancel()
         await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
+        await _each(self.persistence.close)
         self.folder.close()
         self.progress.stopped()
         _log.info("stopped")

@@ -65,7 +65,7 @@ class Options(usage.Options):
         "output to WebSockets."
     )
     groups: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("Configuration", ("config", "check", "plugins-dir", "state-dir")),
+        ("Configuration", ("config", "check", "plugins-dir", "state-dir", "no-resume")),
         ("Listening", ("bind", "certfile", "keyfile", "backlog", "token-file", "insecure")),
         ("Log", ("verbose", "log-level", "log-file", "log-format")),
     )
@@ -87,6 +87,11 @@ class Options(usage.Options):
 
     optFlags = [  # noqa: RUF012 - the framework reads it as it is
         ["check", None, "Say what is wrong with the configuration, or OK, and exit."],
+        [
+            "no-resume",
+            None,
+            "Begin with the file alone; what was created before is left alone.",
+        ],
         ["insecure", None, "Listen beyond this machine though nobody is asked who they are."],
         ["print-unit", None, "Show a unit for systemd (smartmob.service), and exit."],
     ]

@@ -95,6 +95,18 @@ class Ports:
             "has one each"
         )
 
+    def keep(self, port: int | None) -> int:
+        """
+        The port that a process had under an earlier agent, wherever it is; another where it
+        had none, or somebody else of this agent has it.
+
+        @raise NoPort: There is none.
+        """
+        if port is None or port in self._taken:
+            return self.take()
+        self._taken.add(port)
+        return port
+
     def check(self, number: int) -> None:
         """
         See that so many could be set aside, unless others listen on them.

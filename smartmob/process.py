@@ -13,11 +13,19 @@ from smartmob.documents import Definition, Output, State
 from smartmob.inputs import Supervision
 from smartmob.launch.interfaces import IProgram
 from smartmob.recipe import Recipe
-from smartmob.refusals import NoInput, NotRunning, StdinFull, Stopping, TreeLeft
+from smartmob.refusals import (
+    NoInput,
+    NotRunning,
+    StateNotWritten,
+    StdinFull,
+    Stopping,
+    TreeLeft,
+)
 from smartmob.restart import Policy
 from smartmob.supervised import Supervised
 from smartmob.supervision import supervise
 from smartmob.templates import Configured
+from smartmob.waiting import all_of
 
 STDIN_BOUND = 1 << 20
 """Bytes of input that are held for a program that does not read."""
@@ -63,34 +71,55 @@ class Process(Supervised):
         """
         return self.definition.redirect_input
 
-    def start(self) -> None:
+    def start(self) -> Deferred[None]:
         """
-        See that it runs, or will.
+        See that it runs, or will.  Fires when a later agent would know; fails with
+        L{StateNotWritten} where it would not.
 
         @raise Stopping: The agent is about to end.
         @raise UnknownProcess: It is being deleted.
         """
         self._refuse_when_closing()
         self._machine.start()
+        return self._asked_for(True)
+
+    def begin(self) -> None:
+        """
+        As L{start}, though nobody asked for it: that is no wish that outlives the agent.
+        """
+        self._machine.start()
+
+    def rest(self) -> None:
+        """
+        It is not to be started for now, though nobody asked for that.  Only where it never
+        was.
+        """
+        self._machine.stop()
 
     def stop(self) -> Deferred[None]:
         """
-        Bring it down.  Fires when nothing of its tree is left, fails with
-        L{TreeLeft} where something can't be ended.
+        Bring it down.  Fires when nothing of its tree is left, and a later agent would
+        leave it down; fails with L{TreeLeft} where something can't be ended, or with
+        L{StateNotWritten}.
         """
-        gone = self.gone.wait()
-        self._machine.stop()
-        return gone
+        return all_of([self._down(), self._asked_for(False)])
 
     def restart(self) -> Deferred[None]:
         """
         Bring it down, then up.  Fires when its program was executed, or can't be,
-        or another verb came in between.
+        or another verb came in between; fails as L{start}.
 
         @raise Stopping: The agent is about to end.
         @raise UnknownProcess: It is being deleted.
         """
         self._refuse_when_closing()
+        settled = self.renew()
+        return all_of([settled, self._asked_for(True)])
+
+    def renew(self) -> Deferred[None]:
+        """
+        As L{restart}, for what it is now: that is no wish that outlives the agent.
+        """
         self._machine.restart()
         return self.when_settled()
 
@@ -134,7 +163,7 @@ class Process(Supervised):
         """
         self._closing = True
         self.going = False  # but that is no operator's wish
-        return self.stop()
+        return self._down()
 
     def kill(self) -> None:
         """
@@ -197,8 +226,22 @@ class Process(Supervised):
         if self.console.blocked and self.program is not None:
             self.program.pauseOutput()
 
+    def _down(self) -> Deferred[None]:
+        gone = self.gone.wait()
+        self._machine.stop()
+        return gone
+
+    def _asked_for(self, wanted: bool) -> Deferred[None]:
+        """
+        An operator wants it up, or down.
+        """
+        if not self.doomed:
+            by_file = wanted and isinstance(self.definition, Configured)
+            self.want(None if by_file else wanted)
+        return self.when_kept()
+
     def _spared(self, failure: Failure) -> None:
-        failure.trap(TreeLeft)
+        failure.trap(TreeLeft, StateNotWritten)
         self.doomed = False
 
     def _reader_of_input(self) -> IProgram:

@@ -18,11 +18,25 @@ class Recipe(Protocol):
     Where the command of a process comes from.
 
     @ivar streams: The names of descriptors 1 and 2; C{None} throws one away.
+    @ivar port: The port that is set aside for it.
+    @ivar release: The name of what was unpacked for it; C{None}: nothing was, so far.
     @ivar types: The process types that its source has, once they are known.
     """
 
     @property
     def streams(self) -> tuple[str | None, str | None]:
+        """
+        See the class.
+        """
+
+    @property
+    def port(self) -> int | None:
+        """
+        See the class.
+        """
+
+    @property
+    def release(self) -> str | None:
         """
         See the class.
         """

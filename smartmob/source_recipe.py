@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smartmob import dotenv, procfile
@@ -17,10 +18,13 @@ from smartmob.launch.interfaces import Command
 from smartmob.logical_lines import all_shown
 from smartmob.rlimits import limited, rlimits
 from smartmob.source.archives import sha256_of
-from smartmob.source.errors import SourceRefused
+from smartmob.source.errors import SourceError, SourceRefused
+from smartmob.source.shared import Shared
 from smartmob.source.sources import Release, Sources
 from smartmob.templates import STREAMS, Identity
 from smartmob.waiting import Waiters
+
+_log = Logger()
 
 
 @define(eq=False, repr=False)
@@ -32,6 +36,8 @@ class SourceRecipe:
     @ivar port: The port that was set aside for it.
     @ivar limits: What goes for each limit that was not asked for.
     @ivar identity: Whom it runs as; C{None}: as the agent.
+    @ivar release: The name of its release; at first, of the one that it had under an earlier
+        agent.
     """
 
     request: CreateRequest
@@ -43,7 +49,9 @@ class SourceRecipe:
     identity: Identity | None = None
     streams: tuple[str | None, str | None] = STREAMS
     types: tuple[str, ...] | None = None
-    _release: Release | None = None
+    release: str | None = None
+    _held: Release | None = None
+    _holding: Shared[None] | None = None
     _underway: set[Deferred[Command]] = field(factory=set)
     _idle: Waiters = field(factory=Waiters)
 
@@ -63,9 +71,50 @@ class SourceRecipe:
         """
         return Deferred.fromCoroutine(self._discard())
 
+    def hold(self) -> None:
+        """
+        See to it that the release which it had under an earlier agent stays, whether it is
+        to run or not.
+        """
+        self._holding = Shared(Deferred.fromCoroutine(self._hold()))
+
+    async def _hold(self) -> None:
+        try:
+            self._held = await self._earlier()
+        except SourceError as error:
+            _log.warn(
+                "{slug}: its release can't be had now: {why}",
+                slug=self.request.slug,
+                why=error.reason,
+            )
+
     async def _prepare(self, progress: Callable[[State], None]) -> Command:
+        if self._holding is not None:
+            await self._holding.when_ended()
+        release = self._held or await self._earlier() or await self._new(progress)
+        try:
+            command = self._command(release)
+        except Exception:
+            # What can't be run is not kept: a later start downloads anew.
+            self._held = self.release = None
+            await self.sources.drop(release, self.request.slug)
+            raise
+        self._held = release
+        self.release = release.name
+        return command
+
+    async def _earlier(self) -> Release | None:
+        if self.release is None:
+            return None
+        app, slug = self.request.app, self.request.slug
+        release = await self.sources.restored(app, self.release, slug, self.identity)
+        if release is None:
+            self.release = None
+        return release
+
+    async def _new(self, progress: Callable[[State], None]) -> Release:
         request = self.request
-        release = await self.sources.release(
+        return await self.sources.release(
             request.app,
             request.slug,
             request.source_url,
@@ -74,20 +123,14 @@ class SourceRecipe:
             progress,
             identity=self.identity,
         )
-        try:
-            command = self._command(release)
-        except Exception:
-            # What can't be run is not kept: a later start downloads anew.
-            await self.sources.drop(release, request.slug)
-            raise
-        self._release = release
-        return command
 
     async def _discard(self) -> None:
         # What was abandoned is still being cleaned up, perhaps.
         while self._underway:
             await self._idle.wait()
-        release, self._release = self._release, None
+        if self._holding is not None:
+            await self._holding.when_ended()
+        release, self._held = self._held, None
         if release is not None:
             await self.sources.drop(release, self.request.slug)
 

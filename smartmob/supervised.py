@@ -10,12 +10,17 @@ from attrs import define, evolve, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from smartmob.documents import Definition, LastExit, Restart, State
+from smartmob.documents import (
+    LastExit,
+    Restart,
+    State,
+)
 from smartmob.events import NOTHING, About, Emit, Topic
+from smartmob.kept import Kept
 from smartmob.launch.interfaces import Command, ILauncher, IProgram
 from smartmob.lines.console import Console
+from smartmob.lines.last_words import last_words
 from smartmob.ports import environment_of, port_of
-from smartmob.recipe import Recipe
 from smartmob.refusals import TreeLeft
 from smartmob.restart import Again, GiveUp, Policy, spread
 from smartmob.run import Ending, signal_name
@@ -32,7 +37,7 @@ LONGEST_SOURCE_DELAY = 60.0
 
 
 @define(eq=False, repr=False, kw_only=True)
-class Supervised:
+class Supervised(Kept):
     """
     What every state of the machine shares, and what the process's document shows.
 
@@ -49,8 +54,6 @@ class Supervised:
     @ivar deleted: Fires when nothing is left.
     """
 
-    definition: Definition
-    recipe: Recipe
     launcher: ILauncher
     console: Console
     policy: Policy
@@ -60,17 +63,13 @@ class Supervised:
     random: Callable[[], float]
     emit: Emit
     forgotten: Callable[[], None]
-    created_at: float
     port: int | None
     shown: Callable[[], None] = lambda: None
     tally: Tally = field(factory=Tally)
 
-    state: State = State.PENDING
     reason: str | None = None
     pid: int | None = None
-    restarts: int = 0
     started_at: float | None = None
-    last_exit: LastExit | None = None
     going: bool = False
     version: int = 0
 
@@ -85,13 +84,6 @@ class Supervised:
     settled: Waiters = field(factory=Waiters)
     gone: Waiters = field(factory=Waiters)
     deleted: Waiters = field(factory=Waiters)
-
-    @property
-    def slug(self) -> str:
-        """
-        Its unique name.
-        """
-        return self.definition.slug
 
     def show(self, state: State, reason: str | None = None, at_once: bool = False) -> None:
         """
@@ -157,6 +149,7 @@ class Supervised:
         self.command = command
         self.port = port_of(command.env)
         self.version += 1
+        self.has_release()
 
     def dismiss(self) -> None:
         """
@@ -229,7 +222,7 @@ class Supervised:
             self._tell_exit(ending)
         leader = self.exited or ending
         ran = 0.0 if self.executed_at is None else self.monotonic() - self.executed_at
-        self.last_exit = LastExit(
+        last = LastExit(
             code=leader.code,
             signal=None if leader.signal is None else signal_name(leader.signal),
             at=self.wall(),
@@ -237,6 +230,7 @@ class Supervised:
             killed=ending.killed,
             left=ending.left,
         )
+        self.ended(last)
         self.left_pid = self.run_pid
         self.pid = self.run_pid = None
         self.executed_at = self.exited = None
@@ -254,6 +248,7 @@ class Supervised:
         assert self.last_exit is not None
         self.tally.ended(leader, executed=self.left_pid is not None)
         self.console.finish()
+        self.keep_exit(self.last_exit, last_words(self.console.newest(), self.left_pid))
         if leader.why is not None:
             self.console.say(leader.why)
         self.console.exited(self.last_exit, self.left_pid)
@@ -272,8 +267,9 @@ class Supervised:
         if self.executed_at is not None:
             self.over(ending)
             self.tell_over()
-        elif self.last_exit is not None:
-            self.last_exit = evolve(self.last_exit, left=ending.left)
+        elif self.last_exits:
+            past = self.last_exits[0]
+            self.keep_exit(evolve(past.exit, left=ending.left), past.lines)
             self._tell_reap()
 
     def _tell_reap(self) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from automat import TypeMachine, TypeMachineBuilder
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smartmob.documents import State
+from smartmob.documents import Restart, State
 from smartmob.events import NOTHING, About, Topic
 from smartmob.inputs import Supervision
 from smartmob.launch.interfaces import Command
@@ -131,15 +132,18 @@ def build() -> TypeMachine[Supervision, Supervised]:
         core.halted()
         core.arrived()
         core.dismiss()
-        work = core.recipe.discard()
-        # What could not be removed was logged where it was tried: the process
-        # goes all the same, since its name must become free.
-        work.addErrback(lambda f: _log.failure("discarding {slug}", f, slug=core.slug))
-        work.addCallback(lambda _: k._discarded())
+        work = Deferred.fromCoroutine(core.discard())
+        work.addCallbacks(lambda _: k._discarded(), lambda f: k._not_discarded(f.value))
+
+    @discarding.upon(Supervision._not_discarded).to(poised)
+    def known_still(k: Supervision, core: Supervised, error: Exception) -> None:
+        core.deleted.fail(error)
+        k._go_rest()
 
     # From nothing to a command.
 
     @poised.upon(Supervision.start).loop()
+    @poised.upon(Supervision.restart).loop()
     def begin(k: Supervision, core: Supervised) -> None:
         core.set_going()
         onward(k, core)
@@ -147,6 +151,10 @@ def build() -> TypeMachine[Supervision, Supervised]:
     @poised.upon(Supervision.stop).loop()
     def never_begin(k: Supervision, core: Supervised) -> None:
         k._go_rest()
+
+    @poised.upon(Supervision.delete).loop()
+    def never_was(k: Supervision, core: Supervised) -> None:
+        k._go_discard()
 
     @sourcing.upon(Supervision._sourced).to(poised)
     def equipped(k: Supervision, core: Supervised, cancel: Cancel, command: Command) -> None:
@@ -188,19 +196,22 @@ def build() -> TypeMachine[Supervision, Supervised]:
         ran = core.over(ending)
         left = core.tree_left()
         following = GiveUp(str(left)) if left is not None else core.next_after(ending, ran)
-        if following == Again(0) and core.command is not None:
+        if isinstance(following, Again):
             core.begins_again()
+        if following == Again(0) and core.command is not None:
             k._go_run()  # which tells
             return
         core.tell_over()
         match following:
             case None:
+                core.ran_its_course()
                 core.going = False  # as it wished itself
                 k._go_rest()
             case GiveUp(reason=reason):
+                if core.definition.restart_rule is Restart.NEVER:
+                    core.ran_its_course()
                 k._go_fail(reason)
             case Again(delay=delay, flapping=flapping):
-                core.begins_again()
                 if flapping:
                     core.emit(Topic.FLAP, NOTHING)
                 if delay:

@@ -34,6 +34,8 @@ from smartmob.reload import Reload
 from smartmob.reloading import Outcome
 from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
+from smartmob.state.persistence import Persistence
+from smartmob.state.records import Records
 from smartmob.statefolder import StateFolder
 from smartmob.web.connections import Census
 from smartmob.web.doors import Doors
@@ -58,11 +60,13 @@ def makeService(options: Options) -> Lifecycle:
     folder = StateFolder(options["state-dir"])
     launcher = Launcher(reactor, start=Guardians(options["guardian"]))
     sources = Sources(reactor, launcher, FilePath(str(folder.path)))
+    records = Records(folder.path, reactor, reactor)
     agent = Agent(
         reactor,
         launcher,
         Consoles(epoch=uuid.uuid4().hex),
         sources,
+        records,
         detached=str(folder.path / "detached"),
     )
     forwards = Forwards(reactor, agent.processes)
@@ -75,6 +79,7 @@ def makeService(options: Options) -> Lifecycle:
             echo.watch(process)
 
     agent.watch = watch
+    persistence = Persistence(records, agent.events, reactor)
     declarations = Declarations(agent)
     plugins = Plugins(agent, reactor)
     webhooks = Webhooks(reactor, agent.events)
@@ -130,6 +135,7 @@ def makeService(options: Options) -> Lifecycle:
         folder=folder,
         launcher=launcher,
         sources=sources,
+        persistence=persistence,
         agent=agent,
         declarations=declarations,
         endpoints=endpoints,
@@ -139,6 +145,7 @@ def makeService(options: Options) -> Lifecycle:
         webhooks=webhooks,
         forwards=forwards,
         reload=reload,
+        resumes=not options["no-resume"],
         observer=options["observer"],
         log_file=options["log"],
         told_by_twistd=options["daemonised"],

@@ -5,10 +5,12 @@ Those who wait for the same thing, each with a Deferred of their own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
+
+T = TypeVar("T")
 
 
 @define(eq=False, repr=False)
@@ -45,6 +47,16 @@ class Waiters:
         waiting, self._waiting = self._waiting, []
         while waiting:
             waiting.pop(0).errback(error)
+
+
+def undisturbed(work: Deferred[T]) -> Deferred[T]:
+    """
+    Fires as C{work} does.  Cancelling it, as who hangs up does, ends the wait alone.
+    """
+    # Without a canceller it fires at once when cancelled, and forgets the outcome.
+    told: Deferred[T] = Deferred()
+    work.addBoth(told.callback)
+    return told
 
 
 def all_of(waits: Iterable[Deferred[None]]) -> Deferred[None]:

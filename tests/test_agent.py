@@ -28,6 +28,7 @@ from smartmob.refusals import (
 from smartmob.scaling import steps
 from smartmob.source.rules import SourceRules
 from tests.support.launching import FakeLauncher
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
 
@@ -46,6 +47,7 @@ class AgentTests(SynchronousTestCase):
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds),
             self.sources.real,
+            FakeRecords(),
             ports=Ports(lambda low, high: low, 100, 102, lambda port: True),
             inherited={},
             random=lambda: 0.5,
@@ -55,7 +57,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_create(self) -> None:
         """A created process is set going, and found by its slug."""
-        process = self.agent.create(REQUEST, "id")
+        process = self.successResultOf(self.agent.create(REQUEST, "id"))
         self.assertIs(process.state, State.STARTING)
         self.assertIs(self.agent.process("myapp.web.0"), process)
         self.assertEqual(self.agent.processes(), [process])
@@ -63,12 +65,12 @@ class AgentTests(SynchronousTestCase):
 
     def test_sourceNotAllowed(self) -> None:
         """A source from elsewhere is refused at create, and when copies are to be made."""
-        self.agent.create(REQUEST, "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
         self.sources.rules = SourceRules(places=())
         other = evolve(REQUEST, node="web.1")
-        self.assertRaises(SourceNotAllowed, self.agent.create, other, "id")
+        self.failureResultOf(self.agent.create(other, "id"), SourceNotAllowed)
         scale = partial(self.agent.scale, "myapp", request_id="id")
-        self.assertRaises(SourceNotAllowed, scale, steps({"web": 2}))
+        self.failureResultOf(scale(steps({"web": 2})), SourceNotAllowed)
         self.assertEqual(len(self.agent.processes()), 1)
         scale(steps({"web": 0}))
 
@@ -81,37 +83,40 @@ class AgentTests(SynchronousTestCase):
 
     def test_slugInUse(self) -> None:
         """A slug is in use until a delete of it has answered."""
-        process = self.agent.create(REQUEST, "id")
-        self.assertRaises(SlugInUse, self.agent.create, REQUEST, "id")
+        process = self.successResultOf(self.agent.create(REQUEST, "id"))
+        self.failureResultOf(self.agent.create(REQUEST, "id"), SlugInUse)
         deleted = process.delete()
-        self.assertRaises(SlugInUse, self.agent.create, REQUEST, "id")
+        self.failureResultOf(self.agent.create(REQUEST, "id"), SlugInUse)
         self.launcher.programs[-1].fail("stopped", 126)
         self.successResultOf(deleted)
         self.assertEqual(self.agent.processes(), [])
-        self.agent.create(REQUEST, "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
 
     def test_nothingHalfMade(self) -> None:
         """Where no port is left, nothing is made; a deleted process gives its own back."""
         processes = [
-            self.agent.create(evolve(REQUEST, node=f"web.{n}"), "id") for n in range(3)
+            self.successResultOf(self.agent.create(evolve(REQUEST, node=f"web.{n}"), "id"))
+            for n in range(3)
         ]
-        self.assertRaises(NoPort, self.agent.create, evolve(REQUEST, node="web.3"), "id")
+        self.failureResultOf(self.agent.create(evolve(REQUEST, node="web.3"), "id"), NoPort)
         self.assertEqual(len(self.agent.processes()), 3)
         processes[1].delete()
         self.launcher.programs[1].fail("stopped", 126)
-        self.assertEqual(self.agent.create(evolve(REQUEST, node="x"), "id").port, 101)
+        self.assertEqual(
+            self.successResultOf(self.agent.create(evolve(REQUEST, node="x"), "id")).port, 101
+        )
 
     def test_bound(self) -> None:
         """The number of processes is bounded."""
         self.agent.most_processes = 0
-        self.assertRaises(TooManyProcesses, self.agent.create, REQUEST, "id")
+        self.failureResultOf(self.agent.create(REQUEST, "id"), TooManyProcesses)
 
     def test_deleteApp(self) -> None:
         """Deleting an app deletes its processes, and no other's."""
         self.launcher.obedient = True
-        self.agent.create(REQUEST, "id")
-        self.agent.create(evolve(REQUEST, node="web.1"), "id")
-        other = self.agent.create(evolve(REQUEST, app="other"), "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
+        self.successResultOf(self.agent.create(evolve(REQUEST, node="web.1"), "id"))
+        other = self.successResultOf(self.agent.create(evolve(REQUEST, app="other"), "id"))
         deleted = self.agent.delete_app("myapp")
         self.clock.advance(0)
         self.successResultOf(deleted)
@@ -119,8 +124,8 @@ class AgentTests(SynchronousTestCase):
 
     def test_deleteAppLeft(self) -> None:
         """Where something of one process can't be ended, the others are deleted."""
-        self.agent.create(REQUEST, "id")
-        self.agent.create(evolve(REQUEST, node="web.1"), "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
+        self.successResultOf(self.agent.create(evolve(REQUEST, node="web.1"), "id"))
         deleted = self.agent.delete_app("myapp")
         first, second = self.launcher.programs
         first.execute()
@@ -133,7 +138,7 @@ class AgentTests(SynchronousTestCase):
     def test_flapping(self) -> None:
         """A process with a flapping rule is restarted by that."""
         rule = Flapping(attempts=1, window=1, retry_in=5, max_retry=0)
-        process = self.agent.create(evolve(REQUEST, flapping=rule), "id")
+        process = self.successResultOf(self.agent.create(evolve(REQUEST, flapping=rule), "id"))
         self.launcher.programs[-1].execute()
         self.launcher.programs[-1].end(1)
         self.assertIs(process.state, State.FAILED)
@@ -141,7 +146,7 @@ class AgentTests(SynchronousTestCase):
     def test_log(self) -> None:
         """The log tells a process's life from created to deleted."""
         with capturedLogs() as events:
-            process = self.agent.create(REQUEST, "id")
+            process = self.successResultOf(self.agent.create(REQUEST, "id"))
             self.launcher.programs[-1].execute()
             deleted = process.delete()
             self.launcher.programs[-1].end(0)
@@ -153,7 +158,9 @@ class AgentTests(SynchronousTestCase):
         """Restarts that are to be at once fill no log with warnings; failing does warn."""
         rule = Flapping(attempts=40, window=1000, retry_in=5, max_retry=0)
         with capturedLogs() as events:
-            process = self.agent.create(evolve(REQUEST, flapping=rule), "id")
+            process = self.successResultOf(
+                self.agent.create(evolve(REQUEST, flapping=rule), "id")
+            )
             while process.state is not State.FAILED:
                 self.launcher.programs[-1].execute()
                 self.launcher.programs[-1].end(1)
@@ -166,13 +173,13 @@ class AgentTests(SynchronousTestCase):
     def test_stopService(self) -> None:
         """All programs are stopped at the same time; nothing is created meanwhile."""
         for node in ("a", "b", "c"):
-            self.agent.create(evolve(REQUEST, node=node), "id")
+            self.successResultOf(self.agent.create(evolve(REQUEST, node=node), "id"))
         for program in self.launcher.programs:
             program.execute()
         self.agent.startService()
         stopped = self.agent.stopService()
         self.assertEqual([p.stopped for p in self.launcher.programs], [[10.0]] * 3)
-        self.assertRaises(Stopping, self.agent.create, evolve(REQUEST, node="d"), "id")
+        self.failureResultOf(self.agent.create(evolve(REQUEST, node="d"), "id"), Stopping)
         self.assertNoResult(stopped)
         self.agent.hurry()
         for program in self.launcher.programs:
@@ -183,7 +190,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_stopServiceLeft(self) -> None:
         """What can't be ended does not keep the agent."""
-        self.agent.create(REQUEST, "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
         stopped = self.agent.stopService()
         self.launcher.programs[0].execute()
         self.launcher.programs[0].end(left=(Left(1, "init"),))

@@ -19,6 +19,7 @@ from smartmob.source.archives import url_of
 from smartmob.source.limits import SourceLimits
 from smartmob.source.upload import Stored
 from tests.support.disks import InlineDisk
+from tests.support.recording_state import FakeRecords
 from tests.support.sourcing import Bench, begin_unpacking, end_unpacking
 from tests.support.stage import REQUEST
 from tests.support.uploading import FakeSender
@@ -48,6 +49,7 @@ class AgentArchivesTests(SynchronousTestCase):
             self.bench.launcher,
             Consoles(epoch="test", now=self.bench.clock.seconds),
             self.bench.sources,
+            FakeRecords(),
             inherited={},
         )
 
@@ -92,7 +94,7 @@ class AgentArchivesTests(SynchronousTestCase):
         self.put(b"a")
         for node in ("web.0", "web.1"):
             request = evolve(REQUEST, node=node, source_url=url_of(A.upper()))
-            self.agent.create(request, "id")
+            self.successResultOf(self.agent.create(request, "id"))
         most = SourceLimits().archives
         for number in range(most):
             self.put(b"%d" % number)
@@ -110,12 +112,12 @@ class AgentArchivesTests(SynchronousTestCase):
 
     def test_start(self) -> None:
         """
-        An agent that starts has none.
+        An agent that starts has those that were sent whole to the one before.
         """
         self.put(b"a")
         self.agent.receive(None, FakeSender()).write(b"half")
         self.begin(self.bench.path)
-        self.assertEqual(self.archives(), [])
+        self.assertEqual(self.archives(), [A])
 
     def test_stop(self) -> None:
         """

@@ -27,6 +27,7 @@ from smartmob.scaling import steps
 from smartmob.templates import Configured, Template
 from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
 
@@ -79,6 +80,7 @@ class ConfiguredTests(SynchronousTestCase):
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds),
             FakeSources(at_once=True).real,
+            FakeRecords(),
             ports=Ports(lambda low, high: low, 100, 119, lambda port: True),
             inherited={"PATH": "/bin"},
             wall=self.clock.seconds,
@@ -98,7 +100,7 @@ class ConfiguredTests(SynchronousTestCase):
         """
         Read the file.
         """
-        return self.agent.carry_out(self.agent.plan(templates))
+        return self.agent.configuring.carry_out(self.agent.configuring.plan(templates))
 
     def up(self) -> None:
         """
@@ -135,7 +137,7 @@ class ConfiguredTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """They are listed by priority, then as in the file, then what was created."""
-        self.agent.create(REQUEST, "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
         self.configure(
             named("b", priority=1), named("a", priority=2), named("z"), named("y", priority=2)
         )
@@ -206,14 +208,14 @@ class ConfiguredTests(SynchronousTestCase):
         self.agent.most_processes = 2
         self.launcher.obedient = False
         self.configure(evolve(DUMMY, numprocesses=2))
-        self.assertRaises(TooManyProcesses, self.agent.create, REQUEST, "id")
+        self.failureResultOf(self.agent.create(REQUEST, "id"), TooManyProcesses)
         with self.assertRaises(TooManyProcesses):
             self.configure(evolve(DUMMY, numprocesses=2), named("one"))
         self.configure(evolve(named("other"), numprocesses=2))
         self.assertEqual(len(self.agent.processes()), 4)
-        self.assertRaises(TooManyProcesses, self.agent.create, REQUEST, "id")
-        with self.assertRaises(TooManyProcesses):
-            self.agent.scale("default", steps({"other": 3}), "id")
+        self.failureResultOf(self.agent.create(REQUEST, "id"), TooManyProcesses)
+        scaled = self.agent.scale("default", steps({"other": 3}), "id")
+        self.failureResultOf(scaled, TooManyProcesses)
         for program in list(self.launcher.programs[:2]):
             program.end()
         self.assertEqual(self.slugs(), ["default.other.0", "default.other.1"])
@@ -222,10 +224,10 @@ class ConfiguredTests(SynchronousTestCase):
         """How many there may be then is what a plan is judged by; fewer end none."""
         self.agent.most_processes = 1
         many = evolve(DUMMY, numprocesses=3)
-        self.assertRaises(TooManyProcesses, self.agent.plan, [many])
-        self.agent.carry_out(self.agent.plan([many], 3))
+        self.assertRaises(TooManyProcesses, self.agent.configuring.plan, [many])
+        self.agent.configuring.carry_out(self.agent.configuring.plan([many], 3))
         self.assertEqual(len(self.slugs()), 3)
-        changes = self.agent.carry_out(self.agent.plan([many], 0))
+        changes = self.agent.configuring.carry_out(self.agent.configuring.plan([many], 0))
         self.assertEqual((changes.stopped, len(self.slugs())), ((), 3))
 
     def test_changedEnvironment(self) -> None:
@@ -384,14 +386,14 @@ class ConfiguredTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.slugs()), 2)
         self.configure()
-        self.assertRaises(UnknownApp, self.agent.scale, "default", steps({"dummy": 1}), "id")
+        self.failureResultOf(self.agent.scale("default", steps({"dummy": 1}), "id"), UnknownApp)
 
     def test_scaleUnknownType(self) -> None:
         """A type without a section is no other section's program."""
         self.configure(DUMMY)
-        with self.assertRaises(InvalidDocument) as caught:
-            self.agent.scale("default", steps({"web": 1}), "id")
-        self.assertIn("dummy", caught.exception.errors[0][1])
+        scaled = self.agent.scale("default", steps({"web": 1}), "id")
+        failure = self.failureResultOf(scaled, InvalidDocument)
+        self.assertIn("dummy", failure.value.errors[0][1])
 
     def test_deleted(self) -> None:
         """What somebody deleted stays away until its section changes."""
@@ -419,7 +421,7 @@ class ConfiguredTests(SynchronousTestCase):
         self.configure(DUMMY)
         before = self.pids()
         self.assertRaises(
-            NoPort, self.agent.plan, [like(evolve(DUMMY, numprocesses=30), cmd="x")]
+            NoPort, self.agent.configuring.plan, [like(evolve(DUMMY, numprocesses=30), cmd="x")]
         )
         self.assertEqual(self.pids(), before)
         self.assertEqual(self.configure(DUMMY).restarted, ())
@@ -429,14 +431,14 @@ class ConfiguredTests(SynchronousTestCase):
         self.launcher.obedient = False
         self.configure(DUMMY)
         self.agent.stopService()
-        self.assertRaises(Stopping, self.agent.plan, [])
+        self.assertRaises(Stopping, self.agent.configuring.plan, [])
 
     def test_portTakenMeanwhile(self) -> None:
         """One for which there is no port all the same is left out, and said."""
-        plan = self.agent.plan([evolve(DUMMY, numprocesses=3)])
+        plan = self.agent.configuring.plan([evolve(DUMMY, numprocesses=3)])
         self.agent.ports.usable = lambda port: port < 102
         with capturedLogs() as logs:
-            changes = self.agent.carry_out(plan)
+            changes = self.agent.configuring.carry_out(plan)
         self.assertEqual(changes.started, ("default.dummy.0", "default.dummy.1"))
         [error] = [event for event in logs if event["log_level"] is LogLevel.error]
         self.assertIn("default.dummy.2", str(formatEvent(error)))

@@ -14,10 +14,12 @@ from smartmob.agent import Agent
 from smartmob.documents import CreateRequest, Flapping, Left, Restart
 from smartmob.events import About, Event, Events, Topic
 from smartmob.lines.consoles import Consoles
+from smartmob.numbers import FleetingNumbers
 from smartmob.ports import Ports
 from smartmob.source.errors import SourceRefused, SourceUnavailable
 from smartmob.topics import Topics, parse
 from tests.support.launching import FakeLauncher
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST, Stage, staged
 
@@ -221,7 +223,7 @@ class EventsTests(SynchronousTestCase):
         """
         Numbers may go on where an earlier run of the agent ended.
         """
-        self.events = Events(first_id=41)
+        self.events = Events(numbers=FleetingNumbers(41))
         self.assertEqual(self.since(40), (0, []))
         self.assertEqual(self.since(30), (10, []))
         self.publish(2)
@@ -482,6 +484,7 @@ class AgentTests(SynchronousTestCase):
             launcher,
             Consoles(epoch="test"),
             FakeSources(at_once=True).real,
+            FakeRecords(),
             ports=Ports(lambda low, high: low, 100, 102, lambda port: True),
             wall=clock.seconds,
         )
@@ -492,7 +495,7 @@ class AgentTests(SynchronousTestCase):
 
         agent.events.subscribe(parse(["proc.myapp.**"]), note)
         request: CreateRequest = REQUEST
-        process = agent.create(request, "id")
+        process = self.successResultOf(agent.create(request, "id"))
         launcher.programs[-1].execute()
         process.delete()
         clock.advance(0)

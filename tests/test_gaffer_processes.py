@@ -124,7 +124,7 @@ class ListingTests(GafferdTestCase):
         request = CreateRequest(
             app="myapp", node="web.0", process_type="web", source_url="http://127.0.0.1/a.tgz"
         )
-        self.agent.create(request, "")
+        self.successResultOf(self.agent.create(request, ""))
         self.up()
         self.assertEqual(self.ok("GET", "/processes"), ["myapp:web"])
         self.assertEqual(self.ok("GET", "/processes/myapp:web")["cmd"], None)

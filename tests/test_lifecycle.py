@@ -55,6 +55,10 @@ class Part:
     async def open(self) -> None:
         """All is there."""
 
+    def begin(self) -> None:
+        """It begins."""
+        self.log.append(f"begin {self.name}")
+
     def load(self, folders: object, parser: object) -> None:
         """There are none."""
 
@@ -68,6 +72,15 @@ class Part:
 
     def settle(self, settings: object) -> None:
         """They are known."""
+
+    @property
+    def resumption(self) -> Part:
+        """A part of it."""
+        return self
+
+    def restore(self, found: object, resume: bool) -> None:
+        """It is as it was."""
+        self.log.append(f"restore {self.name}")
 
     def plan(self, templates: object) -> None:
         """Nothing is to be done."""
@@ -139,6 +152,7 @@ class LifecycleTests(SynchronousTestCase):
             for name in (
                 "launcher",
                 "sources",
+                "persistence",
                 "agent",
                 "declarations",
                 "endpoints",
@@ -169,11 +183,14 @@ class LifecycleTests(SynchronousTestCase):
             self.began,
             [
                 "commit endpoints",
+                "restore agent",
                 "start launcher",
                 "start sources",
                 "start webhooks",
                 "start plugins",
+                "begin persistence",
                 "configure declarations",
+                "begin agent",
             ],
         )
 
@@ -193,6 +210,7 @@ class LifecycleTests(SynchronousTestCase):
                 "stop launcher",
                 "stop sources",
                 "stop connections",
+                "stop persistence",
             ],
         )
         self.assertEqual(self.reactor.getDelayedCalls(), [])
@@ -206,9 +224,9 @@ class LifecycleTests(SynchronousTestCase):
         for part in self.parts.values():
             part.stopping = fail
         self.successResultOf(self.lifecycle.stopService())
-        self.assertEqual(len(self.log), 8)
+        self.assertEqual(len(self.log), 9)
         # That of plugins is said in a line.
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 7)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 8)
 
     def test_hurry(self) -> None:
         """Programs that use a long grace are hurried in the end."""

@@ -20,6 +20,7 @@ from smartmob.refusals import NoPort, TooManyProcesses, TreeLeft, UnknownApp
 from smartmob.scaling import MOST, Step, steps
 from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 from tests.support.stage import REQUEST
 
@@ -60,10 +61,11 @@ class ScaleTests(SynchronousTestCase):
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds),
             self.sources.real,
+            FakeRecords(),
             ports=Ports(lambda low, high: low, 100, 200, lambda port: True),
             inherited={},
         )
-        self.agent.create(REQUEST, "id")
+        self.successResultOf(self.agent.create(REQUEST, "id"))
 
     def scale(self, **wanted: int | str) -> Deferred[None]:
         """
@@ -80,7 +82,9 @@ class ScaleTests(SynchronousTestCase):
 
     def test_more(self) -> None:
         """New ones take the lowest free numbers, and are as the newest of their type."""
-        self.agent.create(evolve(REQUEST, node="web.2", env={"NEW": "1"}), "id")
+        self.successResultOf(
+            self.agent.create(evolve(REQUEST, node="web.2", env={"NEW": "1"}), "id")
+        )
         self.successResultOf(self.scale(web="+2"))
         self.assertEqual(self.nodes(), ["web.0", "web.2", "web.1", "web.3"])
         self.assertEqual(self.agent.process("myapp.web.1").definition.env, {"NEW": "1"})
@@ -100,7 +104,7 @@ class ScaleTests(SynchronousTestCase):
     def test_others(self) -> None:
         """What is no numbered instance is neither counted nor touched."""
         for node in ("web", "web.x", "webs.0", "web.0.1"):
-            self.agent.create(evolve(REQUEST, node=node), "id")
+            self.successResultOf(self.agent.create(evolve(REQUEST, node=node), "id"))
         self.successResultOf(self.scale(web=2))
         self.assertEqual(len(self.nodes()), 6)
         scaled = self.scale(web=0)
@@ -109,8 +113,12 @@ class ScaleTests(SynchronousTestCase):
 
     def test_zeroUndone(self) -> None:
         """The last request of a type is remembered, so that 0 can be undone."""
-        self.agent.create(evolve(REQUEST, node="clock.0", process_type="clock"), "id")
-        self.agent.create(evolve(REQUEST, node="web.1", env={"A": "1"}), "id")
+        self.successResultOf(
+            self.agent.create(evolve(REQUEST, node="clock.0", process_type="clock"), "id")
+        )
+        self.successResultOf(
+            self.agent.create(evolve(REQUEST, node="web.1", env={"A": "1"}), "id")
+        )
         self.scale(web=0)
         self.assertEqual(self.nodes(), ["clock.0"])
         self.scale(web=1)
@@ -121,7 +129,7 @@ class ScaleTests(SynchronousTestCase):
         """With the app's last process all is forgotten."""
         self.scale(web=0)
         self.assertEqual(self.nodes(), [])
-        self.assertRaises(UnknownApp, self.scale, web=1)
+        self.failureResultOf(self.scale(web=1), UnknownApp)
 
     def test_otherType(self) -> None:
         """A type that has no process is as the app's newest, with the type exchanged."""
@@ -131,39 +139,38 @@ class ScaleTests(SynchronousTestCase):
 
     def test_unknownType(self) -> None:
         """A type that the Procfile does not have is refused, and nothing changes."""
-        with self.assertRaises(InvalidDocument) as caught:
-            self.scale(web=5, nonsense=1)
-        [(field, message)] = caught.exception.errors
+        failure = self.failureResultOf(self.scale(web=5, nonsense=1), InvalidDocument)
+        [(field, message)] = failure.value.errors
         self.assertEqual(field, "nonsense")
         self.assertIn("web, clock", message)
         self.assertEqual(self.nodes(), ["web.0"])
 
     def test_unknownApp(self) -> None:
         """An app without a process can't be scaled."""
-        self.assertRaises(UnknownApp, self.agent.scale, "other", steps({"web": 1}), "id")
+        self.failureResultOf(self.agent.scale("other", steps({"web": 1}), "id"), UnknownApp)
 
     def test_noRoom(self) -> None:
         """Where not all can be created, none is."""
         self.agent.most_processes = 3
         made = len(self.launcher.programs)
-        self.assertRaises(TooManyProcesses, self.scale, web=4)
-        self.assertRaises(TooManyProcesses, self.scale, web=2, clock=3)
+        self.failureResultOf(self.scale(web=4), TooManyProcesses)
+        self.failureResultOf(self.scale(web=2, clock=3), TooManyProcesses)
         self.assertEqual(self.nodes(), ["web.0"])
         self.assertEqual(len(self.launcher.programs), made)
 
     def test_noPorts(self) -> None:
         """Where there are not enough ports, nothing is made."""
         made = len(self.launcher.programs)
-        self.assertRaises(NoPort, self.scale, web=200)
+        self.failureResultOf(self.scale(web=200), NoPort)
         self.assertEqual(len(self.launcher.programs), made)
 
     def test_manyAsked(self) -> None:
         """What is far beyond every bound is refused without making a request of it."""
         many = {f"type{number}": MOST for number in range(1000)}
         self.sources.at_once = False
-        self.agent.create(evolve(REQUEST, app="new"), "id")
-        with self.assertRaises(TooManyProcesses):
-            self.agent.scale("new", steps(many), "id")
+        self.successResultOf(self.agent.create(evolve(REQUEST, app="new"), "id"))
+        scaled = self.agent.scale("new", steps(many), "id")
+        self.failureResultOf(scaled, TooManyProcesses)
 
     def test_remembered(self) -> None:
         """Types that come and go are remembered up to a bound, the latest ones."""
@@ -171,12 +178,12 @@ class ScaleTests(SynchronousTestCase):
             process_type = f"t{number}"
             node = f"{process_type}.0"
             request = evolve(REQUEST, node=node, process_type=process_type)
-            self.agent.create(request, "id")
+            self.successResultOf(self.agent.create(request, "id"))
             self.agent.process(request.slug).delete()
             self.clock.advance(0)
         self.scale(t199=1)
         self.assertIn("t199.0", self.nodes())
-        self.assertRaises(InvalidDocument, self.scale, t0=1)
+        self.failureResultOf(self.scale(t0=1), InvalidDocument)
 
     def test_beingDeleted(self) -> None:
         """What is being deleted does not count, but has its name until it is gone."""

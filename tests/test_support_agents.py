@@ -17,6 +17,7 @@ from smartmob.refusals import SlugInUse, UnknownApp, UnknownProcess
 from smartmob.web.render import process_document
 from tests.support.agents import FakeAgent
 from tests.support.launching import FakeLauncher
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 
 if TYPE_CHECKING:
@@ -42,22 +43,25 @@ class AgentMixin(Case):
     def test_registry(self) -> None:
         """Processes are found by slug, and listed in the order of their creation."""
         agent = self.agent
-        made = [agent.create(request("one", f"web.{number}"), "id") for number in (2, 0, 1)]
+        made = [
+            self.successResultOf(agent.create(request("one", f"web.{number}"), "id"))
+            for number in (2, 0, 1)
+        ]
         self.assertEqual(agent.processes(), made)
         self.assertIs(agent.process("one.web.0"), made[1])
-        self.assertRaises(SlugInUse, agent.create, request("one", "web.0"), "id")
+        self.failureResultOf(agent.create(request("one", "web.0"), "id"), SlugInUse)
 
     def test_unknown(self) -> None:
         """What does not exist is refused."""
         agent = self.agent
         self.assertRaises(UnknownProcess, agent.process, "one.web.0")
         self.assertRaises(UnknownApp, agent.delete_app, "one")
-        self.assertRaises(UnknownApp, agent.scale, "one", {}, "id")
+        self.failureResultOf(agent.scale("one", {}, "id"), UnknownApp)
 
     def test_document(self) -> None:
         """A process has all that its document shows, a version, and may be weakly held."""
         agent = self.agent
-        process = agent.create(request("one", "web.0"), "id")
+        process = self.successResultOf(agent.create(request("one", "web.0"), "id"))
         document = process_document(process)
         self.assertEqual(document["slug"], "one.web.0")
         self.assertIsInstance(process.version, int)
@@ -65,7 +69,7 @@ class AgentMixin(Case):
     def test_cancel(self) -> None:
         """A wait that is cancelled takes nothing back."""
         agent = self.agent
-        process = agent.create(request("one", "web.0"), "id")
+        process = self.successResultOf(agent.create(request("one", "web.0"), "id"))
         for wait in (process.restart(), process.stop(), process.delete()):
             wait.addErrback(lambda failure: None)
             wait.cancel()
@@ -92,6 +96,7 @@ class RealAgentTests(AgentMixin, SynchronousTestCase):
             FakeLauncher(clock),
             Consoles(epoch="test", now=clock.seconds),
             FakeSources().real,
+            FakeRecords(),
             ports=Ports(lambda first, last: first, usable=lambda port: True),
             random=lambda: 0.5,
             wall=clock.seconds,

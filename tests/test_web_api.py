@@ -111,7 +111,9 @@ class WalkThroughTests(ApiCase):
         self.assertEqual(document["details"], url)
         self.assertEqual(document["attach"], "ws://127.0.0.1:8080/attach-console/myapp.web.0")
         self.assertEqual(self.get("/list-processes").json(), {"processes": [document]})
-        self.assertEqual(self.get("/process-status/myapp.web.0").json(), document)
+        self.assertEqual(
+            self.get("/process-status/myapp.web.0").json(), {**document, "last_exits": []}
+        )
 
     def test_delete(self) -> None:
         """A delete is answered with an empty document."""
@@ -162,6 +164,7 @@ class DocumentTests(ApiCase):
                 "stdin": f"{base}/write-stdin/myapp.web.0",
                 "logs": f"{base}/process-logs/myapp.web.0",
                 "stats": f"{base}/process-stats/myapp.web.0",
+                "last_exits": [],
             },
         )
 

@@ -18,6 +18,7 @@ from smartmob.source.errors import SourceRefused
 from smartmob.web.root import make_site
 from tests.support.httpwire import Answer, Wire
 from tests.support.launching import FakeLauncher, FakeProgram
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class VerbTableTests(SynchronousTestCase):
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds),
             self.sources.real,
+            FakeRecords(),
             ports=Ports(lambda first, last: first, usable=lambda port: True),
             random=lambda: 0.5,
             wall=self.clock.seconds,

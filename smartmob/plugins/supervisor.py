@@ -148,11 +148,11 @@ class Supervisor:
 
     async def _create(self, document: Mapping[str, object]) -> Document:
         request = structure(document, CreateRequest)
-        return process_document(self._agent.create(request, token_hex(8)))
+        return process_document(await self._agent.create(request, token_hex(8)))
 
     async def _start(self, slug: str) -> Document:
         process = self._agent.process(slug)
-        process.start()
+        await process.start()
         return process_document(process)
 
     async def _verb(self, slug: str, verb: Callable[[Process], Deferred[None]]) -> Document:

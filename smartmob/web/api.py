@@ -22,7 +22,13 @@ from smartmob.converter import structure
 from smartmob.documents import CreateRequest, SignalRequest, StdinRequest, VerbRequest
 from smartmob.permit import Scope
 from smartmob.privileges import privileges
-from smartmob.refusals import NoPort, OutOfDescriptors, TooManyProcesses, TreeLeft
+from smartmob.refusals import (
+    NoPort,
+    OutOfDescriptors,
+    StateNotWritten,
+    TooManyProcesses,
+    TreeLeft,
+)
 from smartmob.rlimits import inherited, limited
 from smartmob.scaling import steps
 from smartmob.web.bodies import parse_body
@@ -198,14 +204,14 @@ class Processes:
         return listed(request, self.documents.some(processes, request.base_url))
 
     @app.route("/create-process", methods=["POST"])
-    def create_process(self, request: Request) -> bytes:
+    async def create_process(self, request: Request) -> bytes:
         """Run a process of an app, from an archive with a Procfile."""
         wanted = read(request, CreateRequest)
         request.caller.check_app(wanted.app, f"app {wanted.app}")
         usual = limited(self.agent.limits, inherited())
         request.caller.check_members(privileges(wanted, usual))
         with discreetly(request):
-            process = self.agent.create(wanted, request.request_id)
+            process = await self.agent.create(wanted, request.request_id)
         request.setHeader(
             b"Location", request.base_url + b"/process-status/" + process.slug.encode()
         )
@@ -214,8 +220,9 @@ class Processes:
 
     @app.route("/process-status/<slug>", methods=["GET"])
     def process_status(self, request: Request, slug: str) -> bytes:
-        """A process."""
-        return reply(request, self.documents.one(self.agent.process(slug), request.base_url))
+        """A process, with how its last runs ended."""
+        process = self.agent.process(slug)
+        return reply(request, self.documents.whole(process, request.base_url))
 
 
 @frozen(eq=False, repr=False)
@@ -231,12 +238,11 @@ class Verbs:
     documents: Documents
 
     @app.route("/start-process/<slug>", methods=["POST"])
-    def start_process(self, request: Request, slug: str) -> bytes:
+    async def start_process(self, request: Request, slug: str) -> bytes:
         """See that a process runs."""
         process = self._process(request, slug)
-        wait = waits(request)
-        process.start()
-        return self._shown(request, process, http.OK if wait else http.ACCEPTED)
+        status = await done(waits(request), process.start)
+        return self._shown(request, process, status)
 
     @app.route("/stop-process/<slug>", methods=["POST"])
     async def stop_process(self, request: Request, slug: str) -> bytes:
@@ -271,8 +277,7 @@ class Verbs:
         """Have so many instances of the process types of an app, or so many more or less."""
         wanted = steps(read_json(request))
         with discreetly(request):
-            under_way = self.agent.scale(app, wanted, request.request_id)
-        await under_way
+            await self.agent.scale(app, wanted, request.request_id)
         processes = [each for each in self.agent.processes() if each.definition.app == app]
         return listed(request, self.documents.some(processes, request.base_url))
 
@@ -316,7 +321,7 @@ async def done(wait: bool, verb: Callable[[], Deferred[None]]) -> int:
 def _later(failure: Failure) -> None:
     """
     What can't be answered any more.  That something is left stands in the
-    process's document.
+    process's document, and what is not on the disk in the log.
     """
-    if failure.check(TreeLeft) is None:
+    if failure.check(TreeLeft, StateNotWritten) is None:
         _log.failure("after an answer that did not wait", failure)

@@ -144,6 +144,17 @@ class Documents:
         """
         return self._with(base).one(process)
 
+    def whole(self, process: Process, base: bytes) -> bytes:
+        """
+        The document of a process, with its last exits.
+        """
+        exits = [
+            {**exit_document(past.exit), "lines": list(past.lines)}
+            for past in process.last_exits
+        ]
+        document = self.one(process, base).removesuffix(b"}")
+        return b'%b, "last_exits": %b}' % (document, encode(exits))
+
     def some(self, processes: Iterable[Process], base: bytes) -> bytes:
         """
         A listing of some processes.

@@ -81,16 +81,17 @@ _CREATE: dict[str, Schema] = {
     "labels": LABELS,
 }
 
-_LAST_EXIT = an_object(
-    {
-        "code": or_null(INTEGER),
-        "signal": or_null(TEXT),
-        "at": MOMENT,
-        "ran_seconds": between(0, kind="number"),
-        "killed": TEXTS,
-        "left": many(an_object({"pid": INTEGER, "name": TEXT})),
-    }
-)
+_EXIT: dict[str, Schema] = {
+    "code": or_null(INTEGER),
+    "signal": or_null(TEXT),
+    "at": MOMENT,
+    "ran_seconds": between(0, kind="number"),
+    "killed": TEXTS,
+    "left": many(an_object({"pid": INTEGER, "name": TEXT})),
+}
+
+_LAST_EXIT = an_object(_EXIT)
+_PAST_EXIT = an_object({**_EXIT, "lines": TEXTS})
 
 _EXAMPLE = {
     "app": "hello",
@@ -201,6 +202,10 @@ DOCUMENTS: dict[str, Schema] = {
     "Process": {
         **an_object(_PROCESS),
         "examples": [_EXAMPLE_OF_PROCESS],
+    },
+    "WholeProcess": {
+        **an_object({**_PROCESS, "last_exits": many(_PAST_EXIT)}),
+        "examples": [{**_EXAMPLE_OF_PROCESS, "last_exits": []}],
     },
     "Listing": an_object({"processes": many(ref("Process"))}),
     "Stats": an_object(

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
-from smartmob.documents import CreateRequest, LastExit, Limits, State
+from smartmob.documents import CreateRequest, LastExit, Limits, PastExit, State
 from smartmob.events import Events
 from smartmob.feed import Feed
 from smartmob.lines.console import Console
@@ -44,6 +44,7 @@ class FakeProcess:
     created_at: float = 1_700_000_000.25
     started_at: float | None = None
     last_exit: LastExit | None = None
+    last_exits: tuple[PastExit, ...] = ()
     port: int | None = 20_000
     blocked: bool = False
     version: int = 0
@@ -70,9 +71,10 @@ class FakeProcess:
     def _under_way(self) -> Deferred[None]:
         return self.done.wait() if self.waits else succeed(None)
 
-    def start(self) -> None:
+    def start(self) -> Deferred[None]:
         """Remember it."""
         self._ask("start")
+        return succeed(None)
 
     def stop(self) -> Deferred[None]:
         """Remember it."""
@@ -147,7 +149,7 @@ class FakeAgent:
             source_url="http://127.0.0.1/a.tar.gz",
             **more,  # type: ignore[arg-type] # tests pass what fits
         )
-        return self.create(request, "")
+        return self._create(request, "")
 
     def processes(self) -> list[FakeProcess]:
         """As the real one's."""
@@ -159,8 +161,11 @@ class FakeAgent:
             raise UnknownProcess(f"there is no process {slug!r}")
         return self.by_slug[slug]
 
-    def create(self, request: CreateRequest, request_id: str) -> FakeProcess:
+    def create(self, request: CreateRequest, request_id: str) -> Deferred[FakeProcess]:
         """As the real one's."""
+        return maybeDeferred(self._create, request, request_id)
+
+    def _create(self, request: CreateRequest, request_id: str) -> FakeProcess:
         if self.refuses is not None:
             raise self.refuses
         if request.slug in self.by_slug:
@@ -190,6 +195,9 @@ class FakeAgent:
 
     def scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> Deferred[None]:
         """As the real one's, but for whom it makes and ends: it only remembers."""
-        self.processes_of(app)
-        self.scaled.append(wanted)
-        return succeed(None)
+
+        def scale() -> None:
+            self.processes_of(app)
+            self.scaled.append(wanted)
+
+        return maybeDeferred(scale)

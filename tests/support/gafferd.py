@@ -27,6 +27,7 @@ from smartmob.web.site import Site
 from smartmob.web.sockets import sockets_of
 from tests.support.httpwire import Answer, Wire
 from tests.support.launching import FakeLauncher, FakeProgram
+from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
 from tests.support.websockets import Client, MemoryConnection, get
 from tests.test_web_logs import unchunked
@@ -120,6 +121,7 @@ class GafferdTestCase(SynchronousTestCase):
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds, bounds=self.bounds),
             FakeSources(at_once=True).real,
+            FakeRecords(),
             ports=Ports(lambda low, high: low, 100, 200, lambda port: True),
             inherited={"PATH": "/bin"},
             random=lambda: 0.5,

@@ -21,6 +21,7 @@ from smartmob.restart import Backoff, FlappingGuard
 from smartmob.templates import STREAMS
 from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher, FakeProgram
+from tests.support.recording_state import FakeRecords
 
 REQUEST = CreateRequest(
     app="myapp", node="web.0", process_type="web", source_url="http://example.invalid/a.tgz"
@@ -41,6 +42,8 @@ class FakeRecipe:
 
     streams: tuple[str | None, str | None] = STREAMS
     types: tuple[str, ...] | None = None
+    port: int | None = 20001
+    release: str | None = None
     works: list[Deferred[Command]] = field(factory=list)
     progress: Callable[[State], None] = field(init=False)
     cancelled: int = 0
@@ -80,6 +83,7 @@ class Stage:
     launcher: FakeLauncher = field(init=False)
     consoles: Consoles = field(init=False)
     events: Events = field(init=False)
+    records: FakeRecords = field(factory=FakeRecords)
     told: list[Event] = field(factory=list)
     process: Process = field(init=False)
     gone: bool = False
@@ -104,6 +108,7 @@ class Stage:
             forgotten=self._forgotten,
             created_at=0.0,
             port=20001,
+            records=self.records,
         )
 
     def _forgotten(self) -> None:

@@ -27,8 +27,7 @@ def start(process: Process) -> Deferred[None]:
     """
     See that it runs, or will not at once.
     """
-    process.start()
-    return process.when_settled()
+    return all_of([process.start(), process.when_settled()])
 
 
 def stop(process: Process) -> Deferred[None]:

@@ -1,0 +1,138 @@
+"""
+The last events, kept for those who come after the agent was started again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from attrs import asdict, define, field
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from smartmob.events import KEPT, About, Event, Topic
+from smartmob.state.writer import TEMPORARY
+
+_log = Logger()
+
+SOON = 0.25
+"""Seconds for which events are gathered before they are written."""
+
+MOST_LINES = 4 * KEPT
+"""So many lines the file has at most, of which the last L{KEPT} count."""
+
+
+@define(eq=False, repr=False)
+class Chronicle:
+    """
+    A file with a line for each of the last events.
+
+    What is written some time later costs whatever happens nothing; so the last moment
+    before the agent was killed is missing, and told as missed.
+
+    @ivar path: Of the file.
+    """
+
+    path: str
+    clock: IReactorTime
+    _last: deque[bytes] = field(factory=lambda: deque(maxlen=KEPT))
+    _untold: deque[Event] = field(factory=lambda: deque(maxlen=KEPT))
+    _lines: int = MOST_LINES
+    _call: IDelayedCall | None = None
+    _said: bool = False
+
+    def read(self) -> list[Event]:
+        """
+        The events of earlier agents, the oldest first; none where there is no file that
+        makes sense.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                lines = file.read().splitlines()[-KEPT:]
+        except OSError:
+            return []
+        found: list[Event] = []
+        for line in lines:
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                event = _event(json.loads(line))
+                if not found or event.id > found[-1].id:
+                    found.append(event)
+                    self._last.append(line)
+        return found
+
+    def note(self, event: Event) -> None:
+        """
+        Something happened.
+        """
+        self._untold.append(event)
+        if self._call is None:
+            self._call = self.clock.callLater(SOON, self._write)
+
+    def close(self) -> None:
+        """
+        The agent ends in order: write what was not.
+        """
+        if self._call is not None:
+            self._call.cancel()
+            self._write()
+
+    def _write(self) -> None:
+        self._call = None
+        lines = [json.dumps(_document(event)).encode() for event in self._untold]
+        self._untold.clear()
+        self._last.extend(lines)
+        self._lines += len(lines)
+        try:
+            if self._lines >= MOST_LINES:
+                self._begin_anew()
+            else:
+                _put(self.path, lines, os.O_APPEND)
+        except OSError as error:
+            self._lines = MOST_LINES  # the file may end anywhere
+            if not self._said:
+                self._said = True
+                _log.warn(
+                    "events are not kept for when the agent is started again: {path}: {why}",
+                    path=self.path,
+                    why=error.strerror,
+                )
+
+    def _begin_anew(self) -> None:
+        _put(self.path + TEMPORARY, self._last, os.O_TRUNC)
+        os.rename(self.path + TEMPORARY, self.path)
+        self._lines = len(self._last)
+
+
+def _put(path: str, lines: Iterable[bytes], flags: int) -> None:
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        view = memoryview(b"\n".join([*lines, b""]))
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def _document(event: Event) -> dict[str, object]:
+    return asdict(event, filter=lambda attribute, value: value is not None)
+
+
+def _event(document: dict[str, Any]) -> Event:
+    about = document["about"]
+    if about.get("killed") is not None:
+        about["killed"] = tuple(map(str, about["killed"]))
+    return Event(
+        **{
+            **document,
+            "id": int(document["id"]),
+            "time": float(document["time"]),
+            "topic": Topic(document["topic"]),
+            "about": About(**about),
+        }
+    )

@@ -1,0 +1,168 @@
+"""
+What is kept of one process, as a value and as a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import Attribute, asdict, field, frozen
+
+from smartmob.converter import InvalidDocument, structure
+from smartmob.documents import CreateRequest, LastExit, Left, PastExit
+
+SCHEMA = 1
+"""Of what is written.  What was written by an older one has fewer members."""
+
+KEPT_EXITS = 10
+"""So many of the last exits of a process are kept."""
+
+
+class Damaged(ValueError):
+    """
+    What a file has is no record; the message ends a sentence that begins with its name.
+    """
+
+
+class Newer(ValueError):
+    """
+    A later release has written it; likewise.
+    """
+
+
+@frozen(kw_only=True)
+class Record:
+    """
+    What is kept of one process.
+
+    @ivar created_at: Seconds since the epoch; with the slug it tells a process from all
+        others there ever were.
+    @ivar port: The one that is set aside for it.
+    @ivar request: What was asked for; C{None}: it is one of the configuration file.
+    @ivar wanted: Whether it is to run; C{None}: nobody has said so, or the opposite, but
+        the file.
+    @ivar release: The name of its release, once it has one.
+    @ivar restarts: The automatic ones.
+    @ivar exits: How many runs have ended.
+    @ivar last_exits: The last L{KEPT_EXITS} of them, the newest first.
+    """
+
+    slug: str
+    created_at: float
+    port: int | None = None
+    request: CreateRequest | None = field(default=None, repr=False)
+    wanted: bool | None = None
+    release: str | None = None
+    restarts: int = 0
+    exits: int = 0
+    last_exits: tuple[PastExit, ...] = ()
+
+
+def encoded(record: Record) -> bytes:
+    """
+    A record as its file has it.
+    """
+    request = record.request
+    document = {
+        "schema": SCHEMA,
+        "slug": record.slug,
+        "created_at": record.created_at,
+        "port": record.port,
+        "request": None if request is None else asdict(request, filter=_is_said),
+        "wanted": record.wanted,
+        "release": record.release,
+        "restarts": record.restarts,
+        "exits": record.exits,
+        "last_exits": [exit_document(each) for each in record.last_exits],
+    }
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def decoded(slug: str, data: bytes) -> Record:
+    """
+    The record that a file has.
+
+    @param slug: Whose it should be.
+    @raise Damaged: It has none.
+    @raise Newer: It has one that can't be read.
+    """
+    try:
+        document = json.loads(data)
+        schema = document["schema"]
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise Newer(
+                f"was written by a later release (schema {schema}; this one knows {SCHEMA})"
+            )
+        record = _record(document)
+    except Newer:
+        raise
+    except InvalidDocument as error:
+        names = ", ".join(f"{name} {why}" for name, why in error.errors[:3])
+        raise Damaged(f"has a request that can't be used: {names}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged(f"is damaged: {type(error).__name__}: {error}") from None
+    if record.slug != slug:
+        raise Damaged(f"is the record of {record.slug!r}")
+    if record.request is not None and record.request.slug != slug:
+        raise Damaged(f"has a request for {record.request.slug!r}")
+    return record
+
+
+def exit_document(past: PastExit) -> dict[str, object]:
+    """
+    An exit, as files have it.
+    """
+    return {**asdict(past.exit), "lines": list(past.lines)}
+
+
+def exit_of(document: Mapping[str, Any]) -> PastExit:
+    """
+    The exit that a file has.
+
+    @raise ValueError: It has none; also KeyError, TypeError.
+    """
+    return PastExit(
+        LastExit(
+            code=_number(document["code"], None),
+            signal=None if document["signal"] is None else str(document["signal"]),
+            at=float(document["at"]),
+            ran_seconds=float(document["ran_seconds"]),
+            killed=tuple(map(str, document["killed"])),
+            left=tuple(Left(int(one["pid"]), str(one["name"])) for one in document["left"]),
+        ),
+        tuple(map(str, document["lines"])),
+    )
+
+
+def _record(document: Mapping[str, Any]) -> Record:
+    request = document.get("request")
+    wanted = document.get("wanted")
+    release = document.get("release")
+    if not isinstance(wanted, bool | None) or not isinstance(release, str | None):
+        raise ValueError("wanted is true, false or null, and release a name")
+    return Record(
+        slug=str(document["slug"]),
+        created_at=float(document["created_at"]),
+        port=_number(document.get("port"), None),
+        request=None if request is None else structure(request, CreateRequest),
+        wanted=wanted,
+        release=release,
+        restarts=_number(document.get("restarts"), 0) or 0,
+        exits=_number(document.get("exits"), 0) or 0,
+        last_exits=tuple(map(exit_of, document.get("last_exits", ()))),
+    )
+
+
+def _number(value: object, otherwise: int | None) -> int | None:
+    if value is None:
+        return otherwise
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+def _is_said(attribute: Attribute[object], value: object) -> bool:
+    # What has its default is left out, which is nothing an older release could not know.
+    return value != attribute.default
