@@ -211,7 +211,8 @@ class SourcesMachine(RuleBasedStateMachine):
         """
         Ask for a release, which comes.
         """
-        asked = self.ask("one", "http://host/a", None)
+        asked = Asked(self.bench.release("one", "http://host/a"))
+        self.all.append(asked)
         self.disk.work_all()
         for fetch in self.bench.fetcher.fetches:
             if not fetch.over and fetch.ending is None:

@@ -17,6 +17,7 @@ from twisted.python.filepath import FilePath
 from smartmob.documents import State
 from smartmob.launch.interfaces import ILauncher
 from smartmob.source.disk import Worker
+from smartmob.source.limits import SourceLimits
 from smartmob.source.release import Release
 from smartmob.source.sources import Sources
 from tests.support.launching import FakeLauncher, FakeProgram
@@ -80,7 +81,13 @@ class Bench:
     Sources on a folder, with all around them fake.
     """
 
-    def __init__(self, path: str, disk: Worker, boot: str = "this boot") -> None:
+    def __init__(
+        self,
+        path: str,
+        disk: Worker,
+        boot: str = "this boot",
+        limits: SourceLimits | None = None,
+    ) -> None:
         self.path = os.path.abspath(path)
         self.clock = Clock()
         self.launcher = FakeLauncher(self.clock)
@@ -89,6 +96,7 @@ class Bench:
             self.clock,
             ILauncher(self.launcher),
             FilePath(self.path),
+            limits,
             disk=disk,
             fetcher=self.fetcher,
             boot=boot,
