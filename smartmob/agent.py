@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
@@ -36,7 +36,6 @@ from smartmob.process import Process
 from smartmob.recipe import Recipe
 from smartmob.refusals import (
     SlugInUse,
-    StateNotWritten,
     Stopping,
     TooManyProcesses,
 )
@@ -47,7 +46,7 @@ from smartmob.scaling import Step
 from smartmob.source.sources import Sources
 from smartmob.source.upload import Sender, Upload
 from smartmob.source_recipe import SourceRecipe, archives_named
-from smartmob.state.interfaces import Found, IRecords
+from smartmob.state.interfaces import IRecords
 from smartmob.state.record import Record
 from smartmob.tally import Tally
 from smartmob.templates import Configured, Identity

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from attrs import evolve, frozen
-from twisted.internet.defer import Deferred
 
 from smartmob.checks import Wrong, signal_number
 from smartmob.refusals import SlugInUse, UnknownProcess
@@ -198,10 +197,8 @@ class TemplateVerbs:
     async def _scale(self, request: Request, template: str, more: int) -> bytes:
         entry = self.registry.entry(parse_path(template))
         with discreetly(request):
-            waiting: Deferred[None] = self.doing.scale(entry, more, request.request_id)
-        present = len(self.registry.processes(entry.name))
-        await waiting
-        return done(request, numprocesses=present)
+            await self.doing.scale(entry, more, request.request_id)
+        return done(request, numprocesses=len(self.registry.processes(entry.name)))
 
 
 @frozen(eq=False, repr=False)

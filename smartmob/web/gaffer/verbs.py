@@ -81,14 +81,16 @@ class Doing:
         """
         Have so many processes more of a template, or less.
         """
+        scaled = Deferred.fromCoroutine(self._scale(entry, more, request_id))
+        return patiently(self.reactor, scaled)
+
+    async def _scale(self, entry: Entry, more: int, request_id: str) -> None:
         name = entry.name
         before = {process.slug for process in entry.processes}
         step = Step(more, relative=True)
-        less = self.registry.agent.scale(name.app, {name.process_type: step}, request_id)
-        new = (one for one in self.registry.processes(name) if one.slug not in before)
-        return patiently(
-            self.reactor, all_of([less, *(process.when_settled() for process in new)])
-        )
+        await self.registry.agent.scale(name.app, {name.process_type: step}, request_id)
+        present = self.registry.processes(name)
+        await all_of(one.when_settled() for one in present if one.slug not in before)
 
 
 def signal(number: int, processes: Iterable[Process]) -> None:
