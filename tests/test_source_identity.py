@@ -21,6 +21,7 @@ from twisted.trial.unittest import TestCase
 from smartmob.launch.interfaces import ILauncher
 from smartmob.launch.launcher import Launcher
 from smartmob.source.errors import SourceError, SourceRefused
+from smartmob.source.keeping import Keep
 from smartmob.source.limits import SourceLimits
 from smartmob.source.release import Release
 from smartmob.source.sources import Sources
@@ -46,8 +47,15 @@ class IdentityTests(TestCase):
         self.origin = Origin(reactor)
         self.launcher = Launcher(reactor)
         self.launcher.startService()
+        self.start()
+
+    def start(self, *keep: tuple[str, str]) -> None:
+        """
+        Start sources, that keep some releases.
+        """
         limits = SourceLimits(unpacked_bytes=10_000_000, entries=500)
         self.sources = Sources(reactor, ILauncher(self.launcher), FilePath(self.path), limits)
+        self.sources.keep = Keep(releases=frozenset(keep))
         self.sources.startService()
 
     async def tearDown(self) -> None:  # type: ignore[override]  # as above
@@ -104,6 +112,32 @@ class IdentityTests(TestCase):
         os.chown(release.path / "made/by", self.who.uid, self.who.gid)
         os.chmod(release.path / "made/by", 0)
         await self.sources.drop(release, "slug")
+        self.assertEqual(os.listdir(os.path.join(self.path, "releases")), [])
+
+    async def test_restored(self) -> None:
+        """
+        It is still its user's for the next sources, who let that user in; nobody else gets
+        it, nor does the user what is another's by now, and its manifest is the agent's.
+        """
+        made = await self.release(of_app([file("d/f")]), self.who)
+        where = made.source.path
+        await self.sources.stopService()
+        os.chmod(self.path, 0o700)
+        self.start(("app", made.name))
+        other = evolve(self.who, uid=self.who.uid - 7)
+        for who in (None, other):
+            self.assertIsNone(await self.sources.restored("app", made.name, "slug", who))
+        self.assertEqual(self.mode("releases"), ("700", self.who.gid))
+        release = await self.sources.restored("app", made.name, "slug", self.who)
+        assert release is not None
+        self.assertEqual(release.source.path, where)
+        self.assertEqual(self.owners(where), {(self.who.uid, self.who.gid)})
+        self.assertEqual(self.owners(f"{where}.json"), {(0, 0)})
+        self.assertEqual([self.mode(), self.mode("releases")], [("710", self.who.gid)] * 2)
+        await self.sources.stopService()
+        os.chown(where, other.uid, -1)
+        self.start(("app", made.name))
+        self.assertIsNone(await self.sources.restored("app", made.name, "slug", self.who))
         self.assertEqual(os.listdir(os.path.join(self.path, "releases")), [])
 
     async def test_agentsOwn(self) -> None:

@@ -255,6 +255,23 @@ class ReleasesTests(StartCase):
         found = [name for name in self.bench.found() if name != "discarded"]
         self.assertEqual(found, self.stay())
 
+    def test_noFolders(self) -> None:
+        """
+        Where no folder can be made what is there is restored all the same.
+        """
+        self.begin()
+        self.make()
+        for name in ("downloads", "archives"):
+            os.rmdir(f"{self.path}/{name}")
+
+        def mkdir(*args: object) -> None:
+            raise OSError(FULL, os.strerror(FULL))
+
+        self.patch(os, "mkdir", mkdir)
+        bench = self.begin()
+        self.assertIsNotNone(self.successResultOf(bench.restored(A)))
+        self.failureResultOf(self.put(b"x"), StateNotWritten)
+
     def test_unusable(self) -> None:
         """
         Where the folders can't be used nothing is restored, nor made, and the reason is told.

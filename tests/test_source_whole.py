@@ -17,6 +17,7 @@ from smartmob.documents import State
 from smartmob.launch.interfaces import ILauncher
 from smartmob.launch.launcher import Launcher
 from smartmob.source.errors import SourceError, SourceRefused, SourceUnavailable
+from smartmob.source.keeping import Keep
 from smartmob.source.limits import SourceLimits
 from smartmob.source.release import Release
 from smartmob.source.sources import Sources
@@ -41,8 +42,16 @@ class WholeMixin:
         self.case = case
         self.path = os.path.abspath(case.mktemp())
         self.origin = Origin(reactor)
+        self.launched = launcher
+        self.start()
+
+    def start(self, *keep: tuple[str, str]) -> None:
+        """
+        Start sources, that keep some releases.
+        """
         limits = SourceLimits(unpacked_bytes=10_000_000, entries=500)
-        self.sources = Sources(reactor, launcher, FilePath(self.path), limits)
+        self.sources = Sources(reactor, self.launched, FilePath(self.path), limits)
+        self.sources.keep = Keep(releases=frozenset(keep))
         self.sources.startService()
 
     async def end(self) -> None:
@@ -147,6 +156,37 @@ class WholeMixin:
         await self.cancelled(asked)
         self.case.assertEqual(self.found(), ["archives", "downloads", "releases"])
 
+    async def check_restart(self) -> None:
+        """
+        Releases are there for the next sources on the same folder, with all that is in them;
+        what nobody needs any more is removed meanwhile.
+        """
+        files = [file(f"f{n}", os.urandom(1_000)) for n in range(100)]
+        names = []
+        for app, top in (("one", "top/"), ("two", ""), ("gone", "")):
+            url = self.origin.serve(f"/{app}.tar.gz", of_app(files, top=top))
+            release = await self.release(url, app)
+            (release.path / "written").write_text(app)
+            names.append((app, release.name))
+        requests = len(self.origin.requests)
+        await self.sources.stopService()
+        self.start(*names[:2])
+        asked = [self.sources.restored(*name, "slug") for name in names for _ in range(3)]
+        found = await gatherResults(asked)
+        for each in found[:6]:
+            assert each is not None
+            self.case.assertEqual((each.path / "written").read_text(), each.app)
+            self.case.assertEqual(each.procfile, b"web: ./run\n")
+            self.case.assertEqual(len(os.listdir(each.path)), 102)
+            await self.sources.drop(each, "slug")
+        self.case.assertEqual(found[6:], [None] * 3)
+        self.case.assertEqual(len(self.origin.requests), requests)
+        await self.sources.stopService()
+        self.start()
+        await self.sources.stopService()
+        self.case.assertEqual(self.found(), ["archives", "downloads", "releases"])
+        self.start()
+
     async def cancelled(self, asked: Deferred[Release]) -> None:
         """
         Cancel, and wait until that is over.
@@ -181,6 +221,12 @@ class SpawnedTests(WholeMixin, TestCase):
         A release comes, is shared, and goes.
         """
         await self.check_life()
+
+    async def test_restart(self) -> None:
+        """
+        Releases outlive the sources that made them.
+        """
+        await self.check_restart()
 
     async def test_failures(self) -> None:
         """
@@ -220,6 +266,12 @@ class LaunchedTests(WholeMixin, TestCase):
         A release comes, is shared, and goes.
         """
         await self.check_life()
+
+    async def test_restart(self) -> None:
+        """
+        Releases outlive the sources that made them.
+        """
+        await self.check_restart()
 
     async def test_failures(self) -> None:
         """

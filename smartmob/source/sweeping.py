@@ -64,13 +64,25 @@ class Sweep:
         """
         Make the folders where they are not there, and clean up.
 
-        @raise OSError: There is no folder, and none can be made.
+        @raise OSError: There is no folder for releases, and none can be made.
         """
-        for path in (self.downloads, self.releases, self.archives):
-            self._folder(path)
+        self._folder(self.releases)
+        for path in (self.downloads, self.archives):
+            # Without them nothing new comes, but what is there can be restored.
+            self._attempt(path, self._folder)
         for path in self._inside(self.downloads):
             self._discard(path)
-        left = [found for app in self._inside(self.releases) for found in self._app(app, keep)]
+        wanted: dict[str, set[str]] = {app: set() for app in keep.apps}
+        for app, name in keep.releases:
+            wanted.setdefault(app, set()).add(name)
+        left = []
+        for path in self._inside(self.releases):
+            app = os.path.basename(path)
+            if app in wanted:
+                names = self._app(path, wanted[app], all_stay=app in keep.apps)
+                left += [(app, name) for name in names]
+            else:
+                self._discard(path)
         archives = tuple(self._archives())
         discarded = os.path.lexists(self.discarded)
         return Left(frozenset(left), archives, discarded, tuple(self._failures))
@@ -90,33 +102,29 @@ class Sweep:
         elif stat.S_IMODE(mode) != 0o700:
             self._attempt(path, os.chmod, 0o700)
 
-    def _app(self, path: str, keep: Keep) -> Iterator[tuple[str, str]]:
+    def _app(self, path: str, wanted: set[str], *, all_stay: bool) -> list[str]:
         """
         Clean up among the releases of an app.
 
         @return: Those that stay.
         """
-        app = os.path.basename(path)
-        all_stay = app in keep.apps
-        wanted = {name for other, name in keep.releases if other == app}
-        if not wanted and not all_stay:
-            self._discard(path)
-            return
+        left = []
+        manifests = {path_of(name) for name in wanted}
         for each in self._inside(path):
             name = os.path.basename(each)
             if _RELEASE.fullmatch(name) and (all_stay or name in wanted):
-                yield app, name
+                left.append(name)
             elif all_stay:
                 # Half of something, which nobody needs and others would stumble over.
                 if name.endswith(".tmp"):
                     self._discard(each)
-            elif not any(each == path_of(os.path.join(path, one)) for one in wanted):
+            elif name not in manifests:
                 self._discard(each)
-        for name in wanted:
-            release = os.path.join(path, name)
-            if not all_stay and not os.path.lexists(release):
-                self._discard(path_of(release))
+        if not all_stay:
+            for name in wanted.difference(left):
+                self._discard(path_of(os.path.join(path, name)))
         _remove_empty(path)
+        return left
 
     def _archives(self) -> Iterator[tuple[str, int]]:
         """
@@ -141,7 +149,7 @@ class Sweep:
         """
         try:
             return [os.path.join(folder, name) for name in os.listdir(folder)]
-        except NotADirectoryError:
+        except (NotADirectoryError, FileNotFoundError):
             return []
         except OSError as error:
             self._failures.append((folder, error))
