@@ -360,11 +360,12 @@ class Agent(Service):
             return
         self.refuse_when_stopping()
         most = self.most_processes if most is None else most
-        if self._count - less + more > most:
+        present = len(self.roster) + len(self._admission)
+        if present - less + more > most:
             raise TooManyProcesses(
-                f"of processes the agent takes {most} at most, and has {self._count}"
+                f"of processes the agent takes {most} at most, and has {present}"
             )
-        descriptors.check(self._count + more)
+        descriptors.check(present + more)
         self.ports.check(more)
 
     def check_slug(self, slug: str) -> None:
@@ -382,10 +383,6 @@ class Agent(Service):
 
     def _record(self, slug: str) -> Record | None:
         return self.roster.process(slug).record() if slug in self.roster else None
-
-    @property
-    def _count(self) -> int:
-        return len(self.roster) + len(self._admission)
 
     def refuse_when_stopping(self) -> None:
         if self._stopping:
