@@ -4,6 +4,8 @@ Bytes in, lines out.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 
 from hypothesis import given
@@ -118,9 +120,9 @@ class SplitterTests(InPython, SynchronousTestCase):
 
     def test_oneObject(self) -> None:
         """
-        A read that is complete lines is not copied.
+        A read that is complete lines, and many of them, is not copied.
         """
-        data = b"one\ntwo\n"
+        data = b"a line\n" * (splitter.SHORT // 7 + 1)
         [(block, _, _)] = Splitter().feed(data)
         self.assertIs(block, data)
 
@@ -210,6 +212,52 @@ class SmallLimitTests(InPython, SynchronousTestCase):
                 line = b""
         self.assertEqual(line, b"")
         self.assertEqual(lines, expected(data))
+
+
+KEEPS = """
+import os
+from collections import deque
+from smartmob.lines.splitter import Splitter
+
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def said(pipe, data):
+    reading, writing = pipe
+    os.write(writing, data)
+    return Splitter().feed(os.read(reading, 65536))
+
+short, long = os.pipe(), os.pipe()
+kept, others = deque(maxlen=20_000), deque(maxlen=256)
+said(short, b"x\\n")
+before = resident()
+for _ in range(20_000):
+    kept.append(said(short, b"x" * 79 + b"\\n"))
+    others.append(said(long, b"y" * 3999 + b"\\n"))
+print(resident() - before)
+"""
+"""Keeps the short lines of one program, and the last long ones of another."""
+
+
+class KeptTests(SynchronousTestCase):
+    """
+    What lines that are kept take in memory.
+    """
+
+    def test_short(self) -> None:
+        """
+        A short line takes some hundred bytes, and no part of the room that was made to read it,
+        however others are read meanwhile.
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", KEEPS],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        self.assertLess(int(done.stdout) / 20_000, 1000)
 
 
 class CompiledSplitterTests(WithLibrary, SplitterTests):

@@ -30,6 +30,13 @@ many where there is an emoji among them, and are to stay in the processor's cach
 """
 
 
+SHORT = 32768
+"""
+Fewer bytes are copied before they are kept.  What C{os.read} returns was made for all that
+might have come, and then cut: the rest of it is a hole in the heap that others fill in part,
+and so a short line that is kept would take thousands of bytes.
+"""
+
 MUCH = 1024
 """For fewer bytes it takes less time to do without the compiled library."""
 
@@ -67,19 +74,18 @@ class Splitter:
         """
         end = data.rfind(b"\n") + 1
         if not end:
-            self._parts.append(data)
+            self._parts.append(_own(data))
             self.size += len(data)
             if len(self._parts) > MOST_PARTS:
                 self._parts[:] = [b"".join(self._parts)]
             # Two bytes more than the limit: of one, the line's end might still
             # follow, and of "\r" that it is a part of it.
             return self._overlong() if self.size >= LINE_LIMIT + 2 else []
-        raw = data
         if self._parts:
             raw = b"".join([*self._parts, memoryview(data)[:end]])
             self._parts.clear()
-        elif end < len(data):
-            raw = data[:end]
+        else:
+            raw = data[:end] if end < len(data) else _own(data)
         self.size = len(data) - end
         if self.size:
             self._parts.append(data[end:])
@@ -111,6 +117,13 @@ class Splitter:
         self._parts[:] = [raw]
         self.size = len(raw)
         return blocks
+
+
+def _own(data: bytes) -> bytes:
+    """
+    The same bytes, in memory that is made for so many.
+    """
+    return b"".join((data, b"")) if len(data) < SHORT else data  # of one it would be the same
 
 
 def examined(raw: bytes) -> tuple[bytes, int]:
