@@ -20,6 +20,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from smartmob.web.answered import NOWHERE
 from smartmob.web.browsers import AS_IT_SAYS, NOT_KEPT
 from smartmob.web.framing import FramedChannel
 from smartmob.web.outgoing import Outgoing
@@ -297,6 +298,8 @@ class Channel(Outgoing, FramedChannel):
         if self.closing:
             return
         self._stop_reading()
+        method: bytes = getattr(self, "_command", b"")  # of a request that has begun
+        self.site.answered.note(NOWHERE, method, http.BAD_REQUEST)
         problem = Problem("bad-request", "its head or its chunks are malformed, or too long")
         error = self.site.rendered(b"", problem)
         headers = {
@@ -309,8 +312,8 @@ class Channel(Outgoing, FramedChannel):
         lines = [b"HTTP/1.1 400 Bad Request"]
         lines += [name + b": " + value for name, value in headers.items()]
         lines.append((NOT_KEPT + AS_IT_SAYS).removesuffix(b"\r\n"))
-        wanted = getattr(self, "_command", b"") != b"HEAD"  # of a request that has begun
-        self.transport.write(b"\r\n".join([*lines, b"", error.body if wanted else b""]))
+        body = b"" if method == b"HEAD" else error.body
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.loseConnection()
 
     def _stop_reading(self) -> None:

@@ -94,6 +94,8 @@ class Gate:
         self._check_host(head)
         self._check_origin(head)
         match = self.routes.find(head.method, head.path)
+        if isinstance(match, Match) and match.route is not None:
+            head.route = match.route.path
         caller = self._caller(head, match)
         if isinstance(match, Problem):
             raise match

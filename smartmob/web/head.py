@@ -9,14 +9,15 @@ from collections.abc import Iterable, Sequence
 from attrs import define
 from twisted.web.http_headers import Headers
 
+from smartmob.web.answered import NOWHERE
 from smartmob.web.trust import Way
 
 
 @define(kw_only=True, eq=False)
 class Head:
     """
-    What is known of a request before its body.  Nobody changes it; a frozen one, and there is
-    one for each request, would take twice as long to make.
+    What is known of a request before its body.  Nobody changes it but the gate; a frozen one,
+    and there is one for each request, would take twice as long to make.
 
     @ivar path: As it was sent, without the query.
     @ivar query: As it was sent, without the question mark.
@@ -24,6 +25,7 @@ class Head:
     @ivar way: How it came, as far as that can be believed.
     @ivar local: It came over a unix socket.
     @ivar uid: The user who is at its other end; C{None}: that is not known.
+    @ivar route: The path as the table of routes has it, once the gate has looked there.
     """
 
     method: bytes
@@ -34,6 +36,7 @@ class Head:
     way: Way
     local: bool
     uid: int | None = None
+    route: str = NOWHERE
 
     def all(self, name: bytes) -> Sequence[bytes]:
         """

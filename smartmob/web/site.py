@@ -27,6 +27,7 @@ from twisted.web.resource import IResource
 from smartmob.launch.turns import Turns
 from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
+from smartmob.web.answered import NOWHERE, Answered
 from smartmob.web.bodies import Body
 from smartmob.web.browsers import of_secure
 from smartmob.web.caller import ANYBODY, NOBODY, Caller
@@ -55,6 +56,7 @@ class Request(server.Request):
 
     @ivar way: How it came, as far as that can be believed.
     @ivar match: Where it leads, once it was admitted.
+    @ivar route: The path of that as the table has it, also where it was refused since.
     @ivar caller: Who it is from, likewise.
     @ivar visits: What is open to clients, this too.
     @ivar request_id: What it is called in the log, and in the answer.
@@ -65,6 +67,7 @@ class Request(server.Request):
     channel: Channel
     way: Way
     match: Match
+    route: str = NOWHERE
     caller: Caller = NOBODY
     visits: Visits
     request_id: str
@@ -92,6 +95,7 @@ class Request(server.Request):
             self.requestHeaders, self.getClientAddress(), secure=self.isSecure()
         )
         local = isinstance(self.getHost(), UNIXAddress)
+        known = local and site.gate.access.users
         if not uri.startswith(b"/"):
             self.uri = origin_form(uri, self.requestHeaders)
             self.path, _, query = self.uri.partition(b"?")
@@ -105,9 +109,7 @@ class Request(server.Request):
                 length=length,
                 way=self.way,
                 local=local,
-                uid=uid_of(self.channel.transport)
-                if local and site.gate.access.users
-                else None,
+                uid=uid_of(self.channel.transport) if known else None,
             ),
         )
         if self.match.body is Body.ARCHIVE:
@@ -124,7 +126,10 @@ class Request(server.Request):
             headers |= of_secure(self.way)
         for name, value in headers.items():
             self.setHeader(name, value)
-        self.match, self.caller = gate.admit(head)
+        try:
+            self.match, self.caller = gate.admit(head)
+        finally:
+            self.route = head.route
         self.visits = gate.access.visits
         self._leave = self.visits.begin(self.caller, self._show_out)
         if b"Access-Control-Allow-Origin" in headers:
@@ -178,8 +183,10 @@ class Request(server.Request):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client is gone.
+        The client is gone, perhaps in the midst of an answer that goes on.
         """
+        if self.startedWriting and not self.finished:
+            self.channel.site.answered.note(self.route, self.method, self.code)
         super().connectionLost(reason)
         self._leave()
         if self.upload is not None:
@@ -190,6 +197,7 @@ class Request(server.Request):
         All of the answer is there.
         """
         self._leave()
+        self.channel.site.answered.note(self.route, self.method, self.code)
         super().finish()
 
     def hand_over(self, end: Callable[[], None]) -> Callable[[], object]:
@@ -200,6 +208,7 @@ class Request(server.Request):
         @return: To be called when it is over.
         """
         self._leave()
+        self.channel.site.answered.note(self.route, self.method, http.SWITCHING)
         return self.visits.begin(self.caller, end)
 
     def _show_out(self) -> None:
@@ -359,6 +368,7 @@ class Site(server.Site):
         self.rendered = rendered
         self.turns = Turns(reactor)
         self.unread = Unread()
+        self.answered = Answered()
 
     def startFactory(self) -> None:
         """
