@@ -304,6 +304,7 @@ setup(
         "hyperlink>=21",
         "idna>=2.4",
         "klein>=24.8",
+        "prometheus-client>=0.20",
         "psutil>=5.9",
         "pyopenssl>=24.3",
         "treq>=24.9",

@@ -243,7 +243,7 @@ class Lifecycle(Service):
         if cut.active():
             cut.cancel()
         await _each(self.launcher.stopService, self.sources.stopService, self.connections.abort)
-        await _each(self.persistence.close)
+        await _each(self.doors.close, self.persistence.close)
         self.folder.close()
         self.progress.stopped()
         _log.info("stopped")

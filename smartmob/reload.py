@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from time import time
 
-from attrs import define
+from attrs import define, field
 from twisted.logger import Logger
 
 from smartmob.config.configuration import BadConfiguration, Configuration, Settings
@@ -34,6 +35,10 @@ class Reload:
     @ivar read: Gives what it says now.
     @ivar current: What it said before.
     @ivar settle: Makes settings those of all parts that ask for them.
+    @ivar wall: Seconds since the epoch.
+    @ivar successful: It could be taken over when that was tried last: when the agent
+        started, or since.
+    @ivar taken_at: When it was taken over last, in seconds since the epoch.
     """
 
     read: Callable[[], Configuration]
@@ -44,6 +49,12 @@ class Reload:
     webhooks: Webhooks
     forwards: Forwards
     settle: Callable[[Settings], None]
+    wall: Callable[[], float] = time
+    successful: bool = True
+    taken_at: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.taken_at = self.wall()
 
     def __call__(self) -> Outcome:
         """
@@ -51,6 +62,12 @@ class Reload:
 
         @raise NotReloaded: Nothing was.
         """
+        self.successful = False
+        outcome = self._take_over()
+        self.successful, self.taken_at = True, self.wall()
+        return outcome
+
+    def _take_over(self) -> Outcome:
         try:
             new = self.read()
         except BadConfiguration as bad:

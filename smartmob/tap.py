@@ -58,7 +58,8 @@ def makeService(options: Options) -> Lifecycle:
     reactor.seconds = time.monotonic
     configuration: Configuration = options["configuration"]
     folder = StateFolder(options["state-dir"])
-    launcher = Launcher(reactor, start=Guardians(options["guardian"]))
+    guardians = Guardians(options["guardian"])
+    launcher = Launcher(reactor, start=guardians)
     sources = Sources(reactor, launcher, FilePath(str(folder.path)))
     records = Records(folder.path, reactor, reactor)
     agent = Agent(
@@ -86,9 +87,22 @@ def makeService(options: Options) -> Lifecycle:
     webhooks.configure(configuration.hooks)
 
     def make_interfaces() -> Serving:
+        from smartmob.metrics import readings
         from smartmob.web.interfaces import interfaces
 
-        return interfaces(declarations, reactor, plugins, webhooks.report, reload_now)
+        return interfaces(
+            declarations,
+            reactor,
+            plugins,
+            webhooks.report,
+            reload_now,
+            [
+                lambda: readings.of_connections(connections),
+                lambda: readings.of_webhooks(webhooks),
+                lambda: readings.of_guardians(guardians),
+                lambda: readings.of_reloads(reload),
+            ],
+        )
 
     def reload_now() -> Outcome:
         return lifecycle.reload_now()  # which needs what is made below, and that the ports

@@ -210,6 +210,7 @@ class LifecycleTests(SynchronousTestCase):
                 "stop launcher",
                 "stop sources",
                 "stop connections",
+                "stop doors",
                 "stop persistence",
             ],
         )
@@ -224,9 +225,9 @@ class LifecycleTests(SynchronousTestCase):
         for part in self.parts.values():
             part.stopping = fail
         self.successResultOf(self.lifecycle.stopService())
-        self.assertEqual(len(self.log), 9)
+        self.assertEqual(len(self.log), 10)
         # That of plugins is said in a line.
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 8)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 9)
 
     def test_hurry(self) -> None:
         """Programs that use a long grace are hurried in the end."""

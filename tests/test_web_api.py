@@ -91,6 +91,7 @@ class WalkThroughTests(ApiCase):
                 "archives": "http://127.0.0.1:8080/archives",
                 "plugins": "http://127.0.0.1:8080/plugins",
                 "events": "http://127.0.0.1:8080/events",
+                "metrics": "http://127.0.0.1:8080/metrics",
                 "openapi": "http://127.0.0.1:8080/openapi.json",
                 "version": smartmob.__version__,
             },

@@ -15,6 +15,8 @@ class Guardians:
     """
     Starts guardians for an agent: the compiled one, until it turns out that it does not
     work here, which is said once.
+
+    @ivar started: How many there were.
     """
 
     def __init__(self, choice: str | None = None, executable: str = EXECUTABLE) -> None:
@@ -22,6 +24,7 @@ class Guardians:
         @param choice: As for L{start_guardian}.
         @param executable: The compiled one.
         """
+        self.started = 0
         self._choice = choice
         self._executable = executable
         self._start_one = self._first_choice
@@ -35,6 +38,7 @@ class Guardians:
         @raise ValueError: As from L{start_guardian}.
         """
         helper = self._start_one(bounds)
+        self.started += 1
         _log.info("the guardian is pid {pid}, {kind}", pid=helper.pid, kind=helper.kind)
         return helper
 

@@ -136,6 +136,7 @@ def index_document(request: Request) -> dict[str, str]:
         "archives": f"{base}/archives",
         "plugins": f"{base}/plugins",
         "events": f"{base}/events",
+        "metrics": f"{base}/metrics",
         "openapi": f"{base}/openapi.json",
         "version": smartmob.__version__,
     }

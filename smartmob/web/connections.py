@@ -60,6 +60,7 @@ class Census:
 
     @ivar is_proxy: Whether an address is that of a proxy whose word counts.  Another
         function may take its place at any time.
+    @ivar refused: How many there would be one too many with, ever.
     """
 
     def __init__(
@@ -83,7 +84,14 @@ class Census:
         self._storm_over = storm_over
         self._peak = 0
         self._told: set[str | None] = set()
+        self.refused = 0
         self._gone = Waiters()
+
+    def __len__(self) -> int:
+        """
+        How many there are.
+        """
+        return len(self._open)
 
     def guard(self, wrapped: IProtocolFactory) -> Connections:
         """
@@ -107,11 +115,12 @@ class Census:
 
     def _tell(self, about: str | None, peer: str) -> None:
         """
-        Say that connections are refused: once, until half of these are gone.  Who connects
-        and connects would fill the log.
+        Count, and say that connections are refused: once, until half of these are gone.  Who
+        connects and connects would fill the log.
 
         @param about: Who has too many; C{None}: all together.
         """
+        self.refused += 1
         if about not in self._told:
             self._told.add(about)
             _log.warn(

@@ -112,6 +112,13 @@ class Doors:
         await deferLater(self.clock, 0)
         assert self._serving is not None
 
+    def close(self) -> None:
+        """
+        The agent ends: nothing is left to do behind them.
+        """
+        if self._made:
+            self._serving.close()
+
     def _site(self, endpoint: Endpoint) -> Site:
         return self._serving.on(endpoint)
 

@@ -133,6 +133,13 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "list_plugins": Operation(tag="agent", answers=(shows("Plugins"),)),
     "list_webhooks": Operation(tag="agent", answers=(shows("Webhooks"),)),
+    "metrics": Operation(
+        tag="agent",
+        about="To a token that is for some apps only, just what is about these.",
+        answers=(
+            Answer(content={_TEXT: TEXT}, about="Prometheus' text format, version 0.0.4."),
+        ),
+    ),
     "events": Operation(
         tag="agent",
         answers=(

@@ -186,6 +186,7 @@ DOCUMENTS: dict[str, Schema] = {
             "archives": URL,
             "plugins": URL,
             "events": URL,
+            "metrics": URL,
             "openapi": URL,
             "version": TEXT,
         }

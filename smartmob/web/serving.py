@@ -4,7 +4,7 @@ What is served on which endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from smartmob.config.configuration import Api, Endpoint
 from smartmob.declarations import Declarations
+from smartmob.web.answered import Answered
 from smartmob.web.measurements import Measurements
 from smartmob.web.routing import Family
 from smartmob.web.site import Site
@@ -33,6 +34,7 @@ class Serving:
     @ivar measurements: Those of that site, too ...
     @ivar sockets: ... and these.
     @ivar pages: Routes that every endpoint has.
+    @ivar close: Called when the agent ends.
     """
 
     rest: Site
@@ -41,6 +43,7 @@ class Serving:
     measurements: Measurements
     sockets: Sockets
     pages: Iterable[Family] = ()
+    close: Callable[[], None] = lambda: None
     _sites: dict[Api, Site] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -59,6 +62,12 @@ class Serving:
                 else gafferd.site(self.rest, self.pages)
             )
         return self._sites[api]
+
+    def answered(self) -> list[Answered]:
+        """
+        What requests were answered with, of each site.
+        """
+        return [site.answered for site in self._sites.values()]
 
     def settle(self, trust: Trust) -> None:
         """

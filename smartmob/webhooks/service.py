@@ -137,6 +137,13 @@ class Webhooks(Service):
             total.add(hook.queue.counts)
         return asdict(total)
 
+    def waiting(self) -> tuple[int, int]:
+        """
+        How many events wait for all URLs together, and how many bytes they have.
+        """
+        queues = [hook.queue for hook in self._hooks.values()]
+        return sum(len(each.waiting) for each in queues), sum(each.size for each in queues)
+
     def _give(self, event: Event) -> None:
         encoded = None
         for hook in self._hooks.values():

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
-from twisted.internet.defer import succeed
+from attrs import define, frozen
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
+from smartmob.metrics.exposition import Exposition
+from smartmob.metrics.loop_delay import LoopDelay
 from smartmob.plugins.site import PluginSite
 from smartmob.reloading import Outcome
+from smartmob.web.metrics import Metrics
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.routing import Family
@@ -34,6 +37,17 @@ class NoPlugins:
         return None
 
 
+@define(eq=False)
+class NoDelay(LoopDelay):
+    """
+    There is none, which is known at once.
+    """
+
+    def asked(self) -> Deferred[None]:
+        """Nothing is to be measured."""
+        return succeed(None)
+
+
 def families() -> list[Family]:
     """
     All of them, as an agent has them.
@@ -43,6 +57,7 @@ def families() -> list[Family]:
         Reloads(nothing_new),
         WebhookReports(list),
         PluginReports(plugins),
+        Metrics(list, Exposition(NoDelay(Clock()))),
         Sites(plugins, Clock()),
     ]
 

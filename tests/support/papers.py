@@ -20,7 +20,7 @@ def papers() -> list[Path]:
     """
     Every page of the checkout.
     """
-    examples = [f"examples/{name}" for name in ("gafferd", "hello", "plugins")]
+    examples = [f"examples/{name}" for name in ("gafferd", "hello", "plugins", "prometheus")]
     folders = ["", "bench", "changelog.d", "docs", *examples]
     return sorted(page for folder in folders for page in (TREE / folder).glob("*.rst"))
 

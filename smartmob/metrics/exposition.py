@@ -1,0 +1,135 @@
+"""
+Numbers as Prometheus reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from smartmob.metrics.catalogue import METRICS, Kind, Metric
+from smartmob.metrics.loop_delay import LoopDelay
+from smartmob.metrics.readings import Measured, Reading, Sample, of_delay, of_version
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric as Family
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+"""
+U{Prometheus' text format<https://prometheus.io/docs/instrumenting/exposition_formats/>}: every
+version of it, and all that reads such, knows this one.
+"""
+
+
+@define(eq=False, repr=False, slots=False)
+class Exposition:
+    """
+    Tells of all there is, or of what there is for somebody.
+
+    @ivar delay: How late the agent is.
+    @ivar readings: What there is besides.
+    """
+
+    delay: LoopDelay
+    readings: list[Reading] = field(factory=list)
+
+    async def all(self) -> bytes:
+        """
+        Everything.
+        """
+        await self.delay.asked()
+        return _text(self._registry)
+
+    def some(self, *readings: Reading) -> bytes:
+        """
+        Only this, and which agent it is.
+        """
+        return _text(_registry(lambda: _samples((of_version, *readings))))
+
+    def close(self) -> None:
+        """
+        Nobody will ask any more.
+        """
+        self.delay.close()
+
+    @cached_property
+    def _registry(self) -> CollectorRegistry:
+        from prometheus_client import ProcessCollector
+
+        registry = _registry(self._collect)
+        ProcessCollector(registry=registry)
+        return registry
+
+    def _collect(self) -> Iterator[Sample]:
+        return _samples((of_version, *self.readings, lambda: of_delay(self.delay)))
+
+
+@define(eq=False, repr=False)
+class _Collector:
+    """
+    Makes families of samples, as the Prometheus library has them.
+    """
+
+    samples: Callable[[], Iterable[Sample]]
+
+    def collect(self) -> Iterator[Family]:
+        """
+        See C{prometheus_client.registry.Collector}.
+        """
+        found: dict[Metric, list[Sample]] = {}
+        for sample in self.samples():
+            found.setdefault(sample.metric, []).append(sample)
+        for metric in METRICS:
+            if metric in found:
+                yield _family(metric, found[metric])
+
+
+def _samples(readings: Iterable[Reading]) -> Iterator[Sample]:
+    for reading in readings:
+        yield from reading()
+
+
+def _registry(samples: Callable[[], Iterable[Sample]]) -> CollectorRegistry:
+    """
+    One of our own: the library's has what any other code in here may have put there.
+    """
+    # Few agents are ever asked for this, and a start needs none of it.
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(samples))
+    return registry
+
+
+def _text(registry: CollectorRegistry) -> bytes:
+    from prometheus_client import generate_latest
+
+    return generate_latest(registry)
+
+
+def _family(metric: Metric, samples: Iterable[Sample]) -> Family:
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
+    from prometheus_client.utils import floatToGoString
+
+    if metric.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(metric.name, metric.about, labels=metric.labels)
+        for _, value, labels in samples:
+            assert isinstance(value, Measured)
+            buckets = [(floatToGoString(bound), count) for bound, count in value.buckets]
+            histogram.add_metric(labels, buckets, value.sum)
+        return histogram
+    family: CounterMetricFamily | GaugeMetricFamily
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    family = kind(metric.name, metric.about, labels=metric.labels)
+    for _, value, labels in samples:
+        assert not isinstance(value, Measured)
+        family.add_metric(labels, value)
+    return family
