@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from smartmob.source.disk import Worker
 from smartmob.source.errors import SourceUnavailable
@@ -39,12 +39,11 @@ class SyncingTests(SynchronousTestCase):
         self.path = self.mktemp()
         self.warnings: list[str] = []
 
-        @implementer(ILogObserver)
         def observe(event: LogEvent) -> None:
             if event.get("log_level") is LogLevel.warn:
                 self.warnings.append(str(event.get("why")))
 
-        observer = ILogObserver(observe)
+        observer = cast(ILogObserver, observe)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Protocol
 
-from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from smartmob.source.archives import Archives, sha256_of
@@ -34,25 +33,35 @@ class IFetch(Protocol):
         """
 
 
-@define(eq=False, repr=False)
 class Downloads:
     """
     The downloads of an agent.
-
-    @ivar archives: What needs no download: clients have sent it.
-    @ivar rules: Says where sources may come from by now.
-    @ivar fetcher: Downloads; C{None}: by HTTP.
     """
 
-    reactor: Any
-    disk: Worker
-    layout: Layout
-    limits: SourceLimits
-    archives: Archives
-    rules: Callable[[], SourceRules]
-    fetcher: IFetch | None
-    _numbers: count[int] = field(factory=lambda: count(1))
-    _under_way: dict[str, Download] = field(factory=dict)
+    def __init__(
+        self,
+        reactor: Any,
+        disk: Worker,
+        layout: Layout,
+        limits: SourceLimits,
+        archives: Archives,
+        rules: Callable[[], SourceRules],
+        fetcher: IFetch | None,
+    ) -> None:
+        """
+        @param archives: What needs no download: clients have sent it.
+        @param rules: Says where sources may come from by now.
+        @param fetcher: Downloads; C{None}: by HTTP.
+        """
+        self._reactor = reactor
+        self._disk = disk
+        self._layout = layout
+        self._limits = limits
+        self._archives = archives
+        self._rules = rules
+        self._fetcher = fetcher
+        self._numbers = count(1)
+        self._under_way: dict[str, Download] = {}
 
     def of(self, url: str, request_id: str) -> Download:
         """
@@ -61,10 +70,10 @@ class Downloads:
         """
         download = self._under_way.get(url)
         if download is None or download.work.ended or not download.work.open:
-            path = os.path.join(self.layout.downloads, str(next(self._numbers)))
-            fetching = self._fetching() if sha256_of(url) is None else self.archives
+            path = os.path.join(self._layout.downloads, str(next(self._numbers)))
+            fetching = self._fetching() if sha256_of(url) is None else self._archives
             fetched = Deferred.fromCoroutine(fetching.fetch(url, path, request_id))
-            download = Download(path, Shared(fetched, self.reactor))
+            download = Download(path, Shared(fetched, self._reactor))
             if not download.work.ended:
                 self._under_way[url] = download
                 download.work.when_ended().addCallback(self._ended, url, download)
@@ -86,12 +95,12 @@ class Downloads:
         return [download.work.when_ended() for download in self._under_way.values()]
 
     def _fetching(self) -> IFetch:
-        if self.fetcher is None:
+        if self._fetcher is None:
             # Its imports cost a start 20 ms that the agent does not have before.
             from smartmob.source.fetch import Fetcher
 
-            self.fetcher = Fetcher(self.reactor, self.disk, self.limits, rules=self.rules)
-        return self.fetcher
+            self._fetcher = Fetcher(self._reactor, self._disk, self._limits, rules=self._rules)
+        return self._fetcher
 
     def _ended(self, _: None, url: str, download: Download) -> None:
         if self._under_way.get(url) is download:
@@ -102,4 +111,4 @@ class Downloads:
         Remove the file of a download.
         """
         await download.work.when_ended()
-        await self.layout.remove(download.path)
+        await self._layout.remove(download.path)

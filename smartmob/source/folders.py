@@ -20,7 +20,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -44,27 +43,26 @@ _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)
 _log = Logger()
 
 
-@define(eq=False, repr=False)
 class Folders:
     """
     The folders of releases.
 
-    @ivar boot: Which start of the machine this is.
     @ivar keep: What of an earlier run is still needed.
     @ivar left: What of that is there, and nobody here has needed yet.
     """
 
-    clock: IReactorTime
-    disk: Worker
-    layout: Layout
-    boot: str
-    keep: Keep = field(factory=Keep)
-    left: set[tuple[str, str]] = field(factory=set)
-    _folders: dict[tuple[str, str], Folder] = field(factory=dict)
-    _syncing: Syncing = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._syncing = Syncing(self.clock, self.disk, self.layout.releases, self.boot)
+    def __init__(self, clock: IReactorTime, disk: Worker, layout: Layout, boot: str) -> None:
+        """
+        @param boot: Which start of the machine this is.
+        """
+        self.keep = Keep()
+        self.left: set[tuple[str, str]] = set()
+        self._clock = clock
+        self._disk = disk
+        self._layout = layout
+        self._boot = boot
+        self._folders: dict[tuple[str, str], Folder] = {}
+        self._syncing = Syncing(clock, disk, layout.releases, boot)
 
     async def hold(
         self,
@@ -132,7 +130,7 @@ class Folders:
         """
         Have a new folder: of what is there, or by unpacking.
         """
-        path = self.layout.release(*key)
+        path = self._layout.release(*key)
         found = key in self.left
         folder = Folder(*key, path, found=found, stays=found)
         self.left.discard(key)
@@ -141,7 +139,7 @@ class Folders:
         else:
             assert unpack is not None, "what would be here?"
             work = self._make(folder, unpack)
-        folder.work = Shared(Deferred.fromCoroutine(work), self.clock)
+        folder.work = Shared(Deferred.fromCoroutine(work), self._clock)
         self._folders[key] = folder
         return folder
 
@@ -151,10 +149,10 @@ class Folders:
 
         @raise NotWhole: It is not.
         """
-        await self.layout.let_in(identity)
+        await self._layout.let_in(identity)
         owner = os.geteuid() if identity is None else identity.uid
         try:
-            manifest = await self.disk.run(whole, folder.path, owner, self.boot)
+            manifest = await self._disk.run(whole, folder.path, owner, self._boot)
         except NotWhole as error:
             folder.stays = False
             say = _log.warn if error.damaged else _log.info
@@ -183,8 +181,8 @@ class Folders:
         Unpack, and write down for the next run what came of it.
         """
         unpacked = await unpack(folder.path)
-        manifest = Manifest(unpacked, self.boot)
-        writing = Shared(self.disk.run(write, folder.path, manifest))
+        manifest = Manifest(unpacked, self._boot)
+        writing = Shared(self._disk.run(write, folder.path, manifest))
         try:
             await writing.when_ended()
         except CancelledError:
@@ -223,11 +221,9 @@ class Folders:
             if folder.stays:
                 self.left.add(key)
             else:
-                await self.layout.remove_release(folder.path, synced=folder.synced)
+                await self._layout.remove_release(folder.path, synced=folder.synced)
         finally:
             del self._folders[key]
-        if not any(other.app == folder.app for other in self._folders.values()):
-            await self.layout.remove_app(folder.path)
 
 
 def _release(folder: Folder, unpacked: Unpacked) -> Release:

@@ -134,20 +134,13 @@ class Layout:
 
     async def remove_release(self, path: str, *, synced: bool) -> None:
         """
-        Remove a release, with what an unpacker may have left beside it.
+        Remove a release, with what an unpacker may have left beside it, and the folder of
+        its app, if nothing else is in that.
 
         @param synced: Its manifest says that it is on the disk for good.
         """
         for failed, why in await self._disk.run(_remove_release, path, synced):
             _log.failure(_NOT_REMOVED, why, path=failed)
-
-    async def remove_app(self, path: str) -> None:
-        """
-        Remove the folder of an app's releases, if there is none.
-
-        @param path: That of its last one.
-        """
-        await self._disk.run(_remove_empty, os.path.dirname(path))
 
 
 def name_of(sha256: str, who: Identity | None) -> str:
@@ -196,6 +189,8 @@ def _remove_release(path: str, synced: bool) -> list[tuple[str, Failure]]:
                 sync_folder(os.path.dirname(path))
         except Exception:
             failures.append((each, Failure()))
+    with contextlib.suppress(OSError):  # another release of the app is there
+        os.rmdir(os.path.dirname(path))
     return failures
 
 
@@ -208,14 +203,6 @@ def _check(path: str, reserve: Reserve, size: int) -> None:
         reserve.check(folder, size)
     finally:
         os.close(folder)
-
-
-def _remove_empty(path: str) -> None:
-    """
-    Remove a folder, unless something is there by now.
-    """
-    with contextlib.suppress(OSError):
-        os.rmdir(path)
 
 
 def _unusable(error: OSError) -> SourceRefused:

@@ -14,15 +14,16 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from smartmob.source.keeping import Keep
 from smartmob.source.manifest import path_of
 from smartmob.source.removal import move_aside, remove_tree
 
-_RELEASE = re.compile(r"[0-9a-f]{64}(-\d+-\d+)?")
-_ARCHIVE = re.compile(r"[0-9a-f]{64}")
-_PART = re.compile(r"\d+\.part")
+# Not compiled before they are needed, in a thread.
+_RELEASE = r"[0-9a-f]{64}(-\d+-\d+)?"
+_ARCHIVE = r"[0-9a-f]{64}"
+_PART = r"\d+\.part"
 
 
 @frozen
@@ -42,23 +43,24 @@ class Left:
     failures: tuple[tuple[str, OSError], ...] = ()
 
 
-@define(eq=False, repr=False)
 class Sweep:
     """
     Cleaning up, at the start.  For one thread.
-
-    @ivar downloads: The folder of downloads: all of it goes.
-    @ivar releases: That of releases.
-    @ivar archives: That of archives that clients sent.  What has no name of ours in it is
-        left alone.
-    @ivar discarded: Where things are moved to.
     """
 
-    downloads: str
-    releases: str
-    archives: str
-    discarded: str
-    _failures: list[tuple[str, OSError]] = field(factory=list)
+    def __init__(self, downloads: str, releases: str, archives: str, discarded: str) -> None:
+        """
+        @param downloads: The folder of downloads: all of it goes.
+        @param releases: That of releases.
+        @param archives: That of archives that clients sent.  What has no name of ours in it
+            is left alone.
+        @param discarded: Where things are moved to.
+        """
+        self._downloads = downloads
+        self._releases = releases
+        self._archives = archives
+        self._discarded = discarded
+        self._failures: list[tuple[str, OSError]] = []
 
     def run(self, keep: Keep) -> Left:
         """
@@ -66,25 +68,25 @@ class Sweep:
 
         @raise OSError: There is no folder for releases, and none can be made.
         """
-        self._folder(self.releases)
-        for path in (self.downloads, self.archives):
+        self._folder(self._releases)
+        for path in (self._downloads, self._archives):
             # Without them nothing new comes, but what is there can be restored.
             self._attempt(path, self._folder)
-        for path in self._inside(self.downloads):
+        for path in self._inside(self._downloads):
             self._discard(path)
         wanted: dict[str, set[str]] = {app: set() for app in keep.apps}
         for app, name in keep.releases:
             wanted.setdefault(app, set()).add(name)
         left = []
-        for path in self._inside(self.releases):
+        for path in self._inside(self._releases):
             app = os.path.basename(path)
             if app in wanted:
                 names = self._app(path, wanted[app], all_stay=app in keep.apps)
                 left += [(app, name) for name in names]
             else:
                 self._discard(path)
-        archives = tuple(self._archives())
-        discarded = os.path.lexists(self.discarded)
+        archives = tuple(self._kept_archives())
+        discarded = os.path.lexists(self._discarded)
         return Left(frozenset(left), archives, discarded, tuple(self._failures))
 
     def _folder(self, path: str) -> None:
@@ -112,7 +114,7 @@ class Sweep:
         manifests = {path_of(name) for name in wanted}
         for each in self._inside(path):
             name = os.path.basename(each)
-            if _RELEASE.fullmatch(name) and (all_stay or name in wanted):
+            if re.fullmatch(_RELEASE, name) and (all_stay or name in wanted):
                 left.append(name)
             elif all_stay:
                 # Half of something, which nobody needs and others would stumble over.
@@ -126,18 +128,18 @@ class Sweep:
         _remove_empty(path)
         return left
 
-    def _archives(self) -> Iterator[tuple[str, int]]:
+    def _kept_archives(self) -> Iterator[tuple[str, int]]:
         """
         Clean up among the archives.
 
         @return: Those that there are.
         """
         found = []
-        for path in self._inside(self.archives):
+        for path in self._inside(self._archives):
             name = os.path.basename(path)
-            if _PART.fullmatch(name):
+            if re.fullmatch(_PART, name):
                 self._discard(path)
-            elif _ARCHIVE.fullmatch(name):
+            elif re.fullmatch(_ARCHIVE, name):
                 status = os.lstat(path)
                 if stat.S_ISREG(status.st_mode):
                     found.append((status.st_mtime_ns, name, status.st_size))
@@ -162,8 +164,8 @@ class Sweep:
         if not os.path.lexists(path):
             return
         try:
-            os.makedirs(self.discarded, 0o700, exist_ok=True)
-            move_aside(path, os.path.join(self.discarded, secrets.token_hex(8)))
+            os.makedirs(self._discarded, 0o700, exist_ok=True)
+            move_aside(path, os.path.join(self._discarded, secrets.token_hex(8)))
         except OSError:
             # On a full disk there may be no room for another folder.
             self._attempt(path, remove_tree)

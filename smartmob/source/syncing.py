@@ -8,7 +8,6 @@ told to write what it has, and then the manifest of each says so.
 
 from __future__ import annotations
 
-from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -32,24 +31,25 @@ _NOT_SYNCED = (
 _log = Logger()
 
 
-@define(eq=False, repr=False)
 class Syncing:
     """
     Has releases on the disk for good.
-
-    @ivar path: A folder of the file system that they are on.
-    @ivar boot: Which start of the machine this is.
     """
 
-    clock: IReactorTime
-    disk: Worker
-    path: str
-    boot: str
-    _due: dict[Folder, Unpacked] = field(factory=dict)
-    _under_way: dict[Folder, Unpacked] = field(factory=dict)
-    _timer: IDelayedCall | None = None
-    _turn: Shared[None] | None = None
-    _stopped: bool = False
+    def __init__(self, clock: IReactorTime, disk: Worker, path: str, boot: str) -> None:
+        """
+        @param path: A folder of the file system that they are on.
+        @param boot: Which start of the machine this is.
+        """
+        self._clock = clock
+        self._disk = disk
+        self._path = path
+        self._boot = boot
+        self._due: dict[Folder, Unpacked] = {}
+        self._under_way: dict[Folder, Unpacked] = {}
+        self._timer: IDelayedCall | None = None
+        self._turn: Shared[None] | None = None
+        self._stopped = False
 
     def add(self, folder: Folder, unpacked: Unpacked) -> None:
         """
@@ -81,7 +81,7 @@ class Syncing:
 
     def _schedule(self) -> None:
         if self._due and self._timer is None and self._turn is None and not self._stopped:
-            self._timer = self.clock.callLater(SOON, self._begin)
+            self._timer = self._clock.callLater(SOON, self._begin)
 
     def _cancel_unless_due(self) -> None:
         if not self._due and self._timer is not None:
@@ -100,14 +100,14 @@ class Syncing:
 
     async def _sync(self) -> None:
         try:
-            await self.disk.run(sync_file_system, self.path)
+            await self._disk.run(sync_file_system, self._path)
         except OSError as error:
             self._under_way.clear()
             _log.warn(_NOT_SYNCED, why=error.strerror or error)
         while self._under_way:
             folder, unpacked = self._under_way.popitem()
-            manifest = Manifest(unpacked, self.boot, synced=True)
-            work = self.disk.run(write, folder.path, manifest, durable=True)
+            manifest = Manifest(unpacked, self._boot, synced=True)
+            work = self._disk.run(write, folder.path, manifest, durable=True)
             folder.writing = writing = Shared(work)
             await writing.when_ended()
             folder.writing = None
