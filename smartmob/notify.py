@@ -277,8 +277,9 @@ class Notifier(Progress):
         """
         self._extension.end()
         self._what = ""
-        self.notices.tell(READY=1, STATUS=self.status.now())
+        # It is watched from then on.
         self.watchdog = self.make_watchdog()
+        self.notices.tell(READY=1, STATUS=self.status.now())
         self.watchdog.start()
 
     def reloading(self) -> None:

@@ -1,0 +1,478 @@
+"""
+Agents under a real systemd, which is booted for that.
+
+Where none can be (without root, without systemd, in a container that forbids mounts) they are
+skipped, and say so.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import tarfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smartmob.units import NAMES
+from tests.support.booted import AGENT, OPT, PATIENCE, Booted, answer, booted
+from tests.support.living import running, stat_of
+
+SERVICE = "smartmob.service"
+SOCKET = "smartmob.socket"
+URL = "http://127.0.0.1:8080"
+LOG = "/run/agent.log"
+ETC = "/etc/smartmob"
+
+DROP_IN = f"""\
+[Service]
+StandardOutput=append:{LOG}
+StandardError=append:{LOG}
+RestartSec=200ms
+"""
+
+TREE_OF_SLEEPS = "setsid sleep 7771 & sleep 7772 & exec sleep 7773"
+"""
+A program with something in a session of its own.
+"""
+
+
+@cache
+def units() -> dict[str, str]:
+    """
+    The units, as the agent shows them there.
+    """
+    shown = f"{OPT}/bin/smartmob-agent"
+    return {name: booted().run(shown, "--print-unit", name) for name in NAMES}
+
+
+def archive(**programs: str) -> bytes:
+    """
+    An archive of an application.
+    """
+    memory = io.BytesIO()
+    text = "".join(f"{name}: {command}\n" for name, command in programs.items()).encode()
+    with tarfile.open(fileobj=memory, mode="w:gz") as file:
+        entry = tarfile.TarInfo("Procfile")
+        entry.size = len(text)
+        file.addfile(entry, io.BytesIO(text))
+    return memory.getvalue()
+
+
+class SystemdTestCase(SynchronousTestCase):
+    """
+    Tests with a machine that has systemd, the units and nothing else.
+
+    @ivar machine: That.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have it as if nothing had ever run there.
+        """
+        self.machine: Booted = booted()
+        self.addCleanup(self.clear)
+        for name, text in units().items():
+            self.machine.write(f"/etc/systemd/system/{name}", text)
+        for name in (SERVICE, "smartmob@.service"):
+            self.drop_in(name, "test", DROP_IN)
+
+    def clear(self) -> None:
+        """
+        Remove what the test has made.
+        """
+        control = self.machine.run
+        control("systemctl", "stop", "smartmob*.socket", "smartmob*.service")
+        control("systemctl", "reset-failed")
+        folders = "/var/lib/smartmob* /etc/systemd/system/* /etc/default/smartmob*"
+        control("sh", "-c", f"rm -rf {folders} {ETC} {LOG}")
+        control("systemctl", "daemon-reload")
+
+    def drop_in(self, unit: str, name: str, text: str) -> None:
+        """
+        Change a unit.
+        """
+        self.machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", text)
+
+    def configure(self, text: str, name: str = "agent.conf") -> None:
+        """
+        Give the agent a configuration.
+        """
+        self.machine.write(f"{ETC}/{name}", text)
+        self.machine.write("/etc/default/smartmob", f"SMARTMOB_OPTIONS={ETC}/agent.conf\n")
+
+    def control(self, verb: str, unit: str = SERVICE) -> None:
+        """
+        What an operator does with it.
+        """
+        self.machine.run("systemctl", "daemon-reload")
+        try:
+            self.machine.run("systemctl", verb, unit)
+        except AssertionError as error:
+            raise AssertionError(f"{error}{self.log()}") from None
+
+    def log(self) -> str:
+        """
+        What the agent has said.
+        """
+        path = self.machine.path(LOG)
+        return path.read_text() if path.exists() else ""
+
+    def shows(self, name: str, unit: str = SERVICE) -> str:
+        """
+        A property of a unit.
+        """
+        return self.machine.run("systemctl", "show", "--value", "-p", name, unit).strip()
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """
+        Wait for something that nobody tells us of.
+        """
+        start = time.monotonic()
+        while not condition():
+            waited = time.monotonic() - start
+            assert waited < PATIENCE, f"waited in vain for {what}\n{self.log()}"
+            time.sleep(0.02)
+
+    def main_pid(self, unit: str = SERVICE) -> int:
+        """
+        The agent, by the number it has here.
+        """
+        return self.by_name("twistd", unit)[0]
+
+    def by_name(self, name: str, unit: str = SERVICE) -> list[int]:
+        """
+        The processes of a unit that are called so.
+        """
+        return [
+            pid
+            for pid in self.machine.processes(unit)
+            if name in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+        ]
+
+    def started_again(self, before: list[int]) -> None:
+        """
+        Wait until it was started once more, and see that nothing of before is left.
+        """
+        self.until(lambda: self.shows("NRestarts") == "1", "a restart")
+        self.until(lambda: self.shows("ActiveState") == "active", "an agent that is ready")
+        self.assertEqual(running(before), [])
+
+    def create(self, app: str, **programs: str) -> dict[str, dict[str, Any]]:
+        """
+        Send an application, and have its programs run.
+        """
+        status, sent = self.machine.ask("PUT", f"{URL}/archives", archive(**programs))
+        self.assertEqual(status, 201, sent)
+        made = {}
+        for name in programs:
+            request = {"app": app, "node": f"{name}.0", "process_type": name}
+            request["source_url"] = sent["source_url"]
+            body = json.dumps(request).encode()
+            status, made[name] = self.machine.ask("POST", f"{URL}/create-process", body)
+            self.assertEqual(status, 201, made[name])
+        return made
+
+    def process(self, slug: str) -> dict[str, Any]:
+        """
+        The document of a process.
+        """
+        status, document = self.machine.ask("GET", f"{URL}/process-status/{slug}")
+        self.assertEqual(status, 200, document)
+        assert isinstance(document, dict)
+        return document
+
+    def runs(self, slug: str) -> None:
+        """
+        Wait until a process runs.
+        """
+        self.until(lambda: self.process(slug)["state"] == "running", f"{slug} to run")
+
+    def answers(self, url: str = URL) -> None:
+        """
+        See that there is an agent.
+        """
+        self.assertEqual(self.machine.ask("GET", f"{url}/ping"), (200, "OK"))
+
+
+class ServiceTests(SystemdTestCase):
+    """
+    C{smartmob.service}.
+    """
+
+    def test_start(self) -> None:
+        """
+        It is active once it answers, says how it fares, and keeps its files where the unit
+        says, for its user alone.
+        """
+        self.control("start")
+        self.answers()
+        self.assertEqual(self.shows("ActiveState"), "active")
+        self.assertEqual(self.shows("StatusText"), "0 running")
+        state = self.machine.path("/var/lib/smartmob").stat()
+        self.assertEqual((state.st_uid, state.st_mode & 0o7777), (60123, 0o700))
+        self.assertTrue(self.machine.path("/var/lib/smartmob/lock").exists())
+        self.control("stop")
+        self.assertEqual(self.shows("Result"), "success")
+        self.assertEqual(self.machine.processes(SERVICE), [])
+
+    def test_programs(self) -> None:
+        """
+        Programs run under it as elsewhere: one that serves, one that is a shell's, those that
+        came as an archive; the status counts them, and none is told of systemd.
+        """
+        python = self.machine.python
+        said = "env; touch ~/it /tmp/it; exec sleep 7770"
+        self.configure(f"[process:shell]\ncmd = {said}\nshell = true\n")
+        self.control("start")
+        serve = f"{python} -m http.server --bind 127.0.0.1 $PORT"
+        made = self.create("some", web=serve, loop="echo $$; sleep 7770; true")
+        for slug in ("some.web.0", "some.loop.0", "default.shell.0"):
+            self.runs(slug)
+        self.until(lambda: self.shows("StatusText") == "3 running", "the status")
+        port = made["web"]["port"]
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+        self.until(
+            lambda: self.machine.run(python, "-c", connect, check=False) == "", "the server"
+        )
+        self.assertEqual(self.machine.ask("GET", f"http://127.0.0.1:{port}/")[0], 200)
+        logs = f"{URL}/process-logs/default.shell.0"
+        self.until(lambda: "PATH=" in self.machine.ask("GET", logs)[1], "the environment")
+        environment = self.machine.ask("GET", logs)[1]
+        self.assertIn(f"USER={AGENT}", environment)
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "_DIRECTORY="):
+            self.assertNotIn(name, environment)
+
+    def test_reload(self) -> None:
+        """
+        A reload is told to systemd from its beginning to its end; one that is refused as well,
+        and why.
+        """
+        self.configure("[process:one]\ncmd = sleep 7770\n")
+        self.control("start")
+        pid = self.main_pid()
+        before = self.shows("StateChangeTimestampMonotonic")
+        self.configure("[process:one]\ncmd = sleep 7770\nnumprocesses = 2\n")
+        self.control("reload")
+        self.until(lambda: self.shows("StatusText") == "2 running", "the second")
+        after = self.shows("StateChangeTimestampMonotonic")
+        self.assertNotEqual(after, before)
+        self.configure("[process:one]\ncmd = sleep 7770\nnumprocesses = many\n")
+        self.control("reload")
+        refused = re.compile(r"reload refused: .*agent\.conf:3.*; 2 running")
+        self.until(lambda: refused.fullmatch(self.shows("StatusText")), "the reason")
+        self.assertNotEqual(self.shows("StateChangeTimestampMonotonic"), after)
+        self.assertEqual(self.shows("ActiveState"), "active")
+        self.assertEqual(self.main_pid(), pid)
+
+    def test_wrong(self) -> None:
+        """
+        One whose configuration is wrong is not started again and again.
+        """
+        self.configure("[process:one]\nnumprocesses = many\n")
+        self.assertRaises(AssertionError, self.control, "start")
+        self.assertEqual(self.shows("ActiveState"), "failed")
+        self.assertEqual(self.shows("ExecMainStatus"), "2")
+        self.assertEqual(self.shows("NRestarts"), "0")
+
+    def test_grace(self) -> None:
+        """
+        Programs have the grace they are given, also where that is longer than systemd waits
+        for others.
+        """
+        self.drop_in(SERVICE, "short", "[Service]\nTimeoutStopSec=1\n")
+        farewell = (
+            "trap 'sleep 2.5; touch ~/farewell; exit' TERM; touch ~/up; sleep 7770 & wait"
+        )
+        self.configure(f"[process:slow]\nshell = true\ncmd = {farewell}\n")
+        self.control("start")
+        home = "/var/lib/smartmob/"
+        self.until(self.machine.path(f"{home}up").exists, "the program")
+        self.control("stop")
+        self.assertEqual(self.shows("Result"), "success", self.log())
+        self.assertTrue(self.machine.path(f"{home}farewell").exists())
+        self.assertEqual(self.machine.processes(SERVICE), [])
+
+    def test_credentials(self) -> None:
+        """
+        Tokens that only root can read are handed down, and asked for.
+        """
+        token = "a-token-of-good-length"
+        self.machine.write(f"{ETC}/tokens", f"{token}\n", 0o600)
+        [line] = re.findall("^#(LoadCredential=.*)$", units()[SERVICE], re.MULTILINE)
+        self.drop_in(SERVICE, "tokens", f"[Service]\n{line}\n")
+        self.control("start")
+        self.assertEqual(self.machine.ask("GET", f"{URL}/list-processes")[0], 401)
+        asked = self.machine.ask("GET", f"{URL}/list-processes", token=token)
+        self.assertEqual(asked, (200, {"processes": []}))
+
+
+class FailureTests(SystemdTestCase):
+    """
+    What comes of an agent that is no more, or hangs.
+    """
+
+    def programs(self) -> list[int]:
+        """
+        Have programs run.
+
+        @return: All there is then.
+        """
+        self.configure(f"[process:some]\nshell = true\ncmd = {TREE_OF_SLEEPS}\n")
+        self.control("start")
+        self.until(lambda: len(self.by_name("sleep 777")) == 3, "three programs")
+        return self.machine.processes(SERVICE)
+
+    def test_killed(self) -> None:
+        """
+        One that was killed is started again, and nothing of before is left; what clients have
+        created is there again, as it was.
+        """
+        self.programs()
+        created = self.create("some", runs="exec sleep 7774", stops="exec sleep 7775")
+        stopped = created["stops"]["stop"]
+        self.assertEqual(self.machine.ask("POST", stopped)[0], 200)
+        self.runs("some.runs.0")
+        before = self.machine.processes(SERVICE)
+        os.kill(self.main_pid(), signal.SIGKILL)
+        self.started_again(before)
+        self.runs("some.runs.0")
+        for name, state in (("runs", "running"), ("stops", "stopped")):
+            document = self.process(f"some.{name}.0")
+            self.assertEqual(document["state"], state)
+            for key in ("created_at", "port"):
+                self.assertEqual(document[key], created[name][key])
+
+    def test_allKilled(self) -> None:
+        """
+        Nor is anything left where its helpers are killed at the same moment.
+        """
+        before = self.programs()
+        programs = self.by_name("sleep 777")
+        for pid in before:
+            if pid not in programs:
+                os.kill(pid, signal.SIGKILL)
+        self.started_again(before)
+        self.answers()
+
+    def test_hangs(self) -> None:
+        """
+        One that does nothing any more is killed and started again; the log says where it hung.
+        """
+        self.drop_in(SERVICE, "watchdog", "[Service]\nWatchdogSec=1\n")
+        before = self.programs()
+        os.kill(self.main_pid(), signal.SIGSTOP)
+        self.started_again(before)
+        self.assertIn("Fatal Python error: Aborted", self.log())
+        self.answers()
+
+    def test_guardianHangs(self) -> None:
+        """
+        So is one whose guardian hangs.
+        """
+        self.drop_in(SERVICE, "watchdog", "[Service]\nWatchdogSec=1\n")
+        before = self.programs()
+        agent = str(self.main_pid())
+        [guardian] = [pid for pid in before if stat_of(pid)[1] == agent]
+        os.kill(guardian, signal.SIGSTOP)
+        self.started_again(before)
+        self.assertIn("the guardian does not answer", self.log())
+        self.answers()
+
+    def test_fed(self) -> None:
+        """
+        One that works is left alone for longer than it may be silent.
+        """
+        self.drop_in(SERVICE, "watchdog", "[Service]\nWatchdogSec=500ms\n")
+        self.control("start")
+        signs: set[str] = set()
+
+        def enough() -> bool:
+            signs.add(self.shows("WatchdogTimestampMonotonic"))
+            return len(signs) > 5
+
+        self.until(enough, "signs of its life")
+        self.assertEqual(self.shows("NRestarts"), "0")
+
+
+class SocketTests(SystemdTestCase):
+    """
+    C{smartmob.socket}.
+    """
+
+    def test_first(self) -> None:
+        """
+        The first connection starts the agent, which is told nothing of it; a connection made
+        while there is none waits for the next.
+        """
+        self.control("start", SOCKET)
+        self.assertEqual(self.shows("ActiveState"), "inactive")
+        self.answers()
+        self.assertEqual(self.shows("ActiveState"), "active")
+        self.drop_in(SERVICE, "slow", "[Service]\nRestartSec=1\n")
+        self.machine.run("systemctl", "daemon-reload")
+        pid = self.main_pid()
+        os.kill(pid, signal.SIGKILL)
+        self.until(lambda: not running([pid]), "its end")
+        asking = self.machine.asking("GET", f"{URL}/ping")
+        self.assertEqual(answer(asking), (200, "OK"))
+        self.assertNotEqual(self.main_pid(), pid)
+
+    def test_named(self) -> None:
+        """
+        A configuration names it by index or name; after the agent has ended, it is there for
+        the next one.
+        """
+        local = "[Socket]\nListenStream=/run/api.sock\n"
+        self.drop_in(SOCKET, "local", "[Socket]\nListenStream=\n" + local)
+        for bind in ("systemd:domain=UNIX:index=0", "systemd:name=api"):
+            self.configure(
+                f"[smartmob]\nhttp_endpoints = x\n[endpoint:x]\nbind = {bind}, 127.0.0.1:0\n"
+            )
+            self.control("start", SOCKET)
+            self.answers("unix:/run/api.sock:")
+            self.assertIn("Listening on unix:/run/api.sock", self.log())
+            self.control("stop")
+
+    def test_tooWide(self) -> None:
+        """
+        One that other machines can reach is refused without tokens, as any address is.
+        """
+        self.drop_in(SOCKET, "wide", "[Socket]\nListenStream=\nListenStream=8080\n")
+        self.control("start", SOCKET)
+        self.assertRaises(AssertionError, self.control, "start")
+        self.assertEqual(self.shows("ExecMainStatus"), "2")
+        self.assertIn("can be reached from other machines", self.log())
+
+
+class TemplateTests(SystemdTestCase):
+    """
+    C{smartmob@.service}.
+    """
+
+    def test_two(self) -> None:
+        """
+        Two agents, each with a configuration and a state folder of its own.
+        """
+        names = {"one": 8081, "two": 8082}
+        for name, port in names.items():
+            bind = f"[endpoint:x]\nbind = 127.0.0.1:{port}\n"
+            process = f"[process:{name}]\ncmd = sleep 7770\n"
+            text = f"[smartmob]\nhttp_endpoints = x\n{bind}{process}"
+            self.machine.write(f"{ETC}/{name}.conf", text)
+            self.control("start", f"smartmob@{name}.service")
+        for name, port in names.items():
+            listing = self.machine.ask("GET", f"http://127.0.0.1:{port}/list-processes")[1]
+            slugs = [process["slug"] for process in listing["processes"]]
+            self.assertEqual(slugs, [f"default.{name}.0"])
+            self.assertTrue(self.machine.path(f"/var/lib/smartmob-{name}/lock").exists())
+        self.control("stop", "smartmob@one.service")
+        self.assertEqual(self.machine.processes("smartmob@one.service"), [])
+        self.answers("http://127.0.0.1:8082")
