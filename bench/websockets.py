@@ -11,6 +11,7 @@ PATIENCE = 60.0
 
 TEXT = 0x1
 CLOSE = 0x8
+PING = 0x9
 
 
 class SlowClient:
@@ -69,6 +70,12 @@ class SlowClient:
             if not data:
                 return
             known += data
+
+    def answer(self, payload: bytes) -> None:
+        """
+        A ping, so as not to be taken for gone: at most 125 bytes (RFC 6455, section 5.5.3).
+        """
+        self._socket.sendall(b"\x8a" + bytes([0x80 | len(payload), 0, 0, 0, 0]) + payload)
 
     def leave(self) -> None:
         """

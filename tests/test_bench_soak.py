@@ -47,6 +47,7 @@ def made(**grows: float) -> list[Sample]:
         guardian_descriptors=4,
         agent_threads=6,
         state_files=40,
+        state_bytes=1_000_000,
         load=1.0,
     )
     found = []

@@ -147,7 +147,7 @@ class Operators:
         To one that has an input, which says it again.
         """
         slug = self.random.choice(self.population.hearing)
-        self.ask("POST", f"/write-stdin/{slug}", {"data": f"{'heard ' * 10}\n"})
+        self.ask("POST", f"/write-stdin/{slug}", {"data": "a line that is heard\n" * 20})
         self.tally.did("written to standard inputs")
 
     def reload(self) -> None:

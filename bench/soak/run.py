@@ -42,7 +42,7 @@ COMING = {"pending", "downloading", "unpacking", "starting"}
 COMPLAINTS = (" error: ", " critical: ", "Traceback", "Unhandled")
 """What the agent may not say."""
 
-KEPT = {"lock", "archives"}
+KEPT = {"lock", "archives", "journal", "next-event", "events"}
 """What may be in the state folder when no process is left, beside empty folders."""
 
 

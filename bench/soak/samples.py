@@ -32,7 +32,8 @@ class Sample:
     @ivar reapers_rss: Of all of them together.
     @ivar agent_descriptors: How many it has open.
     @ivar agent_threads: How many it has.
-    @ivar state_files: Files and folders below the agent's state folder.
+    @ivar state_files: Files and folders below the agent's state folder, ...
+    @ivar state_bytes: ... and how big these files are together.
     @ivar load: Of the machine: how many want a core, over a minute.
     """
 
@@ -48,13 +49,19 @@ class Sample:
     guardian_descriptors: int
     agent_threads: int
     state_files: int
+    state_bytes: int
     load: float
 
 
 GROWING = tuple(
-    name for name in fields_dict(Sample) if name not in ("seconds", "reapers", "load")
+    name
+    for name in fields_dict(Sample)
+    if name not in ("seconds", "reapers", "state_bytes", "load")
 )
-"""What may not grow.  Of reapers there are as many as programs, which come and go."""
+"""
+What may not grow.  Of reapers there are as many as programs, which come and go; what is written
+down of changes grows and is cut, again and again.
+"""
 
 
 def look(made: Agent, state: Path, began: float) -> Sample:
@@ -81,6 +88,7 @@ def _look(made: Agent, state: Path, began: float) -> Sample:
     agent_rss, agent_pss = system.sizes([made.pid])
     guardian_rss, guardian_pss = system.sizes([guardian])
     reapers_rss, reapers_pss = system.sizes(reapers)
+    files, size = _below(state)
     return Sample(
         seconds=round(monotonic() - began, 2),
         agent_rss=agent_rss,
@@ -93,9 +101,21 @@ def _look(made: Agent, state: Path, began: float) -> Sample:
         agent_descriptors=system.descriptors(made.pid),
         guardian_descriptors=system.descriptors(guardian),
         agent_threads=system.threads(made.pid),
-        state_files=sum(len(folders) + len(names) for _, folders, names in os.walk(state)),
+        state_files=files,
+        state_bytes=size,
         load=round(os.getloadavg()[0], 2),
     )
+
+
+def _below(folder: Path) -> tuple[int, int]:
+    """
+    How many files and folders there are, and how big the files are.
+    """
+    count = size = 0
+    for path, folders, names in os.walk(folder):
+        count += len(folders) + len(names)
+        size += sum(os.lstat(os.path.join(path, name)).st_size for name in names)
+    return count, size
 
 
 def _is_guardian(pid: int) -> bool:

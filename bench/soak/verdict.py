@@ -17,7 +17,7 @@ WARM = 1 / 6
 WINDOW = 1 / 30
 """Of the whole time: what is looked at then, and at the end.  A minute of 30."""
 
-MEMORY = ("_rss", "_pss")
+MEMORY = ("_rss", "_pss", "_bytes")
 """How the names of what is in bytes end."""
 
 

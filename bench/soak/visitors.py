@@ -18,7 +18,7 @@ from attrs import define, field
 
 from bench.figures import Failed
 from bench.soak.crew import Tally
-from bench.websockets import CLOSE, TEXT, SlowClient
+from bench.websockets import CLOSE, PING, TEXT, SlowClient
 
 IDLE = 1.0
 """Seconds without a frame after which a reader looks whether it is time to go."""
@@ -252,6 +252,9 @@ class Visitors:
             count = 0
             while monotonic() < end and not self.over.is_set():
                 for opcode, payload in client.read(IDLE):
+                    if opcode == PING:
+                        client.answer(payload)
+                        continue
                     yield opcode, payload
                     if opcode == CLOSE:
                         return
