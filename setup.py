@@ -317,6 +317,7 @@ setup(
             "docutils",
             "hypothesis",
             "jsonschema-rs>=0.40",
+            "msgpack",
             "schemathesis>=4.30",
             "setuptools>=70.1",
         ],

@@ -7,10 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 
 from smartmob.forward.queue import Entry
+
+
+def _fixed(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    return tuple(entries)
 
 
 @frozen(kw_only=True)
@@ -23,7 +27,7 @@ class Outcome:
     @ivar why: Why something is left or lost, the end of a sentence; empty: nothing is.
     """
 
-    left: Sequence[Entry] = ()
+    left: Sequence[Entry] = field(default=(), converter=_fixed)
     lost: int = 0
     why: str = ""
 

@@ -62,6 +62,7 @@ class Forwards(Service):
             for forward in forwards
             if forward.name in before and before[forward.name].forward == forward
         }
+        self._running = same
         for name, forwarding in before.items():
             if name not in same:
                 self._retire(forwarding)

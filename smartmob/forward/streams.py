@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -15,6 +16,7 @@ from twisted.internet.endpoints import (
     TCP6ClientEndpoint,
     UNIXClientEndpoint,
 )
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.python.failure import Failure
 
@@ -182,10 +184,8 @@ class StreamDestination:
         else:
             addresses = await self.look_up(self.peer.host)
         for address in addresses[:-1]:
-            try:
+            with suppress(ConnectError):  # of all of them the last one's reason is told
                 return await self._connect(address)
-            except Exception:  # noqa: S112 # of all of them the last one's reason is told
-                continue
         return await self._connect(addresses[-1])
 
     async def _connect(self, address: str) -> Connection:
