@@ -53,11 +53,13 @@ class WireTests(SynchronousTestCase):
         try:
             order = wire.Order.unpack(packet)
         except wire.Garbled:
+            wire.Order.place(packet)
             return
         again = wire.Order.unpack(order.pack())
         for name in wire.Order.__slots__:
             self.assertEqual(getattr(again, name), getattr(order, name))
         self.assertEqual(wire.Order.ending(packet), (order.stop_signal, order.grace))
+        self.assertEqual(wire.Order.place(packet), order.group)
 
     @tries(400)
     @given(words)

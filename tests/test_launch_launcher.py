@@ -179,7 +179,7 @@ class LauncherCase(SynchronousTestCase):
         self.guardians: list[Guardian] = []
         self.reapers: list[Reaper] = []
         self.failing: OSError | None = None
-        self.launcher = Launcher(self.reactor, start=self.start_guardian)
+        self.launcher = self.make_launcher()
         if self.answering:
             self.launcher.make_way()
         self.launcher.startService()
@@ -199,6 +199,12 @@ class LauncherCase(SynchronousTestCase):
         self.assertLessEqual(
             len(os.listdir("/proc/self/fd")), len(self.descriptors), "descriptors leaked"
         )
+
+    def make_launcher(self) -> Launcher:
+        """
+        The launcher.
+        """
+        return Launcher(self.reactor, start=self.start_guardian)
 
     def start_guardian(self, bounds: tuple[int, int]) -> Helper:
         """

@@ -364,6 +364,26 @@ class SentenceTests(TwinCase):
             ),
             (order(b"true", cwd=b"x" * 5000), 126, f"its folder {'x' * 1989}"),
             (
+                order(b"true", group=b"/none"),
+                126,
+                "it can't be put into its cgroup /none: No such file or directory",
+            ),
+            (
+                order(b"true", group=b"/" + b"x" * 4070),
+                126,
+                "it can't be put into its cgroup /".ljust(2000, "x"),
+            ),
+            (
+                order(b"true", limits=[(b"RLIMIT_X", 1, -1), (b"/none", 0, 0)]),
+                126,
+                "its limit RLIMIT_X can't be 1 (soft) and -1 (hard): there is no such limit",
+            ),
+            (
+                order(b"true", group=b"/proc/self", limits=[(b"/none", 0, 0)]),
+                126,
+                "it can't be put into its cgroup /proc/self: No such file or directory",
+            ),
+            (
                 order(b"true", limits=[(b"RLIMIT_X", 1, -1)]),
                 126,
                 "its limit RLIMIT_X can't be 1 (soft) and -1 (hard): there is no such limit",

@@ -36,10 +36,14 @@ class WireTests(SynchronousTestCase):
             umask=st.integers(0, 0o777),
             nice=st.integers(-20, 19),
             no_new_privileges=st.booleans(),
-            limits=st.lists(st.tuples(words, bounds, bounds), max_size=3),
+            limits=st.lists(
+                st.tuples(words.filter(lambda name: name[:1] != b"/"), bounds, bounds),
+                max_size=3,
+            ),
             identity=st.lists(st.integers(0, 2**32 - 1), max_size=4).filter(
                 lambda identity: len(identity) != 1
             ),
+            group=words.map(lambda word: b"/" + word) | st.just(b""),
         )
     )
     def test_orders(self, given_order: wire.Order) -> None:
@@ -53,6 +57,7 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(
             wire.Order.ending(packet), (given_order.stop_signal, given_order.grace)
         )
+        self.assertEqual(wire.Order.place(packet), given_order.group)
 
     @given(
         st.lists(words, max_size=wire.NAMED),

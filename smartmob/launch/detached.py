@@ -21,7 +21,7 @@ from smartmob.launch.phase import Phase
 from smartmob.launch.program import Program
 from smartmob.launch.record import started
 from smartmob.launch.start_queue import Starts
-from smartmob.launch.terms import EXHAUSTED, fingerprint, order
+from smartmob.launch.terms import EXHAUSTED, fingerprint
 from smartmob.launch.tree import send
 
 _log = Logger()
@@ -170,12 +170,14 @@ class DetachedProgram(Program):
         command, detach = self.command, self._detach
         flags = (command.redirect_input, command.merge_output)
         try:
-            packet = order(command).pack()
+            packet = self._order()
+            place = self._place
             keep = wire.pack(
                 wire.KEEP,
                 os.fsencode(detach.name),
                 fingerprint(command).encode(),
                 *(b"%d" % flag for flag in flags),
+                *([] if place is None else [os.fsencode(place.keeper or "")]),
             )
             helper = self._launcher.keeper()
         except (OSError, ValueError) as e:

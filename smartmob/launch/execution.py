@@ -10,6 +10,7 @@ import resource
 from errno import E2BIG, EACCES, EAGAIN, EINVAL, ELOOP, ENOENT, ENOEXEC, ENOTDIR, EPERM
 from signal import SIG_SETMASK, SIGKILL, pthread_sigmask
 
+from smartmob.launch.group import write
 from smartmob.launch.wire import Garbled, Order, pack
 
 TYPE_CHECKING = False  # importing typing costs each program memory
@@ -125,6 +126,8 @@ def _become(order: Order, streams: tuple[int, int, int], parent: int) -> NoRetur
             os.dup2(stream, descriptor)
     pthread_sigmask(SIG_SETMASK, ())
     os.umask(order.umask)
+    if order.group:
+        join(order.group)
     _limit(order)
     _identify(order.identity)
     _enter(order.cwd)
@@ -134,6 +137,20 @@ def _become(order: Order, streams: tuple[int, int, int], parent: int) -> NoRetur
     if os.getppid() != parent:
         os._exit(NOT_EXECUTABLE)
     _execute(order)
+
+
+def join(group: bytes) -> None:
+    """
+    Become a member of a cgroup.
+
+    @param group: Its folder.
+    @raise Refused: That can't be.
+    """
+    try:
+        write(group, b"cgroup.procs", b"0")
+    except OSError as e:
+        why = f"it can't be put into its cgroup {os.fsdecode(group)}: {e.strerror}"
+        raise Refused(NOT_EXECUTABLE, why) from e
 
 
 def _limit(order: Order) -> None:

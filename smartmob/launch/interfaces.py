@@ -57,6 +57,50 @@ class Detach:
 
 
 @frozen(kw_only=True)
+class Group:
+    """
+    A cgroup of its own for a program, where the agent has one to divide; else there is none,
+    and none of its bounds.
+
+    @ivar name: By which its L{Usage} is asked for.  No two programs that run have the same.
+    @ivar memory_bytes: Of all its processes together; takes the place of RLIMIT_AS.
+    @ivar processes: With their threads; takes the place of RLIMIT_NPROC.
+    @ivar cpu_percent: 100 is one processor.
+    """
+
+    name: str
+    memory_bytes: int | None = None
+    processes: int | None = None
+    cpu_percent: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.name or "/" in self.name or "\0" in self.name:
+            raise ValueError("the name of a cgroup has to be that of a folder")
+
+    @property
+    def bounds(self) -> tuple[int | None, ...]:
+        """
+        All three.
+        """
+        return self.memory_bytes, self.processes, self.cpu_percent
+
+
+@frozen(kw_only=True)
+class Usage:
+    """
+    What a program and all it started use; C{None} is: that is not counted here.
+
+    @ivar memory_bytes: As it counts against its bound, so with what is cached of files.
+    @ivar cpu_seconds: Processor time since the group was made.
+    @ivar processes: As they count against its bound, so with their threads.
+    """
+
+    memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    processes: int | None = None
+
+
+@frozen(kw_only=True)
 class Command:
     """
     A program to execute.
@@ -76,6 +120,7 @@ class Command:
     @ivar merge_output: Its stdout and stderr are one pipe, so that the order of what
         is written to them is kept; all of it arrives as descriptor 1.
     @ivar detach: It is not ended with the agent.
+    @ivar group: It gets a cgroup of its own, if there can be one.
     """
 
     argv: tuple[str, ...]
@@ -93,6 +138,7 @@ class Command:
     redirect_input: bool = False
     merge_output: bool = False
     detach: Detach | None = None
+    group: Group | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.argv:
@@ -254,4 +300,10 @@ class ILauncher(Interface):
         Ask what starts programs whether it is there.  Fires with whether it has answered
         within so many seconds; where it was killed, whether another one is ready by then.
         At once with False where the launcher does not run.
+        """
+
+    def usage(name: str) -> Usage | None:
+        """
+        What a program uses whose L{Group} has that name; C{None} where it does not run, or
+        has no cgroup.
         """

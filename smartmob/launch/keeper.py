@@ -18,7 +18,6 @@ KILLs what is left of the program.
 from __future__ import annotations
 
 import _socket
-import ctypes
 import gc
 import os
 import sys
@@ -37,13 +36,15 @@ from smartmob.launch.execution import (
     NOT_EXECUTABLE,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_NAME,
+    Refused,
+    join,
     prctl,
 )
 from smartmob.launch.post import Post
 from smartmob.launch.reaper import LEFT, PEER, Reaper
 from smartmob.launch.record import Record, boot_id, door, give_up, remove, started
 from smartmob.launch.ring import CHUNK
-from smartmob.launch.settling import settle
+from smartmob.launch.settling import settle, signal_descriptor
 from smartmob.launch.tree import kill_all
 
 TYPE_CHECKING = False  # importing typing costs each keeper memory
@@ -84,7 +85,7 @@ class Keeper(Reaper):
         self.stderr = self.stdout
         if not merged:
             self.outputs[2], self.stderr = self._pipe()
-        self.signals = _signal_descriptor()
+        self.signals = signal_descriptor((SIGCHLD, SIGTERM))
 
     def stay(self) -> NoReturn:
         """
@@ -322,20 +323,6 @@ class Keeper(Reaper):
                 return  # then it can't become that user either
 
 
-def _signal_descriptor() -> int:
-    """
-    A descriptor that is readable while one of our signals waits (signalfd(2)).
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    signals = sum(1 << number - 1 for number in (SIGCHLD, SIGTERM))
-    mask = signals.to_bytes(8, sys.byteorder).ljust(128, b"\0")
-    descriptor: int = libc.signalfd(-1, mask, os.O_CLOEXEC)
-    if descriptor < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return descriptor
-
-
 def watch(keeper: int, descriptors: list[int]) -> NoReturn:
     """
     Wait for the end of the keeper.  If somebody killed it, all that was below it is
@@ -364,6 +351,20 @@ def _reap() -> bool:
             return False
 
 
+def settle_apart(post: Post, group: bytes) -> None:
+    """
+    Leave the agent's cgroup: the next agent kills all that is left in there.
+
+    @param group: The folder of the keeper's own.
+    """
+    try:
+        join(group)
+    except Refused as e:
+        post.send(wire.pack(wire.REFUSED, b"%d" % e.code, e.why.encode()[:LONGEST]))
+        post.pump()
+        os._exit(1)
+
+
 def main() -> NoReturn:
     """
     Be a keeper.
@@ -376,17 +377,20 @@ def main() -> NoReturn:
     os.setsid()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     post = Post()
-    keep, descriptors, _ = post.receive()
+    packet, descriptors, _ = post.receive()
     order = post.receive()[0]
     if not descriptors or not order:
         os._exit(0)  # the agent is gone, or thought better of it
+    keep = wire.unpack(packet)
+    for group in keep[5:6]:
+        settle_apart(post, group)
     gc.freeze()
     keeper = os.fork()
     if keeper:
         watch(keeper, [PEER, *descriptors])
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        Keeper(post, descriptors[0], wire.unpack(keep), order).stay()
+        Keeper(post, descriptors[0], keep, order).stay()
     except BaseException as e:  # the agent has to know, and everything has to end
         post.send(wire.broken(e))
         post.pump()

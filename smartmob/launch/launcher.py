@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Container
+from contextlib import suppress
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -14,11 +15,13 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.launch import wire
+from smartmob.launch.cgroup_files import kill
+from smartmob.launch.cgroups import Cgroups, Place
 from smartmob.launch.detached import DetachedProgram
 from smartmob.launch.earlier import end_leftovers, lives
 from smartmob.launch.guardians import Guardians
 from smartmob.launch.helper import Helper, start_keeper
-from smartmob.launch.interfaces import Command, ILauncher, LauncherLost
+from smartmob.launch.interfaces import Command, ILauncher, LauncherLost, Usage
 from smartmob.launch.overdue import Ending, Overdue
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
@@ -66,15 +69,18 @@ class Launcher(Service):
         *,
         start: Callable[[tuple[int, int]], Helper] | None = None,
         start_keeper: Callable[[tuple[int, int]], Helper] = start_keeper,
+        groups: Cgroups | None = None,
     ) -> None:
         """
         @param start: Starts a guardian; unless given, the best one that works.
         @param start_keeper: Starts a keeper.
+        @param groups: The cgroups of programs; unless given, they get none.
         """
         self.reactor = reactor
         self.turns = Turns(reactor)
         self._start = start or Guardians()
         self._start_keeper = start_keeper
+        self._groups = groups
         self._bounds = (0, 0)
         self._helper: Helper | None = None
         self._guardian: Packets | None = None
@@ -106,6 +112,8 @@ class Launcher(Service):
         @raise OSError: It can't be started.
         """
         self._bounds = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self._groups is not None:
+            self._groups.begin()
         self._connect()
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._bounds[1], self._bounds[1]))
         super().startService()
@@ -155,6 +163,12 @@ class Launcher(Service):
         See L{Pulse.answers}.
         """
         return self._pulse.answers(within) if self.running else succeed(False)
+
+    def usage(self, name: str) -> Usage | None:
+        """
+        See L{Cgroups.usage}.
+        """
+        return None if self._groups is None else self._groups.usage(name)
 
     def make_way(self) -> None:
         """
@@ -244,6 +258,33 @@ class Launcher(Service):
         assert self._guardian is not None
         self._guardian.send(packet, descriptors, undelivered)
         self._pulse.notice()
+
+    def place(self, command: Command) -> Place | None:
+        """
+        See L{Cgroups.enter}.
+
+        @raise ValueError: It can't be made, and why.
+        """
+        if self._groups is None or command.group is None:
+            return None
+        try:
+            return self._groups.enter(command.group, detached=command.detach is not None)
+        except OSError as e:
+            raise ValueError(f"its cgroup {e.filename} can't be used: {e.strerror}") from e
+
+    def purge(self, place: Place) -> None:
+        """
+        See L{smartmob.launch.cgroup_files.kill}.
+        """
+        with suppress(OSError):  # it is removed already
+            kill(place.folder)
+
+    def leave(self, place: Place) -> None:
+        """
+        See L{Cgroups.leave}.
+        """
+        if self._groups is not None:
+            self._groups.leave(place)
 
     def keeper(self) -> Helper:
         """

@@ -4,7 +4,6 @@ A program, seen from the agent.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 
@@ -17,13 +16,14 @@ from zope.interface import implementer
 
 from smartmob.documents import Left
 from smartmob.launch import wire
+from smartmob.launch.cgroups import Place
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
 from smartmob.launch.link import Link, Tie, input_pipe
 from smartmob.launch.packets import LOST
 from smartmob.launch.phase import Phase
 from smartmob.launch.pipes import Writer
 from smartmob.launch.start_queue import Starts
-from smartmob.launch.terms import EXHAUSTED, called, ending, order, signal_number, text
+from smartmob.launch.terms import called, ending, order, signal_number, text, undelivered
 from smartmob.launch.transport import StandardStreams
 
 _log = Logger()
@@ -51,6 +51,7 @@ class Program(StandardStreams):
         self._launcher = launcher
         self._phase = Phase.IDLE
         self._link: Tie | None = None
+        self._place: Place | None = None
         self._protocol: IProcessProtocol | None = None
         self._forget()
 
@@ -222,7 +223,7 @@ class Program(StandardStreams):
             if self._link is not None:
                 self._link.control.send(wire.RUN, stdin, self._undelivered)
                 return
-            packet = order(command).pack()
+            packet = self._order()
             link = Link(reactor, turns, command, self._said, self._output, self._emptied)
         except (OSError, ValueError) as e:
             for descriptor in stdin:
@@ -320,6 +321,8 @@ class Program(StandardStreams):
             return
         assert self._link is not None
         self._phase = Phase.LOST
+        if self._place is not None:
+            self._launcher.purge(self._place)
         self._drop_stdin()
         self._linger = self._launcher.reactor.callLater(LINGER, self._lingered)
         self._link.read(True)
@@ -338,6 +341,21 @@ class Program(StandardStreams):
 
     # Within.
 
+    def _order(self) -> bytes:
+        """
+        The order for it, which has a cgroup from now on until L{_release}, if it can.
+
+        @raise ValueError: It can't be executed.
+        """
+        self._leave()
+        self._place = self._launcher.place(self.command)
+        return order(self.command, self._place).pack()
+
+    def _leave(self) -> None:
+        if self._place is not None:
+            place, self._place = self._place, None
+            self._launcher.leave(place)
+
     def _undelivered(self, error: OSError | ValueError) -> None:
         """
         It could not even be asked for.
@@ -350,15 +368,7 @@ class Program(StandardStreams):
             self._launcher.again(self)
             return
         self._launcher.finished(self)
-        if not isinstance(error, OSError):
-            why = f"it can't be executed: {error}"
-        elif error.errno == errno.EMSGSIZE:
-            why = "its arguments and its environment are too large"
-        elif error.errno in EXHAUSTED:
-            why = f"the agent has no descriptors left for its pipes: {error.strerror}"
-        else:
-            why = f"its helper can't be asked for it: {error.strerror}"
-        self.refuse(why)
+        self.refuse(undelivered(error))
 
     def _finish(self, reason: Failure) -> None:
         protocol, self._protocol = self._protocol, None
@@ -389,6 +399,7 @@ class Program(StandardStreams):
             link, self._link = self._link, None
             link.close()
             self._launcher.holds(self, False)
+        self._leave()
 
     def _tell(self, what: Callable[..., object], *args: object) -> None:
         """

@@ -319,7 +319,7 @@ class Reaper:
         KILL the tree.
         """
         killed: dict[int, bytes] = {}
-        left = kill_all(self.me, self.reap, killed)
+        left = kill_all(self.me, self.reap, killed, wire.Order.place(self.order))
         if self.pid and not self.ended and not left:
             # Nothing could be seen, as where the system has no more open files (ENFILE).
             send(-self.pid, SIGKILL)
@@ -343,7 +343,9 @@ class Reaper:
 
     def leave(self) -> NoReturn:
         """
-        Nobody is there to ask for the program again, nor to be told how it ended.
+        Nobody is there to ask for the program again, nor to be told how it ended.  Between
+        two runs its group may be that of another reaper by now, with the same program.
         """
+        group = wire.Order.place(self.order) if self.pid else b""
         self.pid = 0
-        os._exit(LEFT if kill_all(self.me, self.reap, {}) else 0)
+        os._exit(LEFT if kill_all(self.me, self.reap, {}, group) else 0)

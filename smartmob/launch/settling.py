@@ -4,8 +4,10 @@ How a helper begins: it leaves the world of the agent that started it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import sys
 from fcntl import F_SETFD, FD_CLOEXEC, fcntl
 from signal import (
     SIG_BLOCK,
@@ -50,3 +52,19 @@ def settle(bounds: tuple[int, int]) -> None:
     # Where the kernel does not list children, or /proc is that of another PID namespace,
     # no program could ever be ended, or a stranger would be.
     os.close(os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC))
+
+
+def signal_descriptor(signals: tuple[int, ...]) -> int:
+    """
+    A descriptor that is readable while one of these signals waits (signalfd(2)).
+
+    @raise OSError: There is none left.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    mask = sum(1 << number - 1 for number in signals)
+    words = mask.to_bytes(8, sys.byteorder).ljust(128, b"\0")
+    descriptor: int = libc.signalfd(-1, words, os.O_CLOEXEC)
+    if descriptor < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return descriptor

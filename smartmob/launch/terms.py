@@ -14,7 +14,8 @@ from attrs import fields
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
 
-from smartmob.launch.interfaces import Command
+from smartmob.launch.cgroups import MEMORY, PROCESSES, Place
+from smartmob.launch.interfaces import Command, Group
 from smartmob.launch.tree import name
 from smartmob.launch.wire import Order
 
@@ -38,10 +39,11 @@ def ending(status: int) -> Failure:
     return Failure(ProcessTerminated(os.WEXITSTATUS(status), None, status))
 
 
-def order(command: Command) -> Order:
+def order(command: Command, place: Place | None = None) -> Order:
     """
     A command as the guardian takes it.
 
+    @param place: The group that it gets.
     @raise ValueError: It has characters that no program can be given.
     """
     identity: list[int] = []
@@ -57,10 +59,27 @@ def order(command: Command) -> Order:
         nice=command.nice,
         no_new_privileges=command.no_new_privileges,
         limits=[
-            (name.encode("ascii"), soft, hard) for name, (soft, hard) in command.rlimits.items()
+            (name.encode("ascii"), soft, hard)
+            for name, (soft, hard) in command.rlimits.items()
+            if name not in _replaced(command.group, place)
         ],
         identity=identity,
+        group=b"" if place is None else os.fsencode(place.folder),
     )
+
+
+def _replaced(group: Group | None, place: Place | None) -> list[str]:
+    """
+    The limits in whose place those of a group are.
+    """
+    if group is None or place is None:
+        return []
+    bounded = {MEMORY: group.memory_bytes, PROCESSES: group.processes}
+    return [
+        name
+        for controller, name in ((MEMORY, "RLIMIT_AS"), (PROCESSES, "RLIMIT_NPROC"))
+        if controller in place.controllers and bounded[controller] is not None
+    ]
 
 
 def fingerprint(command: Command) -> str:
@@ -75,12 +94,27 @@ def fingerprint(command: Command) -> str:
     }
     # What has its default is left out, so that an option of a later release does not
     # make others of all.
-    for left_out in "grace", "detach":
+    for left_out in "grace", "detach", "group":
         what.pop(left_out, None)
+    if command.group is not None and any(bound is not None for bound in command.group.bounds):
+        what["bounds"] = command.group.bounds
     ambient = command.detach.ambient if command.detach is not None else frozenset()
     what["env"] = {name: value for name, value in command.env.items() if name not in ambient}
     what["rlimits"] = dict(command.rlimits)
     return sha256(json.dumps(what, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def undelivered(error: OSError | ValueError) -> str:
+    """
+    Why nobody could be asked to execute a program: a sentence for a person.
+    """
+    if not isinstance(error, OSError):
+        return f"it can't be executed: {error}"
+    if error.errno == errno.EMSGSIZE:
+        return "its arguments and its environment are too large"
+    if error.errno in EXHAUSTED:
+        return f"the agent has no descriptors left for its pipes: {error.strerror}"
+    return f"its helper can't be asked for it: {error.strerror}"
 
 
 def encoded(word: str) -> bytes:

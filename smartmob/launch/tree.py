@@ -12,6 +12,8 @@ import os
 from signal import SIGCHLD, SIGCONT, SIGKILL, sigtimedwait
 from time import monotonic
 
+from smartmob.launch.group import kill as kill_group
+
 TYPE_CHECKING = False  # importing typing costs each program memory
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +150,7 @@ def kill_once(
 
 
 def kill_all(
-    me: int, reap: Callable[[], bool], killed: dict[int, bytes]
+    me: int, reap: Callable[[], bool], killed: dict[int, bytes], group: bytes = b""
 ) -> list[tuple[int, bytes]]:
     """
     KILL everything below us, again and again until nothing is left.
@@ -157,12 +159,15 @@ def kill_all(
 
     @param reap: Waits for what has ended, and says whether no child is left.
     @param killed: Names by pid of what was killed; added to.
+    @param group: The folder of a cgroup that is killed as well, if there is one.
     @return: What is left, since we have no right to end it, or the kernel can't.
     """
     end = monotonic() + PATIENCE
     pause = 0.001
     while True:
         alive = kill_once(me, killed)
+        if group:
+            kill_group(group)
         if reap():
             return []
         if monotonic() >= end:

@@ -17,7 +17,8 @@ escape, and a packet is no longer than what it carries.
 What agent and keeper say to each other is the same, and besides:
 
   - agent to keeper, before all else: C{keep NAME FINGERPRINT INPUT MERGED} with the
-    descriptor of a folder, then an L{Order} without any; 1 is yes;
+    descriptor of a folder, then an L{Order} without any; 1 is yes; behind them, where
+    the program has a cgroup, the folder of the keeper's own;
   - agent to keeper: C{pause}, C{resume}: its output; C{end}: of its input;
   - keeper to agent: output, as a byte 1 or 2, which no word begins with, and what was
     written; C{missed BYTES}.
@@ -149,6 +150,9 @@ class Order:
     @ivar grace: Seconds.
     @ivar limits: Names as in L{resource}, soft and hard bounds.
     @ivar identity: uid, gid and supplementary groups; empty: as the agent.
+    @ivar group: The folder of its cgroup, an absolute path; empty: that of the helper.
+        It goes as the first of the limits, whose names have no slash: so a helper of an
+        earlier release refuses it, and does not execute a program without.
     """
 
     __slots__ = (
@@ -156,6 +160,7 @@ class Order:
         "cwd",
         "env",
         "grace",
+        "group",
         "identity",
         "limits",
         "nice",
@@ -176,6 +181,7 @@ class Order:
         no_new_privileges: bool,
         limits: list[tuple[bytes, int, int]],
         identity: list[int],
+        group: bytes = b"",
     ) -> None:
         self.argv = argv
         self.env = env
@@ -187,23 +193,25 @@ class Order:
         self.no_new_privileges = no_new_privileges
         self.limits = limits
         self.identity = identity
+        self.group = group
 
     def pack(self) -> bytes:
         """
         @raise ValueError: There is a NUL in a word.
         """
+        limits = [(self.group, 0, 0), *self.limits] if self.group else self.limits
         numbers = (
             self.stop_signal,
             self.grace,
             self.umask,
             self.nice,
             int(self.no_new_privileges),
-            len(self.limits),
+            len(limits),
             len(self.identity),
             len(self.argv),
         )
         words = [str(number).encode("ascii") for number in numbers]
-        for name, soft, hard in self.limits:
+        for name, soft, hard in limits:
             words += [name, b"%d" % soft, b"%d" % hard]
         words += [b"%d" % number for number in self.identity]
         words += self.argv
@@ -220,6 +228,15 @@ class Order:
         """
         stop_signal, grace, _ = packet.split(b"\0", 2)
         return number(stop_signal), seconds(grace)
+
+    @staticmethod
+    def place(packet: bytes) -> bytes:
+        """
+        C{group} of a packet, in the same way.
+        """
+        words = packet.split(b"\0", 9)
+        limited = len(words) > 8 and words[5].strip(b"0")
+        return words[8] if limited and words[8][:1] == b"/" else b""
 
     @classmethod
     def unpack(cls, packet: bytes) -> Order:
@@ -242,6 +259,7 @@ class Order:
             argv = [next(words) for _ in range(counts[2])]
             cwd = next(words)
             env = list(zip(words, words, strict=True))
+            group = limits.pop(0)[0] if limits and limits[0][0][:1] == b"/" else b""
         except (StopIteration, ValueError) as e:
             raise Garbled("the order is garbled") from e
         if min(*counts, *identity) < 0 or not argv or len(identity) == 1:
@@ -257,6 +275,7 @@ class Order:
             no_new_privileges,
             limits,
             identity,
+            group,
         )
 
 

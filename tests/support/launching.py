@@ -26,6 +26,7 @@ from smartmob.launch.interfaces import (
     IProgram,
     LauncherLost,
     NotExecuted,
+    Usage,
 )
 from smartmob.launch.terms import signal_number
 from smartmob.launch.transport import StandardStreams
@@ -369,6 +370,7 @@ class FakeLauncher:
     @ivar script: Given to those it makes from now on.
     @ivar living: Names of detached programs that run since an earlier agent.
     @ivar answering: It answers; else whoever asks is told so when the time is over.
+    @ivar usages: What programs use, by the names of their groups.
     """
 
     def __init__(
@@ -381,6 +383,7 @@ class FakeLauncher:
         self.programs: list[FakeProgram] = []
         self.living: set[str] = set()
         self.answering = True
+        self.usages: dict[str, Usage] = {}
         self.obedient = obedient
         self.script = script
         self._clock = clock
@@ -401,6 +404,12 @@ class FakeLauncher:
         late: Deferred[bool] = Deferred(lambda _: call.cancel())
         call = self._clock.callLater(within, late.callback, False)
         return late
+
+    def usage(self, name: str) -> Usage | None:
+        """
+        What the test says.
+        """
+        return self.usages.get(name)
 
     def program(self, command: Command) -> FakeProgram:
         """

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smartmob.documents import Left
-from smartmob.launch.interfaces import Command, ILauncher, IProgram
+from smartmob.launch.interfaces import Command, ILauncher, IProgram, Usage
 
 _LIMITED = """
 import json, os, resource, sys
@@ -200,3 +200,9 @@ class SpawningLauncher:
         There is nobody who could not.
         """
         return succeed(True)
+
+    def usage(self, name: str) -> Usage | None:
+        """
+        It has no cgroup.
+        """
+        return None

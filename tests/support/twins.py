@@ -227,6 +227,7 @@ def order(
     no_new_privileges: bool = False,
     limits: Sequence[tuple[bytes, int, int]] = (),
     identity: Sequence[int] = (),
+    group: bytes = b"",
 ) -> bytes:
     """
     An order, packed.
@@ -242,6 +243,7 @@ def order(
         no_new_privileges=no_new_privileges,
         limits=list(limits),
         identity=list(identity),
+        group=group,
     ).pack()
 
 

@@ -52,7 +52,7 @@ static _Noreturn void leave(struct guardian *guardian)
     /* The leaders die with their reapers: one sweep for most. */
     for (size_t at = 0; at < guardian->spared.count; at++)
         kill(guardian->spared.list[at], SIGKILL);
-    tree_kill_all(reap, guardian, NULL, NULL);
+    tree_kill_all(reap, guardian, NULL, NULL, NULL);
     _exit(0);
 }
 

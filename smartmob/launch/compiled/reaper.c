@@ -88,11 +88,16 @@ static bool reap(void *whose)
     return pid < 0;
 }
 
-/* Nobody is there to ask for the program again, nor to be told how it ended. */
+/*
+ * Nobody is there to ask for the program again, nor to be told how it ended.  Between two runs
+ * its group may be that of another reaper by now, with the same program.
+ */
 static _Noreturn void leave(struct reaper *reaper)
 {
+    const char *group = reaper->pid ? reaper->order.group : NULL;
+
     reaper->pid = 0;
-    _exit(tree_kill_all(reap, reaper, NULL, NULL) ? LEFT : 0);
+    _exit(tree_kill_all(reap, reaper, group, NULL, NULL) ? LEFT : 0);
 }
 
 /* Runs the program: it is executed when this returns, or refused. */
@@ -149,7 +154,7 @@ static void force(struct reaper *reaper)
     struct names killed, left;
 
     killed.count = left.count = 0;
-    tree_kill_all(reap, reaper, &killed, &left);
+    tree_kill_all(reap, reaper, reaper->order.group, &killed, &left);
     if (reaper->pid && !reaper->ended && !left.count) {
         /* Nothing could be seen, as where the system has no more open files (ENFILE). */
         kill(-reaper->pid, SIGKILL);

@@ -1,6 +1,7 @@
 /* The tree of processes below this one: see tree.h. */
 #define _GNU_SOURCE
 #include "tree.h"
+#include "group.h"
 #include "waiting.h"
 
 #include <errno.h>
@@ -228,7 +229,8 @@ void tree_kill_once(struct tree *tree, struct names *killed, const struct pids *
         kill_group(tree, at);
 }
 
-bool tree_kill_all(bool (*reap)(void *), void *reaper, struct names *killed, struct names *left)
+bool tree_kill_all(bool (*reap)(void *), void *reaper, const char *group, struct names *killed,
+                   struct names *left)
 {
     struct tree tree;
     double end = monotonic() + PATIENCE, pause = 0.001;
@@ -236,6 +238,8 @@ bool tree_kill_all(bool (*reap)(void *), void *reaper, struct names *killed, str
     tree_begin(&tree);
     for (;;) {
         tree_kill_once(&tree, killed, NULL);
+        if (group)
+            group_kill(group);
         if (reap(reaper)) {
             tree.count = 0;
             break;

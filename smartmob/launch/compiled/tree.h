@@ -45,9 +45,11 @@ void tree_kill_once(struct tree *tree, struct names *killed, const struct pids *
 
 /*
  * KILLs everything below us, again and again until nothing is left, for at most PATIENCE.
- * reap waits for what has ended, and says whether no child is left.  Says whether something
- * was left, and adds it (or NULL), since we have no right to end it, or the kernel can't.
+ * reap waits for what has ended, and says whether no child is left.  The group (or NULL) is
+ * the folder of a cgroup that is killed as well.  Says whether something was left, and adds it
+ * (or NULL), since we have no right to end it, or the kernel can't.
  */
-bool tree_kill_all(bool (*reap)(void *), void *reaper, struct names *killed, struct names *left);
+bool tree_kill_all(bool (*reap)(void *), void *reaper, const char *group, struct names *killed,
+                   struct names *left);
 
 #endif

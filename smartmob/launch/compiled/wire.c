@@ -182,6 +182,8 @@ const char *order_unpack(struct order *order, char *packet, size_t size)
         return reader.garbled ? GARBLED : MISNAMED;
     }
     make_pairs(env);
+    if (limits && *order->limits[0].name == '/')
+        order->group = order->limits[0].name;
     order->program = argv[0];
     order->env = env;
     order->argv = argv;

@@ -62,6 +62,7 @@ struct order {
     struct limit *limits;
     size_t identity_count; /* 0: as the agent */
     gid_t *identity;       /* uid, gid and supplementary groups */
+    char *group; /* the folder of its cgroup, or NULL; it comes as the first of the limits */
     char *cwd;
     char *program; /* the first word of argv */
     char **argv;   /* NULL: it was not unpacked.  The place before the first is free. */
