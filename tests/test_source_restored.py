@@ -213,6 +213,31 @@ class RestoredTests(SynchronousTestCase):
         ):
             self.spoil(spoil)
 
+    def test_allHear(self) -> None:
+        """
+        All who wait hear that a release is not whole; it is made once, for those who can
+        have it made.
+        """
+        self.make()
+        os.unlink(f"{self.path}/releases/app/{A}.json")
+        disk = SlowDisk()
+        bench = Bench(self.path, disk)
+        bench.sources.keep = Keep(releases=frozenset([("app", A)]))
+        bench.sources.startService()
+        asked = [bench.release(), bench.release(), bench.release(url="http://host/other")]
+        disk.work_all()
+        for fetch in bench.fetcher.fetches:
+            fetch.done.callback(b"a")
+        without = [bench.restored(A) for _ in range(3)]
+        disk.work_all()
+        for each in without:
+            self.assertIsNone(self.successResultOf(each))
+        [program] = bench.unpackers
+        begin_unpacking(program)
+        end_unpacking(program)
+        disk.work_all()
+        self.assertEqual(len({self.successResultOf(each).source for each in asked}), 1)
+
     def test_secret(self) -> None:
         """
         A manifest is for the agent alone: it has the .env.

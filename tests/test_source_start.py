@@ -223,6 +223,15 @@ class ReleasesTests(StartCase):
             self.assertFalse(os.path.islink(f"{self.path}/{name}"))
             self.assertEqual(os.stat(f"{self.path}/{name}").st_mode & 0o777, 0o700)
 
+    def test_onlyManifest(self) -> None:
+        """
+        A manifest without a release goes, as does the folder of an app that has none.
+        """
+        self.begin()
+        os.mkdir(f"{self.path}/releases/app")
+        Path(f"{self.path}/releases/app/{A}.json").touch()
+        self.assertEqual(self.begin().found(), [])
+
     def test_modes(self) -> None:
         """
         Programs of other users are let in anew: who was let in before may not be needed.
@@ -378,6 +387,19 @@ class ArchivesTests(StartCase):
         self.failureResultOf(used, StateNotWritten)
         new = self.successResultOf(stored).sha256
         self.assertEqual(self.archives(), sorted([old, new]))
+
+    def test_sentWhileOthersGo(self) -> None:
+        """
+        One that is being sent again is not what makes room for another.
+        """
+        limits = SourceLimits(archives_bytes=7)
+        disk = LazyDisk("_used_now")
+        self.begin(disk, limits=limits)
+        self.successResultOf(self.put(b"one"))
+        again = self.put(b"one")
+        self.failureResultOf(self.put(b"two"), StateNotWritten)
+        disk.work_all()
+        self.assertEqual(self.archives(), [self.successResultOf(again).sha256])
 
     def test_notSynced(self) -> None:
         """
