@@ -24,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.units import NAMES
 from tests.support.booted import AGENT, OPT, PATIENCE, Booted, answer, booted
 from tests.support.living import running, stat_of
+from tests.support.processes import PLAIN
 
 SERVICE = "smartmob.service"
 SOCKET = "smartmob.socket"
@@ -312,6 +313,18 @@ class ServiceTests(SystemdTestCase):
         self.assertEqual(self.machine.ask("GET", f"{URL}/list-processes")[0], 401)
         asked = self.machine.ask("GET", f"{URL}/list-processes", token=token)
         self.assertEqual(asked, (200, {"processes": []}))
+
+    def test_root(self) -> None:
+        """
+        Programs run as other users where the agent is root, as the documentation has it.
+        """
+        text = "[Service]\nUser=root\nGroup=root\nCapabilityBoundingSet=~\n"
+        self.drop_in(SERVICE, "root", text)
+        self.configure("[process:other]\ncmd = sleep 7770\nuid = nobody\n")
+        self.control("start")
+        self.runs("default.other.0")
+        [pid] = self.by_name("sleep 7770")
+        self.assertEqual(os.stat(f"/proc/{pid}").st_uid, PLAIN)
 
 
 class FailureTests(SystemdTestCase):

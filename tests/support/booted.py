@@ -200,12 +200,15 @@ class Booted:
             time.sleep(0.02)
             if self._unshare.poll() is not None:
                 break
-            found = children.read_text().split()
-            if not found:
-                continue
-            self._init = int(found[0])
-            if "running" in self.run("systemctl", "is-system-running", check=False):
-                return
+            with suppress(OSError):
+                found = children.read_text().split()
+                # Before it is systemd its root is still that of this machine, which is not to be
+                # changed, and where another systemd may answer.
+                if not found or Path(f"/proc/{found[0]}/comm").read_text() != "systemd\n":
+                    continue
+                self._init = int(found[0])
+                if "running" in self.run("systemctl", "is-system-running", check=False):
+                    return
         said = self._log.read_text(errors="replace").strip()
         self.end()
         raise SkipTest(f"SYSTEMD NOT TESTED: none boots here: {said}")
@@ -241,14 +244,25 @@ def answer(asking: subprocess.Popen[bytes], body: bytes = b"") -> tuple[int, Any
         return int(status), text
 
 
-@cache
 def booted() -> Booted:
     """
     One for all tests of a run.
 
     @raise SkipTest: As from L{Booted}.
     """
-    return Booted()
+    made = _tried()
+    if isinstance(made, SkipTest):
+        raise made
+    return made
+
+
+@cache
+def _tried() -> Booted | SkipTest:
+    # Where it can't be done once, each test need not find that out anew.
+    try:
+        return Booted()
+    except SkipTest as why:
+        return why
 
 
 def _cgroup2() -> Path:
