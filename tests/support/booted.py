@@ -202,8 +202,8 @@ class Booted:
                 break
             with suppress(OSError):
                 found = children.read_text().split()
-                # Before it is systemd its root is still that of this machine, which is not to be
-                # changed, and where another systemd may answer.
+                # Before it is systemd its root is still that of this machine, which is not to
+                # be changed, and where another systemd may answer.
                 if not found or Path(f"/proc/{found[0]}/comm").read_text() != "systemd\n":
                     continue
                 self._init = int(found[0])
