@@ -34,6 +34,7 @@ class Population:
     @ivar program: C{programs/life.c}.
     @ivar size: About so many processes.
     @ivar hooks: URLs that are told of all events.
+    @ivar stuck: A port that takes connections, and nothing else: for lines.
     """
 
     home: Path
@@ -41,6 +42,7 @@ class Population:
     certificate: Path
     size: int
     hooks: tuple[str, ...]
+    stuck: int
 
     def of(self, share: int) -> int:
         """
@@ -117,15 +119,25 @@ class Population:
 
     def _write(self, sections: list[Section]) -> Path:
         own = endpoints.configure(self.home, self.certificate).read_text().splitlines()
-        hooks = [f"** = {' '.join(self.hooks)}"] if self.hooks else []
-        return files.smartmob(self.home, sections, *own, "[webhooks]", *hooks)
+        more = [
+            "[webhooks]",
+            f"** = {' '.join(self.hooks)}",
+            "[forward:files]",
+            f"path = {self.home}/lines/{{slug}}.log",
+            "max_bytes = 100000",
+            "backups = 1",
+            "apps = default",
+            "[forward:stuck]",
+            f"fluentd = tcp:127.0.0.1:{self.stuck}",
+        ]
+        return files.smartmob(self.home, sections, *own, *more)
 
     def _sections(self) -> Iterator[Section]:
         life = self.program
         for name, words, share, more in (
             ("steady", _QUIET, _STEADY, ()),
             ("talk", _TALKING, _TALK, ()),
-            ("flood", "300 4000 5 -1 0", _FLOOD, ()),
+            ("flood", "300 4000 2 -1 0", _FLOOD, ()),
             ("end", "250 60 0 12000 0", _END, ()),
             ("crash", "300 60 0 0 1", _CRASH, ()),
             ("flap", "40 60 0 20 3", _FLAP, ("flapping = 3, 5, 4, -1",)),

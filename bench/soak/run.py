@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from time import sleep
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -82,8 +83,15 @@ def soak(plan: Plan, folder: Path) -> tuple[list[Sample], Tally]:
     program = build(folder, "life")["life"]
     with ExitStack() as stack:
         sink = stack.enter_context(answering_sink())
-        hooks = (sink.url, stack.enter_context(silent_sink()))
-        population = Population(home, program, certificate, plan.processes, hooks)
+        silent = stack.enter_context(silent_sink())
+        population = Population(
+            home=home,
+            program=program,
+            certificate=certificate,
+            size=plan.processes,
+            hooks=(sink.url, silent),
+            stuck=urlsplit(silent).port or 0,
+        )
         source = stack.enter_context(archives.served(population.archive()))
         made = stack.enter_context(agent(home, "-c", population.write(), endpoints=3))
         random = Random(plan.seed)
