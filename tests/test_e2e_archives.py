@@ -111,8 +111,8 @@ class ArchiveTests(AgentTestCase):
 
     async def test_story(self) -> None:
         """
-        An archive is sent and run; when its processes are gone it alone is left, until
-        the next start, after which it has to be sent anew.
+        An archive is sent and run; when its processes are gone it alone is left, and the
+        next agent has it still.
         """
         agent, remote = await self.start()
         index = await remote.get("/")
@@ -136,14 +136,8 @@ class ArchiveTests(AgentTestCase):
 
         agent, remote = await self.start()
         await remote.create(URL)
-        document = await remote.state("app.web.0", "failed")
-        self.assertEqual(
-            document["reason"], f"there is no archive {SHA256} here; send it (PUT /archives)"
-        )
-        self.assertEqual(self.kept, [])
-        await self.put(remote)
-        await remote.post("/start-process/app.web.0")
         await remote.state("app.web.0", "running")
+        self.assertEqual(self.kept, [SHA256])
 
     async def test_wrong(self) -> None:
         """
@@ -159,7 +153,7 @@ class ArchiveTests(AgentTestCase):
         await remote.create(await self.put(remote, b"no archive"), "web.1")
         document = await remote.state("app.web.1", "failed")
         self.assertIn("the archive was refused", document["reason"])
-        self.assertEqual(self.files(), [])
+        self.assertEqual(self.files(), ["processes/app.web.0.json", "processes/app.web.1.json"])
 
     async def test_hangUp(self) -> None:
         """
@@ -188,7 +182,7 @@ class ArchiveTests(AgentTestCase):
 
     async def test_kill(self) -> None:
         """
-        What an agent left that was killed is removed when the next one starts.
+        What an agent that was killed had by halves is removed when the next one starts.
         """
         agent, remote = await self.start()
         await self.put(remote)
@@ -198,7 +192,7 @@ class ArchiveTests(AgentTestCase):
         await agent.nothing_left()
         self.assertEqual(len(self.kept), 2)
         _, remote = await self.start()
-        await until(lambda: not self.kept, "nothing left")
+        await until(lambda: self.kept == [SHA256], "nothing but the whole one")
 
     async def half_beside(self, remote: Remote) -> Half:
         """

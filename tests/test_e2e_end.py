@@ -101,7 +101,7 @@ class EndingTests(AgentTestCase):
 
     async def test_sources_under_way(self) -> None:
         """
-        What is being downloaded or unpacked is abandoned, and leaves no file.
+        What is being downloaded or unpacked is abandoned, and leaves nothing but a record.
         """
         agent, remote = await self.start()
         drips = self.origin.script(
@@ -118,7 +118,7 @@ class EndingTests(AgentTestCase):
         os.kill(agent.pid, signal.SIGTERM)
         self.assertEqual(await agent.exit(), 0, agent.err)
         self.assertEqual(agent.below(), [])
-        self.assertEqual(self.files(), [])
+        self.assertEqual(self.files(), ["processes/app.drips.json", "processes/app.many.json"])
 
     async def test_no_new_work(self) -> None:
         """

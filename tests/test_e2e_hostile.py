@@ -244,11 +244,14 @@ class FullDiskTests(HostileCase):
         await remote.post("/start-process/default.filed.0")
         await remote.state("default.filed.0", "running")
         other = self.origin.serve("/b", archive({"Procfile": "web: sleep 1000\n"}))
-        await remote.create(other, app="other")
-        document = await remote.state("other.web.0", "backoff", "failed")
-        self.assertIn("room", document["reason"])
+        request = {"app": "other", "node": "web.0", "process_type": "web", "source_url": other}
+        answer = await remote.ask("POST", "/create-process", json.dumps(request).encode())
+        self.assertEqual((answer.status, answer.document["code"]), (507, "state-not-written"))
+        answer = await remote.ask("POST", "/stop-process/default.filed.0", b"{}")
+        self.assertEqual((answer.status, answer.document["code"]), (507, "state-not-written"))
+        await remote.state("default.filed.0", "stopped")
         await remote.post("/delete-process/app.web.0")
-        await remote.post("/start-process/other.web.0")
+        await remote.post("/create-process", request, 201)
         await remote.state("other.web.0", "running")
 
 

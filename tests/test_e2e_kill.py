@@ -127,17 +127,20 @@ class KilledTests(MenagerieTestCase):
 
     async def agent_killed(self, started: tuple[AgentProcess, int, str]) -> None:
         """
-        The agent is killed: nothing is left, and another takes its place.
+        The agent is killed: nothing is left, and another runs the program again.
         """
         agent, pid, url = started
-        await self.beast(self.remote(url))
+        _, before = await self.beast(self.remote(url))
         self.assert_complete(agent.below())
         os.kill(pid, signal.SIGKILL)
         took = await agent.nothing_left()
         self.note(took)
         _, remote = await self.start()
-        self.assertEqual(await remote.get("/list-processes"), {"processes": []})
-        await until(lambda: not self.files(), "the end of the old one's files")
+        after = await remote.state("app.web.0", "running")
+        for member in ("created_at", "port", "restarts", "last_exit"):
+            self.assertEqual(after[member], before[member])
+        await remote.post("/delete-process/app.web.0")
+        self.assertEqual(self.files(), [])
 
     async def guardian_killed(self, started: tuple[AgentProcess, int, str]) -> None:
         """

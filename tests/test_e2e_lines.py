@@ -394,7 +394,7 @@ class RunTests(LinesTestCase):
         os.kill(self.agent.pid, signal.SIGKILL)
         await self.agent.nothing_left()
         self.assertNotEqual((await console.closed)[0], 1000)
-        remote = await self.speaks("seq 10; exec sleep 1000")
+        self.agent, remote = await self.start()
         console = await remote.attach(format="json", after=100, epoch=epoch)
         self.assertNotEqual((await console.document())["epoch"], epoch)
         self.assertEqual((await console.logged())["line"], "1")
