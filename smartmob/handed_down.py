@@ -8,8 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-
-from attrs import frozen
+from typing import NamedTuple
 
 KIND = "systemd"
 """What addresses of such sockets begin with, before a colon."""
@@ -31,8 +30,7 @@ class NoSuchSocket(ValueError):
     """
 
 
-@frozen
-class HandedDown:
+class HandedDown(NamedTuple):
     """
     What was handed down to a process.
 

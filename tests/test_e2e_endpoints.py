@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -116,11 +117,36 @@ class EndpointTests(AgentTestCase):
                 self.assertEqual(await agent.exit(), 0)
                 self.assertEqual(stat.S_IMODE(Path(path).stat().st_mode), 0o620)
 
-    def activated(self, local: socket.socket, tcp: socket.socket) -> AgentProcess:
+    async def test_activatedAlone(self) -> None:
+        """
+        An agent that is told nothing of where to listen does so on all sockets of systemd, and
+        nowhere else; one that is told warns of those that it is not told of.
+        """
+        with socket.socket(socket.AF_UNIX) as local, socket.socket() as tcp:
+            local.bind(str(self.folder / "theirs.sock"))
+            local.listen()
+            tcp.bind(("127.0.0.1", 0))
+            tcp.listen()
+            agent = self.activated(local, tcp, bind=())
+            urls = await agent.listens(2)
+            url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
+            self.assertEqual(urls, [f"unix:{self.folder}/theirs.sock", url])
+            self.assertEqual((await (await self.connect(self.to(url))).get()).status, 200)
+            os.kill(agent.pid, signal.SIGTERM)
+            self.assertEqual(await agent.exit(), 0)
+            agent = self.activated(local, tcp, bind=("systemd:name=local",))
+            await agent.listens()
+            self.assertIn(b"nobody listens on its socket systemd:index=1", agent.err)
+
+    def activated(
+        self,
+        local: socket.socket,
+        tcp: socket.socket,
+        bind: Sequence[str] = ("systemd:domain=UNIX:name=local", "systemd:domain=INET:index=1"),
+    ) -> AgentProcess:
         """
         An agent with these two.
         """
-        bind = ("systemd:domain=UNIX:name=local", "systemd:domain=INET:index=1")
         return self.spawn(
             "/bin/sh",
             "-c",

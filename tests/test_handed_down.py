@@ -10,8 +10,10 @@ from smartmob.address import BadAddress, check_form
 from smartmob.config.configuration import Endpoint
 from smartmob.config.endpoints import chosen
 from smartmob.config.findings import Findings
+from smartmob.config.load import default
 from smartmob.config.overrides import Overrides
 from smartmob.handed_down import HandedDown, NoSuchSocket
+from smartmob.soundness import unsound
 
 TWO = HandedDown(("api", "local"))
 
@@ -134,3 +136,16 @@ class ChosenTests(SynchronousTestCase):
         self.assertEqual(self.warnings, ())
         self.assertEqual(self.chosen(bind=("127.0.0.1:0",)), [("127.0.0.1:0",)])
         self.assertEqual(len(self.warnings), 2)
+
+    def test_checked(self) -> None:
+        """
+        Who checks a configuration has not the sockets that the agent will have, and is not told
+        that they are missing; all else in it is looked at.
+        """
+        for bind, mistakes in (
+            ("systemd:name=api", []),
+            ("0.0.0.0:0", ["--bind"]),
+        ):
+            overrides = Overrides(bind=(bind, "systemd:name=local"))
+            found = unsound(default(overrides, {}), insecure=False).mistakes
+            self.assertEqual([mistake.key for mistake in found], mistakes)

@@ -15,6 +15,7 @@ import signal
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ class SystemdTestCase(SynchronousTestCase):
         while not condition():
             waited = time.monotonic() - start
             assert waited < PATIENCE, f"waited in vain for {what}\n{self.log()}"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def main_pid(self, unit: str = SERVICE) -> int:
         """
@@ -371,7 +372,8 @@ class FailureTests(SystemdTestCase):
         programs = self.by_name("sleep 777")
         for pid in before:
             if pid not in programs:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # some end as soon as another has
+                    os.kill(pid, signal.SIGKILL)
         self.started_again(before)
         self.answers()
 
