@@ -34,6 +34,7 @@ from tests.support.websockets import (
     Client,
     FakeProcess,
     MemoryConnection,
+    Visit,
     consoles,
     decode,
     get,
@@ -382,7 +383,10 @@ class EndingTests(ConsoleTestCase):
         """
         A request whose client is gone already takes no place among the readers.
         """
-        request = Request(cast(HTTPChannel, DummyChannel()))
+        channel = DummyChannel()
+        channel.site = lines_site(self.reactor, self.process)
+        request = Request(cast(HTTPChannel, channel))
+        request.way, request.request_id, request.started_at = Visit.way, "abc", 0.0
         request.caller, request.visits = ANYBODY, Visits()
         request.method, request.clientproto = b"GET", b"HTTP/1.1"
         for name, value in UPGRADE.items():

@@ -20,6 +20,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from smartmob.web import request_log
 from smartmob.web.answered import NOWHERE
 from smartmob.web.browsers import AS_IT_SAYS, NOT_KEPT
 from smartmob.web.framing import FramedChannel
@@ -27,6 +28,7 @@ from smartmob.web.outgoing import Outgoing
 from smartmob.web.patience import Patience
 from smartmob.web.problems import Problem
 from smartmob.web.socket_writer import SocketWriter
+from smartmob.web.trust import name_of
 
 if TYPE_CHECKING:
     from smartmob.web.site import Request, Site
@@ -300,13 +302,15 @@ class Channel(Outgoing, FramedChannel):
         self._stop_reading()
         method: bytes = getattr(self, "_command", b"")  # of a request that has begun
         self.site.answered.note(NOWHERE, method, http.BAD_REQUEST)
+        request_id = token_hex(8)
+        request_log.malformed(method, http.BAD_REQUEST, name_of(self._peer), request_id)
         problem = Problem("bad-request", "its head or its chunks are malformed, or too long")
         error = self.site.rendered(b"", problem)
         headers = {
             b"Date": http.datetimeToString(),
             b"Content-Type": error.content_type,
             b"Content-Length": b"%d" % len(error.body),
-            b"X-Request-Id": token_hex(8).encode(),
+            b"X-Request-Id": request_id.encode(),
             b"Connection": b"close",
         }
         lines = [b"HTTP/1.1 400 Bad Request"]

@@ -147,7 +147,7 @@ class ConsoleSockets:
         attachment = protocol.attachment = Attachment(
             self._reactor, attach, protocol, json=json, types_to=types_to
         )
-        attachment.leave = request.hand_over(attachment.show_out)
+        attachment.leave, protocol.closed = request.hand_over(attachment.show_out)
         return Upgrade(protocol, key)
 
 
@@ -183,6 +183,7 @@ class Upgrade(Resource):
         transport: Any = None if channel is None else channel.transport
         if transport is None or transport.disconnecting:
             self._protocol.attachment.gone()
+            self._protocol.closed(None)
             return NOT_DONE_YET
         try:
             self._take(transport)
@@ -259,10 +260,12 @@ class ConsoleProtocol(Incoming):
     Autobahn's view of an attached client: translates, and decides nothing.
 
     @ivar attachment: What decides.
+    @ivar closed: Called when it is over, with the code (RFC 6455, section 7.4).
     """
 
     log = _ClientFaults()
     attachment: Attachment
+    closed: Callable[[int | None], None]
 
     def __init__(self, reactor: IReactorTime, turns: Turns, headers: Mapping[str, str]) -> None:
         """
@@ -334,6 +337,7 @@ class ConsoleProtocol(Incoming):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """
-        The connection is gone.
+        The connection is gone.  Of the codes that both sides sent ours says why.
         """
+        self.closed(self.localCloseCode or code)
         self.attachment.gone()

@@ -9,6 +9,9 @@ from secrets import token_hex
 
 from twisted.web import http
 
+_LONGEST = 1000
+"""Bytes of what a client sent that a line of the log has."""
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -26,4 +29,15 @@ def shown_path(request: http.Request) -> str:
     """
     A path as it can stand in a log; never the query, which may have a secret.
     """
-    return (request.path or b"").decode("ascii", "backslashreplace")
+    return shown(request.path or b"")
+
+
+def shown(data: bytes) -> str:
+    """
+    What a client sent as it can stand in a log: of a length, and with nothing in it that is no
+    letter.
+    """
+    text = data[:_LONGEST].decode("ascii", "backslashreplace")
+    if len(data) > _LONGEST:
+        text += "..."
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -27,6 +27,7 @@ from twisted.web.resource import IResource
 from smartmob.launch.turns import Turns
 from smartmob.refusals import Refusal
 from smartmob.source.upload import Sender, Upload
+from smartmob.web import request_log
 from smartmob.web.answered import NOWHERE, Answered
 from smartmob.web.bodies import Body
 from smartmob.web.browsers import of_secure
@@ -45,9 +46,6 @@ from smartmob.web.trust import Way
 from smartmob.web.visits import Visits
 
 _log = Logger()
-
-_ANSWERED = "{method} {path} {status} in {seconds:.3f} s, from {client} ({request_id})"
-_ANSWERED_BY = _ANSWERED.replace("{client}", "{client} as {token}")
 
 
 class Request(server.Request):
@@ -75,6 +73,7 @@ class Request(server.Request):
     upload: Upload | None = None
     _received = 0
     _complete = False
+    _admitted = False
     _leave: Callable[[], object] = staticmethod(lambda: None)
 
     def begin(self, method: bytes, uri: bytes, version: bytes, length: int | None) -> None:
@@ -132,6 +131,7 @@ class Request(server.Request):
             self.route = head.route
         self.visits = gate.access.visits
         self._leave = self.visits.begin(self.caller, self._show_out)
+        self._admitted = True
         if b"Access-Control-Allow-Origin" in headers:
             for name, value in preflight(head, self.match).items():
                 self.setHeader(name, value)
@@ -187,6 +187,9 @@ class Request(server.Request):
         """
         if self.startedWriting and not self.finished:
             self.channel.site.answered.note(self.route, self.method, self.code)
+            request_log.answered(self, ", when the client hung up")
+        elif self._admitted and not self.finished:
+            request_log.given_up(self)
         super().connectionLost(reason)
         self._leave()
         if self.upload is not None:
@@ -198,18 +201,21 @@ class Request(server.Request):
         """
         self._leave()
         self.channel.site.answered.note(self.route, self.method, self.code)
+        request_log.answered(self)
         super().finish()
 
-    def hand_over(self, end: Callable[[], None]) -> Callable[[], object]:
+    def hand_over(
+        self, end: Callable[[], None]
+    ) -> tuple[Callable[[], object], Callable[[int | None], None]]:
         """
         What the request was about goes on without it.
 
         @param end: Called when its caller may not be there any more.
-        @return: To be called when it is over.
+        @return: To be called when it is over, the latter with the code that it was closed with.
         """
         self._leave()
         self.channel.site.answered.note(self.route, self.method, http.SWITCHING)
-        return self.visits.begin(self.caller, end)
+        return self.visits.begin(self.caller, end), request_log.opened(self)
 
     def _show_out(self) -> None:
         """
@@ -325,6 +331,7 @@ class Request(server.Request):
             self.write(b"".join(parts))
         elif not self._disconnected:
             chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part]
+            self.sentLength += sum(map(len, parts))
             self.channel.write(b"".join(chunks))
 
     @property
@@ -382,20 +389,8 @@ class Site(server.Site):
 
     def log(self, request: http.Request) -> None:
         """
-        A request was answered.
+        It was said already: see L{smartmob.web.request_log}.
         """
-        if isinstance(request, Request):
-            token = request.caller.permit.name
-            _log.info(
-                _ANSWERED_BY if token else _ANSWERED,
-                method=request.method.decode("ascii"),
-                path=shown_path(request),
-                status=request.code,
-                seconds=self.reactor.seconds() - request.started_at,
-                client=request.way.client,
-                token=token,
-                request_id=request.request_id,
-            )
 
     def acceptableProtocols(self) -> list[bytes]:
         """

@@ -137,7 +137,7 @@ class Trust:
         @param secure: That connection is encrypted.
         """
         host = b"".join(headers.getRawHeaders(b"host", [])[-1:])
-        client = _name(peer)
+        client = name_of(peer)
         if not self.is_proxy(peer):
             return Way(secure=secure, host=host, client=client)
         told = _last(headers, b"x-forwarded-host")
@@ -196,7 +196,7 @@ def _address(text: str) -> str | None:
     return str(mapped or ip)
 
 
-def _name(peer: IAddress | None) -> str:
+def name_of(peer: IAddress | None) -> str:
     if isinstance(peer, TCP4Address | TCP6Address):
         return _address(peer.host) or peer.host
     return UNIX if isinstance(peer, UNIXAddress) else "nowhere"

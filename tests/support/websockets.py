@@ -26,12 +26,14 @@ from smartmob.lines.bounds import Bounds
 from smartmob.lines.console import Console
 from smartmob.lines.consoles import Consoles
 from smartmob.refusals import NotRunning, Refusal, StdinFull
+from smartmob.web.answered import NOWHERE, Answered
 from smartmob.web.caller import ANYBODY
 from smartmob.web.console import ConsoleSockets
 from smartmob.web.logs import logs_response
 from smartmob.web.problems import CONTENT_TYPE, Problem, problem_of
 from smartmob.web.query import parse_query
 from smartmob.web.site import Request
+from smartmob.web.trust import Way
 from smartmob.web.visits import Visits
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -275,12 +277,26 @@ class Visit(server.Request):
     """
 
     caller = ANYBODY
+    route = NOWHERE
+    way = Way(secure=False, host=b"127.0.0.1", client="127.0.0.1")
+    request_id = "abc"
+    started_at = 0.0
     hand_over = Request.hand_over
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.visits = Visits()
         self._leave = self.visits.begin(self.caller, lambda: None)
+
+
+class Counting(Site):
+    """
+    A site that counts what it answered.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.answered = Answered()
 
 
 def lines_site(clock: Any, process: FakeProcess, reactor: Any = None) -> Site:
@@ -290,7 +306,7 @@ def lines_site(clock: Any, process: FakeProcess, reactor: Any = None) -> Site:
     @param clock: Of those who read.
     @param reactor: Of the rest, where that is another.
     """
-    site = Site(LinesApi(clock, process).app.resource(), reactor=reactor or clock)
+    site = Counting(LinesApi(clock, process).app.resource(), reactor=reactor or clock)
     site.requestFactory = Visit
     return site
 
