@@ -35,12 +35,14 @@ from smartmob.ports import Ports
 from smartmob.process import Process
 from smartmob.recipe import Recipe
 from smartmob.refusals import (
+    Refusal,
     SlugInUse,
     Stopping,
     TooManyProcesses,
 )
 from smartmob.restart import policy_of
 from smartmob.resumption import Resumption
+from smartmob.rlimits import check_bounds
 from smartmob.roster import Roster
 from smartmob.scaling import Step
 from smartmob.source.sources import Sources
@@ -108,7 +110,7 @@ class Agent(Service):
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self.events, self.consoles.budget)
-        self._admission = Admission(self.records, self.ports, self.check_slug, self.wall)
+        self._admission = Admission(self.records, self.ports, self._check_new, self.wall)
         self.configuring = Configuring(self)
         self.resumption = Resumption(self)
         self.records.snapshot = self._record
@@ -142,6 +144,7 @@ class Agent(Service):
 
     async def _create(self, request: CreateRequest, request_id: str) -> Process:
         self.sources.check(request.source_url)
+        check_bounds(request.limits, self.launcher.bounds)
         self.check_room(1)
         (record,) = await self._admit([request])
         process = self._enter(record, request, request_id)
@@ -285,13 +288,21 @@ class Agent(Service):
             requests = [each for each in new if isinstance(each, CreateRequest)]
             for request in requests:
                 self.sources.check(request.source_url)
-            records = iter(await self._admit(requests) if requests else ())
-            surplus = [process for change in changes for process in change.surplus]
+            places = await self._admit(requests) if requests else []
+            made = await self._make(new, places)
+            records = iter(places)
+            # Somebody may have deleted one of them meanwhile.
+            surplus = [
+                process
+                for change in changes
+                for process in change.surplus
+                if self.roster.has(process)
+            ]
             kept = []
             for change in changes:
                 for definition in change.definitions():
                     if isinstance(definition, Configured):
-                        process = self.configuring.make(definition)
+                        process = made[definition.slug]
                     else:
                         process = self._enter(next(records), definition, request_id)
                     process.begin()
@@ -300,6 +311,25 @@ class Agent(Service):
                     self.events.publish(change.model, Topic.UPDATE)
             deleted = [process.delete() for process in surplus]
         await all_of([*deleted, *(each for each in kept if each is not None)])
+
+    async def _make(
+        self, definitions: Sequence[Definition], places: Sequence[Record]
+    ) -> dict[str, Process]:
+        """
+        @param places: Of others, who are not to be where one of these can't be.
+        @raise Refusal: Somebody has its slug, or took the last port, since that was checked.
+        """
+        made: dict[str, Process] = {}
+        try:
+            for each in definitions:
+                if isinstance(each, Configured):
+                    made[each.slug] = self.configuring.make(each)
+        except Refusal:
+            for process in made.values():
+                process.delete()
+            await self._admission.abandon(places)
+            raise
+        return made
 
     def stopService(self) -> Deferred[None]:
         """
@@ -310,7 +340,11 @@ class Agent(Service):
         self._stopping = True
         self.resumption.end()
         ended = DeferredList(
-            [process.close() for process in self.processes() if not process.outlives],
+            [
+                *(process.close() for process in self.processes() if not process.outlives),
+                # What is being written is not to be there when its client was refused.
+                Deferred.fromCoroutine(self._admission.empty()),
+            ],
             consumeErrors=True,
         )
 
@@ -360,7 +394,7 @@ class Agent(Service):
             return
         self.refuse_when_stopping()
         most = self.most_processes if most is None else most
-        present = len(self.roster) + len(self._admission)
+        present = len(self.roster) + len(self._admission) - self.resumption.restored
         if present - less + more > most:
             raise TooManyProcesses(
                 f"of processes the agent takes {most} at most, and has {present}"
@@ -378,18 +412,34 @@ class Agent(Service):
             raise SlugInUse(
                 f"there is a process {slug!r}; delete it first, or use another node"
             )
+        if slug in self._admission:
+            raise SlugInUse(f"a process {slug!r} is being created")
+        if slug in self.legacy.untouched:
+            raise SlugInUse(f"{slug!r} {self.legacy.unread[slug]}")
+
+    def _check_new(self, slug: str) -> None:
+        self.check_slug(slug)
+        # One of the configuration file can do without a record, which stays as it is.
         if slug in self.legacy.unread:
             raise SlugInUse(f"{slug!r} {self.legacy.unread[slug]}")
 
     def _record(self, slug: str) -> Record | None:
-        return self.roster.process(slug).record() if slug in self.roster else None
+        """
+        What is to be on the disk of a process; C{None}: nothing.
+        """
+        if slug in self.roster:
+            process = self.roster.process(slug)
+            return None if process.off_record else process.record()
+        return self._admission.record(slug) or self.legacy.record(slug)
 
     def refuse_when_stopping(self) -> None:
         if self._stopping:
             raise Stopping("the agent is about to end")
 
     def _archives_in_use(self) -> set[str]:
-        return archives_named(process.definition for process in self.processes())
+        untouched = (record.request for record in self.legacy.untouched.values())
+        known = (process.definition for process in self.processes())
+        return archives_named(each for each in (*known, *untouched) if each is not None)
 
 
 def _too_late(failure: Failure) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from smartmob.documents import State
 from smartmob.environment import of_user, own
 from smartmob.launch.interfaces import Command, Detach
-from smartmob.rlimits import rlimits
+from smartmob.rlimits import group, rlimits
 from smartmob.templates import Configured
 
 _BARE = ("PATH", "HOME", "USER", "LOGNAME")
@@ -84,6 +84,7 @@ class ConfiguredRecipe:
             redirect_input=what.redirect_input,
             merge_output=what.streams[0] == what.streams[1],
             detach=self._detach() if what.detach else None,
+            group=group(what.slug, what.limits),
         )
 
     def _detach(self) -> Detach:

@@ -16,7 +16,6 @@ from cattrs.dispatch import StructureHook
 from cattrs.gen import make_dict_structure_fn
 
 from smartmob.checks import Wrong
-from smartmob.documents import Limits
 from smartmob.refusals import Refusal
 
 T = TypeVar("T")
@@ -25,10 +24,6 @@ UNKNOWN_SHOWN = 100
 """Unknown keys that are named in one answer; of what follows, the number."""
 
 _NAME_SHOWN = 100
-_NOT_YET: dict[tuple[type, str], str] = {
-    (Limits, "cpu_percent"): "needs a cgroup that the agent may write to, and that is not "
-    "supported yet",
-}
 
 
 class InvalidDocument(Refusal):
@@ -94,11 +89,8 @@ def _errors(error: BaseException) -> Iterator[tuple[str, str]]:
 def _unknown(cl: type, names: list[str]) -> Iterator[tuple[str, str]]:
     known = list(fields_dict(cl))
     for name in names[:UNKNOWN_SHOWN]:
-        special = _NOT_YET.get((cl, name))
         near = get_close_matches(name[:_NAME_SHOWN], known, n=1)
-        if special is not None:
-            yield name, special
-        elif near:
+        if near:
             yield name, f"is not known; did you mean {near[0]}?"
         else:
             yield name, "is not known"

@@ -76,6 +76,8 @@ Limit = Annotated[int, checks.limit]
 class Limits:
     """
     Bounds on a program, each as setrlimit(2) has it.  C{None} is: as the agent's.
+
+    @ivar cpu_percent: 100 is one processor; only where a program has a cgroup.
     """
 
     memory_bytes: Limit | None = None
@@ -84,6 +86,7 @@ class Limits:
     file_bytes: Limit | None = None
     core_bytes: Limit | None = None
     cpu_seconds: Limit | None = None
+    cpu_percent: Annotated[int, checks.integer(1, 1_000_000)] | None = None
 
 
 @frozen(kw_only=True)

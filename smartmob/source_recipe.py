@@ -16,7 +16,7 @@ from smartmob.documents import CreateRequest, Definition, Limits, State
 from smartmob.environment import of_user, own
 from smartmob.launch.interfaces import Command
 from smartmob.logical_lines import all_shown
-from smartmob.rlimits import limited, rlimits
+from smartmob.rlimits import group, limited, rlimits
 from smartmob.source.archives import sha256_of
 from smartmob.source.errors import SourceError, SourceRefused
 from smartmob.source.shared import Shared
@@ -151,6 +151,7 @@ class SourceRecipe:
             raise SourceRefused(f".env, line {error.line}: {error.why}") from None
         who = self.identity
         words = procfile.plain_words(entry.command)
+        limits = limited(request.limits, self.limits)
         return Command(
             argv=words or ("/bin/sh", "-c", entry.command),
             env={
@@ -166,11 +167,12 @@ class SourceRecipe:
             umask=request.umask,
             nice=request.nice,
             no_new_privileges=request.no_new_privileges,
-            rlimits=rlimits(limited(request.limits, self.limits)),
+            rlimits=rlimits(limits),
             uid=None if who is None else who.uid,
             gid=None if who is None else who.gid,
             groups=() if who is None else who.groups,
             redirect_input=request.redirect_input,
+            group=group(request.slug, limits),
         )
 
     def _entry(self, release: Release) -> procfile.ProcessType:

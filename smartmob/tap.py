@@ -21,6 +21,7 @@ from smartmob.echo import Echo
 from smartmob.endpoints import Endpoints
 from smartmob.environment import inheritable
 from smartmob.forward.service import Forwards
+from smartmob.launch.cgroups import Cgroups
 from smartmob.launch.guardians import Guardians
 from smartmob.launch.launcher import Launcher
 from smartmob.leaving import leave_soon
@@ -59,7 +60,7 @@ def makeService(options: Options) -> Lifecycle:
     configuration: Configuration = options["configuration"]
     folder = StateFolder(options["state-dir"])
     guardians = Guardians(options["guardian"])
-    launcher = Launcher(reactor, start=guardians)
+    launcher = Launcher(reactor, start=guardians, groups=Cgroups())
     sources = Sources(reactor, launcher, FilePath(str(folder.path)))
     records = Records(folder.path, reactor, reactor)
     agent = Agent(

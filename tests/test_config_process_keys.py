@@ -58,6 +58,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "limit_file_bytes = 4": {"limits": Limits(file_bytes=4)},
     "limit_core_bytes = 0": {"limits": Limits(core_bytes=0)},
     "limit_cpu_seconds = 5": {"limits": Limits(cpu_seconds=5)},
+    "limit_cpu_percent = 50": {"limits": Limits(cpu_percent=50)},
     # without a value they are not there
     "cwd =\nuid =\nflapping =\nredirect_output :\numask": {},
 }
@@ -132,12 +133,7 @@ WRONG: dict[str, list[str]] = {
     "limit_open_files = many": [
         "limit_open_files: must be an integer from 0 to 9223372036854775807"
     ],
-    "limit_cpu_percent = 50": [
-        (
-            "limit_cpu_percent: needs a cgroup that the agent may write to, and that is not "
-            "supported yet"
-        )
-    ],
+    "limit_cpu_percent = 0": ["limit_cpu_percent: must be an integer from 1 to 1000000"],
     "flapping = 2, 1., 7.": [
         (
             "flapping: must be attempts, window, retry_in, max_retry: four numbers, such as "

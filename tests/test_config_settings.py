@@ -64,6 +64,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "limits": Limits(processes=2, open_files=3, file_bytes=4)
     },
     "limit_core_bytes = 0\ncpu_seconds = 6": {"limits": Limits(core_bytes=0, cpu_seconds=6)},
+    "cpu_percent = 50": {"limits": Limits(cpu_percent=50)},
     "unix_users = root, 0": {"unix_users": frozenset({0})},
     # read elsewhere
     "backlog = 7": {},
@@ -129,15 +130,8 @@ WRONG: dict[str, list[str]] = {
     "limit_core_bytes = -1": [
         "limit_core_bytes: must be an integer from 0 to 9223372036854775807"
     ],
-    "cpu_percent = 50": [
-        "cpu_percent: needs a cgroup that the agent may write to, and that is not supported yet"
-    ],
-    "limit_cpu_percent = 50": [
-        (
-            "limit_cpu_percent: needs a cgroup that the agent may write to, and that is not "
-            "supported yet"
-        )
-    ],
+    "cpu_percent = 0": ["cpu_percent: must be an integer from 1 to 1000000"],
+    "limit_cpu_percent = much": ["limit_cpu_percent: must be an integer from 1 to 1000000"],
     "http_endpoints = a": ["http_endpoints: there is no section [endpoint:a]"],
     "include = a": ["include: a can't be read: No such file or directory"],
     **{

@@ -231,9 +231,13 @@ class FieldTests(DocumentCase):
         self.assertWrong("limits", [None, [], 3])
 
     def test_cpuPercent(self) -> None:
-        """A limit that can't be kept is refused, with the reason."""
-        errors = self.errors({**LEAST, "limits": {"cpu_percent": 50}})
-        self.assertIn("cgroup", errors["limits.cpu_percent"])
+        """A share of the processors is an integer from 1 on."""
+        self.assertEqual(
+            self.create(limits={"cpu_percent": 250}).limits, Limits(cpu_percent=250)
+        )
+        for value in (0, -1, 1.5, "1", True, 1_000_001):
+            errors = self.errors({**LEAST, "limits": {"cpu_percent": value}})
+            self.assertEqual(list(errors), ["limits.cpu_percent"])
 
     def test_env(self) -> None:
         """Variables have names and values that a program can be given."""

@@ -67,7 +67,7 @@ VALUES = {
         ("labels", "a", "must be NAME=VALUE"),
         ("env", "A", "must be NAME=VALUE"),
         ("limit_memory_bytes", "1 GiB", "must be an integer"),
-        ("limit_cpu_percent", "50", "is not supported"),
+        ("limit_cpu_percent", "0", "must be an integer"),
         ("app", "a", "is said by the name of the section"),
     ),
 }

@@ -13,13 +13,17 @@ import tempfile
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from smartmob.converter import InvalidDocument
+from smartmob.documents import Limits
 from smartmob.launch import cgroup_files as files
 from smartmob.launch import wire
 from smartmob.launch.cgroups import CONTROLLERS, Cgroups
 from smartmob.launch.delegation import NotDelegated, Places, delegated
+from smartmob.launch.housing import NO_PROCESSOR
 from smartmob.launch.interfaces import Command, Detach, Group, NotExecuted, Usage
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.terms import fingerprint
+from smartmob.rlimits import check_bounds
 from tests.support.cgrouping import FakeCgroups
 from tests.support.processes import Recorder
 from tests.test_launch_launcher import LauncherCase
@@ -361,6 +365,29 @@ class LauncherTests(LauncherCase):
         self.assertEqual(reason.exitCode, 126)
         self.assertEqual(reason.why, f"it can't be executed: {why}")
 
+    def test_noProcessor(self) -> None:
+        """A bound that can't be kept is why it is not executed, with groups or without."""
+        for launcher in (
+            Launcher(self.reactor, start=self.start_guardian),
+            Launcher(
+                self.reactor,
+                start=self.start_guardian,
+                groups=Cgroups(self.fake.places(kind="cgroup")),
+            ),
+        ):
+            launcher.startService()
+            self.assertEqual(launcher.bounds, frozenset())
+            recorder = Recorder()
+            launcher.program(Command(argv=("prog",), env={}, group=BOUNDED)).run(recorder)
+            self.reactor.turn()
+            (reason,) = [value for what, value in recorder.told if what == "ended"]
+            assert isinstance(reason, NotExecuted)
+            self.assertIn("its limit cpu_percent needs a cgroup", reason.why)
+            stopping = launcher.stopService()
+            self.guardians[-1].peer.close()
+            self.reactor.turn()
+            self.successResultOf(stopping)
+
     def test_usage(self) -> None:
         """What it uses can be asked for."""
         self.assertIsNone(self.launcher.usage("app.web.0"))
@@ -372,6 +399,21 @@ class LauncherTests(LauncherCase):
             self.launcher.usage("app.web.0"),
             Usage(memory_bytes=0, cpu_seconds=0.0, processes=0),
         )
+
+
+class RefusedTests(SynchronousTestCase):
+    """
+    What a client asks for.
+    """
+
+    def test_processor(self) -> None:
+        """A bound on processor time is refused where it can't be kept."""
+        check_bounds(Limits(memory_bytes=1), frozenset())
+        check_bounds(Limits(cpu_percent=50), frozenset({"cpu"}))
+        error = self.assertRaises(
+            InvalidDocument, check_bounds, Limits(cpu_percent=50), frozenset({"memory"})
+        )
+        self.assertEqual(error.errors, (("limits.cpu_percent", NO_PROCESSOR),))
 
 
 class FingerprintTests(SynchronousTestCase):

@@ -25,7 +25,7 @@ from smartmob.place import BadPlace, Place
 LIMIT = "limit_"
 """What the keys of limits begin with."""
 
-LIMITS = (*fields_dict(Limits), "cpu_percent")
+LIMITS = tuple(fields_dict(Limits))
 """Their names as those of create requests are."""
 
 KEYS = (

@@ -284,6 +284,11 @@ class ILauncher(Interface):
     Starts programs.
     """
 
+    bounds = Attribute(
+        "frozenset[str]: what the cgroups of programs can bound: memory, pids, cpu; none where"
+        " they get no cgroups."
+    )
+
     def program(command: Command) -> IProgram:
         """
         A program, not yet running.  Costs no descriptor before L{IProgram.run}.

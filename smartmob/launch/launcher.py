@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Container
-from contextlib import suppress
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -15,12 +14,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smartmob.launch import wire
-from smartmob.launch.cgroup_files import kill
-from smartmob.launch.cgroups import Cgroups, Place
+from smartmob.launch.cgroups import Cgroups
 from smartmob.launch.detached import DetachedProgram
 from smartmob.launch.earlier import end_leftovers, lives
 from smartmob.launch.guardians import Guardians
 from smartmob.launch.helper import Helper, start_keeper
+from smartmob.launch.housing import Housing
 from smartmob.launch.interfaces import Command, ILauncher, LauncherLost, Usage
 from smartmob.launch.overdue import Ending, Overdue
 from smartmob.launch.packets import Packets
@@ -80,7 +79,7 @@ class Launcher(Service):
         self.turns = Turns(reactor)
         self._start = start or Guardians()
         self._start_keeper = start_keeper
-        self._groups = groups
+        self.housing = Housing(groups)
         self._bounds = (0, 0)
         self._helper: Helper | None = None
         self._guardian: Packets | None = None
@@ -112,8 +111,7 @@ class Launcher(Service):
         @raise OSError: It can't be started.
         """
         self._bounds = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if self._groups is not None:
-            self._groups.begin()
+        self.housing.begin()
         self._connect()
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._bounds[1], self._bounds[1]))
         super().startService()
@@ -164,11 +162,18 @@ class Launcher(Service):
         """
         return self._pulse.answers(within) if self.running else succeed(False)
 
+    @property
+    def bounds(self) -> frozenset[str]:
+        """
+        See L{Housing.bounds}.
+        """
+        return self.housing.bounds
+
     def usage(self, name: str) -> Usage | None:
         """
-        See L{Cgroups.usage}.
+        See L{Housing.usage}.
         """
-        return None if self._groups is None else self._groups.usage(name)
+        return self.housing.usage(name)
 
     def make_way(self) -> None:
         """
@@ -258,33 +263,6 @@ class Launcher(Service):
         assert self._guardian is not None
         self._guardian.send(packet, descriptors, undelivered)
         self._pulse.notice()
-
-    def place(self, command: Command) -> Place | None:
-        """
-        See L{Cgroups.enter}.
-
-        @raise ValueError: It can't be made, and why.
-        """
-        if self._groups is None or command.group is None:
-            return None
-        try:
-            return self._groups.enter(command.group, detached=command.detach is not None)
-        except OSError as e:
-            raise ValueError(f"its cgroup {e.filename} can't be used: {e.strerror}") from e
-
-    def purge(self, place: Place) -> None:
-        """
-        See L{smartmob.launch.cgroup_files.kill}.
-        """
-        with suppress(OSError):  # it is removed already
-            kill(place.folder)
-
-    def leave(self, place: Place) -> None:
-        """
-        See L{Cgroups.leave}.
-        """
-        if self._groups is not None:
-            self._groups.leave(place)
 
     def keeper(self) -> Helper:
         """

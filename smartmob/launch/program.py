@@ -322,7 +322,7 @@ class Program(StandardStreams):
         assert self._link is not None
         self._phase = Phase.LOST
         if self._place is not None:
-            self._launcher.purge(self._place)
+            self._launcher.housing.purge(self._place)
         self._drop_stdin()
         self._linger = self._launcher.reactor.callLater(LINGER, self._lingered)
         self._link.read(True)
@@ -348,13 +348,13 @@ class Program(StandardStreams):
         @raise ValueError: It can't be executed.
         """
         self._leave()
-        self._place = self._launcher.place(self.command)
+        self._place = self._launcher.housing.place(self.command)
         return order(self.command, self._place).pack()
 
     def _leave(self) -> None:
         if self._place is not None:
             place, self._place = self._place, None
-            self._launcher.leave(place)
+            self._launcher.housing.leave(place)
 
     def _undelivered(self, error: OSError | ValueError) -> None:
         """

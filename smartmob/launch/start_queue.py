@@ -10,9 +10,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-from smartmob.launch.cgroups import Place
 from smartmob.launch.helper import Helper
-from smartmob.launch.interfaces import Command
+from smartmob.launch.housing import Housing
 from smartmob.launch.overdue import Ending
 from smartmob.launch.pipes import Reactor
 from smartmob.launch.turns import Turns
@@ -59,10 +58,12 @@ class Starts(Protocol):
     What a program needs of its launcher.
 
     @ivar turns: When the output of all programs is read.
+    @ivar housing: Their cgroups.
     """
 
     reactor: Reactor
     turns: Turns
+    housing: Housing
 
     def enter(self, program: Startable) -> None:
         """Call C{program.begin()} as soon as there is room for one more start."""
@@ -89,18 +90,6 @@ class Starts(Protocol):
 
     def expect(self, program: Ending, seconds: float) -> None:
         """See to it that a program which was told to be gone by then is."""
-
-    def place(self, command: Command) -> Place | None:
-        """
-        Have a cgroup for a program, if there can be one; C{ValueError} with the reason where
-        it can't be made though it should.
-        """
-
-    def purge(self, place: Place) -> None:
-        """KILL what is in it, since what kept it is gone."""
-
-    def leave(self, place: Place) -> None:
-        """It is needed no more."""
 
     def keeper(self) -> Helper:
         """Start a keeper; C{OSError} where that can't be."""

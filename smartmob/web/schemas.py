@@ -55,7 +55,10 @@ _FLAPPING = an_object(
 )
 
 _LIMITS = an_object(
-    {limit.name: or_null(between(0, 2**63 - 1)) for limit in fields(Limits)},
+    {
+        **{limit.name: or_null(between(0, 2**63 - 1)) for limit in fields(Limits)},
+        "cpu_percent": or_null(between(1, 1_000_000)),
+    },
     *(limit.name for limit in fields(Limits)),
     closed=True,
 )

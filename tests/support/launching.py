@@ -370,6 +370,7 @@ class FakeLauncher:
     @ivar script: Given to those it makes from now on.
     @ivar living: Names of detached programs that run since an earlier agent.
     @ivar answering: It answers; else whoever asks is told so when the time is over.
+    @ivar bounds: What can be bounded by cgroups.
     @ivar usages: What programs use, by the names of their groups.
     """
 
@@ -383,6 +384,7 @@ class FakeLauncher:
         self.programs: list[FakeProgram] = []
         self.living: set[str] = set()
         self.answering = True
+        self.bounds: frozenset[str] = frozenset()
         self.usages: dict[str, Usage] = {}
         self.obedient = obedient
         self.script = script

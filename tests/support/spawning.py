@@ -179,6 +179,7 @@ class SpawningLauncher:
 
     def __init__(self, reactor: IReactorProcess) -> None:
         self.programs: list[SpawnedProgram] = []
+        self.bounds: frozenset[str] = frozenset()
         self._reactor = reactor
 
     def program(self, command: Command) -> SpawnedProgram:
