@@ -100,6 +100,8 @@ def makeService(options: Options) -> Lifecycle:
             [
                 lambda: readings.of_connections(connections),
                 lambda: readings.of_webhooks(webhooks),
+                lambda: readings.of_forwards(forwards),
+                lambda: readings.of_records(records),
                 lambda: readings.of_guardians(guardians),
                 lambda: readings.of_reloads(reload),
             ],

@@ -55,6 +55,7 @@ class CatalogueTests(SynchronousTestCase):
     """
 
     labels: ClassVar = {
+        "forward",
         "how",
         "method",
         "result",

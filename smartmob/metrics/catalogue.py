@@ -2,7 +2,7 @@
 The metrics there are.
 
 No label has values that clients choose, since each value of each label is kept for ever by
-whoever collects them: so there is none for apps, and processes.
+whoever collects them: so there is none for apps, and none for processes.
 """
 
 from __future__ import annotations
@@ -94,6 +94,24 @@ DELIVERIES = _counter(
 HOOK_EVENTS = _gauge("smartmob_webhook_queue_events", "Events that wait for their webhooks.")
 HOOK_BYTES = _gauge("smartmob_webhook_queue_bytes", "Bytes of these events.")
 
+FORWARD_LINES = _counter(
+    "smartmob_forward_lines_total",
+    "What became of lines that are forwarded.",
+    *("forward", "result"),
+)
+FORWARD_FAILURES = _counter(
+    "smartmob_forward_failures_total", "Tries to forward lines that failed.", "forward"
+)
+FORWARD_QUEUE = _gauge(
+    "smartmob_forward_queue_lines", "Lines that wait to be forwarded.", "forward"
+)
+FORWARD_BYTES = _gauge("smartmob_forward_queue_bytes", "Memory for these lines.", "forward")
+
+STATE_WRITES = _counter(
+    "smartmob_state_writes_total",
+    "Files of the state folder that were to be written.",
+    "result",
+)
 LOOP_DELAY = Metric(
     "smartmob_event_loop_delay_seconds",
     Kind.HISTOGRAM,
@@ -117,7 +135,8 @@ METRICS = (
     *(KEPT_BYTES, UNFINISHED_BYTES, QUEUED_BYTES, EVENT_CLIENTS, EVENTS_DROPPED),
     *(REQUESTS, CONNECTIONS, CONNECTIONS_REFUSED),
     *(DELIVERIES, HOOK_EVENTS, HOOK_BYTES),
-    *(LOOP_DELAY, GUARDIAN_RESTARTS, RELOADED, RELOADED_AT),
+    *(FORWARD_LINES, FORWARD_FAILURES, FORWARD_QUEUE, FORWARD_BYTES),
+    *(STATE_WRITES, LOOP_DELAY, GUARDIAN_RESTARTS, RELOADED, RELOADED_AT),
 )
 """All of them, in the order in which they are told."""
 

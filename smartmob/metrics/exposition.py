@@ -48,7 +48,9 @@ class Exposition:
         """
         Only this, and which agent it is.
         """
-        return _text(_registry(lambda: _samples((of_version, *readings))))
+        samples = list(_samples((of_version, *readings)))
+        known = {sample.metric for sample in samples}
+        return _text(_registry(lambda: samples, [each for each in METRICS if each in known]))
 
     def close(self) -> None:
         """
@@ -60,7 +62,7 @@ class Exposition:
     def _registry(self) -> CollectorRegistry:
         from prometheus_client import ProcessCollector
 
-        registry = _registry(self._collect)
+        registry = _registry(self._collect, METRICS)
         ProcessCollector(registry=registry)
         return registry
 
@@ -72,9 +74,12 @@ class Exposition:
 class _Collector:
     """
     Makes families of samples, as the Prometheus library has them.
+
+    @ivar metrics: Those that are told of, in their order, also where there are no samples.
     """
 
     samples: Callable[[], Iterable[Sample]]
+    metrics: Iterable[Metric]
 
     def collect(self) -> Iterator[Family]:
         """
@@ -83,9 +88,8 @@ class _Collector:
         found: dict[Metric, list[Sample]] = {}
         for sample in self.samples():
             found.setdefault(sample.metric, []).append(sample)
-        for metric in METRICS:
-            if metric in found:
-                yield _family(metric, found[metric])
+        for metric in self.metrics:
+            yield _family(metric, found.get(metric, ()))
 
 
 def _samples(readings: Iterable[Reading]) -> Iterator[Sample]:
@@ -93,7 +97,9 @@ def _samples(readings: Iterable[Reading]) -> Iterator[Sample]:
         yield from reading()
 
 
-def _registry(samples: Callable[[], Iterable[Sample]]) -> CollectorRegistry:
+def _registry(
+    samples: Callable[[], Iterable[Sample]], metrics: Iterable[Metric]
+) -> CollectorRegistry:
     """
     One of our own: the library's has what any other code in here may have put there.
     """
@@ -101,7 +107,7 @@ def _registry(samples: Callable[[], Iterable[Sample]]) -> CollectorRegistry:
     from prometheus_client import CollectorRegistry
 
     registry = CollectorRegistry()
-    registry.register(_Collector(samples))
+    registry.register(_Collector(samples, metrics))
     return registry
 
 

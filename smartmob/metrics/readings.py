@@ -11,11 +11,13 @@ from typing import NamedTuple, Protocol
 import smartmob
 from smartmob.agent import Agent
 from smartmob.documents import State
+from smartmob.forward.service import Forwards
 from smartmob.launch.guardians import Guardians
 from smartmob.metrics import catalogue
 from smartmob.metrics.catalogue import Metric
 from smartmob.metrics.loop_delay import LoopDelay
 from smartmob.process import Process
+from smartmob.state.records import Records
 from smartmob.tally import How
 from smartmob.webhooks.service import Webhooks
 
@@ -151,6 +153,27 @@ def of_webhooks(webhooks: Webhooks) -> Iterator[Sample]:
     yield Sample(catalogue.HOOK_BYTES, size)
 
 
+def of_forwards(forwards: Forwards) -> Iterator[Sample]:
+    """
+    What became of lines that are forwarded, and what waits: of each forward that is configured.
+    """
+    for told in forwards.report():
+        name = str(told["name"])
+        for result in ("delivered", "dropped"):
+            yield Sample(catalogue.FORWARD_LINES, _number(told[result]), (name, result))
+        yield Sample(catalogue.FORWARD_FAILURES, _number(told["failed"]), (name,))
+        yield Sample(catalogue.FORWARD_QUEUE, _number(told["queued"]), (name,))
+        yield Sample(catalogue.FORWARD_BYTES, _number(told["queued_bytes"]), (name,))
+
+
+def of_records(records: Records) -> Iterator[Sample]:
+    """
+    Whether what is to outlive the agent can be written.
+    """
+    yield Sample(catalogue.STATE_WRITES, records.written, ("written",))
+    yield Sample(catalogue.STATE_WRITES, records.failed, ("failed",))
+
+
 def of_delay(delay: LoopDelay) -> Iterator[Sample]:
     """
     How late the agent is.
@@ -171,3 +194,8 @@ def of_reloads(reloads: Reloads) -> Iterator[Sample]:
     """
     yield Sample(catalogue.RELOADED, reloads.successful)
     yield Sample(catalogue.RELOADED_AT, reloads.taken_at)
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value
