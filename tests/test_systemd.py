@@ -7,6 +7,7 @@ skipped, and say so.
 
 from __future__ import annotations
 
+import contextlib  # trial takes a name "suppress" in a module for its own
 import io
 import json
 import os
@@ -15,7 +16,6 @@ import signal
 import tarfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -372,7 +372,7 @@ class FailureTests(SystemdTestCase):
         programs = self.by_name("sleep 777")
         for pid in before:
             if pid not in programs:
-                with suppress(ProcessLookupError):  # some end as soon as another has
+                with contextlib.suppress(ProcessLookupError):  # some end as soon as another has
                     os.kill(pid, signal.SIGKILL)
         self.started_again(before)
         self.answers()
