@@ -12,7 +12,7 @@ from twisted.internet.defer import DeferredList
 
 from smartmob.documents import CreateRequest
 from smartmob.ports import Ports
-from smartmob.refusals import Refusal, SlugInUse
+from smartmob.refusals import Refusal
 from smartmob.state.interfaces import IRecords
 from smartmob.state.record import Record
 from smartmob.waiting import Waiters
@@ -37,6 +37,15 @@ class Admission:
     def __len__(self) -> int:
         return len(self._places)
 
+    def __contains__(self, slug: str) -> bool:
+        return slug in self._places
+
+    def record(self, slug: str) -> Record | None:
+        """
+        What is being written of a process; C{None}: none of that slug is being taken on.
+        """
+        return self._places.get(slug)
+
     async def admit(self, requests: Sequence[CreateRequest]) -> list[Record]:
         """
         Write the records of some processes, all of them or none.  Until L{enter} is called
@@ -57,12 +66,8 @@ class Admission:
         outcomes = await DeferredList(writes, consumeErrors=True)
         failures: list[Any] = [outcome for written, outcome in outcomes if not written]
         if failures:
-            await self.abandon(
-                [place for place, (ok, _) in zip(places, outcomes, strict=True) if ok]
-            )
-            for place, (written, _) in zip(places, outcomes, strict=True):
-                if not written:
-                    self.leave(place)
+            # Also those that failed: such a record may be there all the same.
+            await self.abandon(places)
             failures[0].raiseException()
         return places
 
@@ -70,15 +75,25 @@ class Admission:
         """
         They are not to be after all, and no later agent is to make them.
         """
-        for record in places:
-            await DeferredList([self.records.remove(record)], consumeErrors=True)
+        removals = [self.records.remove(record) for record in places]
+        outcomes = await DeferredList(removals, consumeErrors=True)
+        for record, (removed, _) in zip(places, outcomes, strict=True):
             self.leave(record)
+            if not removed:
+                self.records.repeat(record.slug)
 
     async def settled(self, app: str) -> None:
         """
         Wait until no process of an app is being taken on.
         """
         while any(record.slug.startswith(f"{app}.") for record in self._places.values()):
+            await self._one_less.wait()
+
+    async def empty(self) -> None:
+        """
+        Wait until no process is being taken on.
+        """
+        while self._places:
             await self._one_less.wait()
 
     def enter(self, record: Record) -> None:
@@ -98,8 +113,6 @@ class Admission:
 
     def _take(self, request: CreateRequest) -> Record:
         slug = request.slug
-        if slug in self._places:
-            raise SlugInUse(f"a process {slug!r} is being created")
         self.check(slug)
         record = Record(
             slug=slug,

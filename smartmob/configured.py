@@ -18,6 +18,8 @@ from smartmob.scaling import free, instance, numbered, surplus
 from smartmob.state.sections import Scaled
 from smartmob.templates import Configured, Template
 
+NONE: Mapping[str, Scaled] = {}
+
 
 @frozen(kw_only=True)
 class Changes:
@@ -98,6 +100,7 @@ class Sections:
 
     _sections: dict[str, _Section] = field(factory=dict)
     _earlier: Mapping[str, Scaled] = field(factory=dict)
+    _set_aside: dict[str, Scaled] = field(factory=dict)
 
     def plan(self, templates: Sequence[Template], processes: Collection[Process]) -> Plan:
         """
@@ -154,11 +157,16 @@ class Sections:
         }
         self._earlier = {}
 
-    def remember(self, scaled: Mapping[str, Scaled]) -> None:
+    def remember(
+        self, scaled: Mapping[str, Scaled], for_later: Mapping[str, Scaled] = NONE
+    ) -> None:
         """
         This is what somebody wanted of them under an earlier agent.
+
+        @param for_later: And this, but it does not count before the agent is started again.
         """
         self._earlier = scaled
+        self._set_aside = dict(for_later)
 
     def scaled(self, app: str, process_type: str, wanted: int) -> bool:
         """
@@ -171,17 +179,19 @@ class Sections:
         if section is None:
             return False
         self._sections[name] = evolve(section, wanted=wanted)
+        self._set_aside.pop(name, None)
         return True
 
     def all_scaled(self) -> dict[str, Scaled]:
         """
         What is wanted otherwise than the file says.
         """
-        return {
+        scaled = {
             name: Scaled(section.template.numprocesses, section.wanted)
             for name, section in self._sections.items()
             if section.wanted != section.template.numprocesses
         }
+        return {**self._set_aside, **scaled}
 
     def models(self, app: str) -> dict[str, Definition]:
         """

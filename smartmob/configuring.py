@@ -4,21 +4,23 @@ Having the processes of the configuration file as it says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smartmob.configured import Changes, Plan
 from smartmob.configured_recipe import ConfiguredRecipe
 from smartmob.documents import State
 from smartmob.events import Topic
 from smartmob.process import Process
-from smartmob.refusals import Refusal
+from smartmob.refusals import Refusal, StateNotWritten
 from smartmob.restart import policy_of
 from smartmob.state.record import Record
+from smartmob.state.sections import Scaled
 from smartmob.templates import Configured, Template
 from smartmob.waiting import all_of
 
@@ -32,9 +34,12 @@ _log = Logger()
 class Configuring:
     """
     Plans what has to be done for the configuration file, and does it.
+
+    @ivar kept: How many instances of sections there should be, as a later agent would know.
     """
 
     agent: Agent
+    kept: Mapping[str, Scaled] = field(factory=dict)
 
     def plan(self, templates: Sequence[Template], most: int | None = None) -> Plan:
         """
@@ -58,6 +63,9 @@ class Configuring:
         """
         self.agent.roster.sections.adopt(plan.templates)
         self.agent.roster.reorder()
+        if self.agent.roster.sections.all_scaled() != self.kept:
+            # What somebody wanted instead of what the file said is not to come back.
+            self._keep().addErrback(_not_kept)
         waits = [process.delete() for process in plan.delete]
         restarted = []
         for change in plan.redefine:
@@ -103,7 +111,7 @@ class Configuring:
         sections = self.agent.roster.sections
         if not sections.scaled(app, process_type, wanted):
             return None
-        return self.agent.records.scaled(sections.all_scaled())
+        return self._keep()
 
     def make(self, definition: Configured) -> Process:
         """
@@ -114,14 +122,19 @@ class Configuring:
         """
         agent = self.agent
         agent.check_slug(definition.slug)
-        earlier = agent.legacy.configured.pop(definition.slug, None)
+        slug = definition.slug
+        earlier = agent.legacy.configured.get(slug)
+        port = agent.ports.take() if earlier is None or earlier.port is None else earlier.port
         if earlier is not None:
-            record = evolve(earlier, port=agent.ports.keep(earlier.port))
-            return agent.add(definition, record, new=False)
-        slug, port = definition.slug, agent.ports.take()
+            del agent.legacy.configured[slug]
+            return agent.add(definition, evolve(earlier, port=port), new=False)
         record = Record(slug=slug, created_at=agent.wall(), port=port)
         agent.records.began(record)
         return agent.add(definition, record)
+
+    def _keep(self) -> Deferred[None]:
+        self.kept = self.agent.roster.sections.all_scaled()
+        return self.agent.records.scaled(self.kept)
 
     def _is_to_run(self, process: Process, start: bool) -> bool:
         if process.wanted is False and self.agent.legacy.resumed:
@@ -149,3 +162,10 @@ class Configuring:
         process.redefine(definition, recipe, policy)
         agent.roster.redefined(process)
         agent.events.publish(definition, Topic.UPDATE)
+
+
+def _not_kept(failure: Failure) -> None:
+    """
+    It is tried again; why it can't be was said.
+    """
+    failure.trap(StateNotWritten)

@@ -31,6 +31,7 @@ class Kept:
     @ivar restarts: The automatic ones.
     @ivar exits: How many runs have ended.
     @ivar last_exits: The last ones, the newest first.
+    @ivar off_record: Nothing of it is to be written any more.
     """
 
     definition: Definition
@@ -42,6 +43,7 @@ class Kept:
     restarts: int = 0
     exits: int = 0
     last_exits: tuple[PastExit, ...] = ()
+    off_record: bool = False
     _writing: int = 0
     _unwritten: StateNotWritten | None = None
     _written: Waiters = field(factory=Waiters)
@@ -88,7 +90,8 @@ class Kept:
     def ran_its_course(self) -> None:
         """
         Its program has ended, and is not started again by itself, which goes for a later
-        agent as well, unless the configuration file says something else.
+        agent as well, unless the configuration file says something else.  To be said before
+        it is told how the run ended, which is noted at once, however the agent ends then.
         """
         if self.wanted:
             self.want(False)
@@ -128,9 +131,16 @@ class Kept:
         """
         Keep nothing of it.
 
-        @raise StateNotWritten: It can't be forgotten; nothing was changed then.
+        @raise StateNotWritten: It can't be forgotten; it is known then, and down.
         """
-        await self.records.remove(self.record())
+        self.off_record = True
+        try:
+            await self.records.remove(self.record())
+        except StateNotWritten:
+            self.off_record = False
+            self.wanted = False
+            self._keep()
+            raise
         try:
             await self.recipe.discard()
         except Exception:

@@ -4,18 +4,25 @@ A number that only grows, whatever happens to the agent.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from typing import Protocol
 
+from twisted.logger import Logger
+
+from smartmob import plain_files
 from smartmob.launch.record import boot_id
+
+_log = Logger()
 
 _FORM = struct.Struct("<Q36s?")
 """The number, the boot in which that was written, and whether it was forced to the disk."""
 
 MARGIN = 1_000_000
 """What is left out where the power failed, so that no number is given twice."""
+
+LARGEST = 1 << 53
+"""Readers of JSON know no larger number: who says there was one is not believed."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -57,42 +64,41 @@ def number_in(path: str) -> int:
     The next number, as far as a file says, by which no new one can be taken.
     """
     try:
-        with open(path, "rb") as file:
-            number: int = _FORM.unpack(file.read(_FORM.size))[0]
-    except (OSError, struct.error):
+        return _read(path)[0]
+    except OSError:
         return 1
-    return max(1, number)
 
 
 class KeptNumbers:
     """
     Numbers that go on where an earlier agent has left them.
 
-    The file is a page of memory that the agent writes to, which is all that it costs.
-    What is written is in the file whatever becomes of the agent; the system brings it to
-    the disk when it likes, so after a failure of the power some are left out.
+    Each is written with one call, and so is in the file whatever becomes of the agent.  The
+    system brings it to the disk when it likes, so after a failure of the power some are left
+    out.  A page of memory that is a file would cost less, but where the disk fails, so does
+    whoever writes to it.
     """
 
-    def __init__(self, path: str, boot: str | None = None) -> None:
+    def __init__(self, path: str, boot: str | None = None, at_least: int = 1) -> None:
         """
         @param boot: Which start of the system this is, if not as the system says.
+        @param at_least: As is known from elsewhere.
         @raise OSError: The file can't be used.
         """
         boot = boot_id() if boot is None else boot
+        self._path = path
         self._boot = boot.encode()[:36]
-        descriptor = os.open(path, _FLAGS, 0o600)
-        try:
-            # What has no room can't be written, which memory is no place to learn.
-            os.posix_fallocate(descriptor, 0, _FORM.size)
-            self._page = mmap.mmap(descriptor, _FORM.size)
-        finally:
-            os.close(descriptor)
-        number: int
-        number, written_in, forced = _FORM.unpack_from(self._page)
-        if number and written_in.rstrip(b"\0") != self._boot and not forced:
+        self._fails = False
+        number, written_in, forced = _read(path)
+        if written_in and written_in != self._boot and not forced:
             number += MARGIN
-        self.next: int = max(1, number)
-        self._write(forced=False)
+        self.next: int = max(number, at_least)
+        self._file = os.open(path, _FLAGS, 0o600)
+        try:
+            self._write(forced=False)
+        except OSError:
+            os.close(self._file)
+            raise
 
     def take(self) -> int:
         """
@@ -100,16 +106,48 @@ class KeptNumbers:
         """
         number = self.next
         self.next = number + 1
-        struct.pack_into("<Q", self._page, 0, self.next)
+        try:
+            os.pwrite(self._file, struct.pack("<Q", self.next), 0)
+        except OSError as error:
+            if not self._fails:
+                _log.error(
+                    "{path} can't be written: {why}", path=self._path, why=error.strerror
+                )
+            self._fails = True
+        else:
+            self._fails = False
         return number
 
     def close(self) -> None:
         """
         The agent ends in order.
+
+        @raise OSError: That could not be noted.
         """
-        self._write(forced=True)
-        self._page.flush()
-        self._page.close()
+        try:
+            self._write(forced=True)
+        finally:
+            os.close(self._file)
 
     def _write(self, forced: bool) -> None:
-        _FORM.pack_into(self._page, 0, self.next, self._boot, forced)
+        # On the disk, for who comes after a failure of the power is to know that there was
+        # somebody since.
+        os.pwrite(self._file, _FORM.pack(self.next, self._boot, forced), 0)
+        os.fsync(self._file)
+
+
+def _read(path: str) -> tuple[int, bytes, bool]:
+    """
+    What a file has: the next number, the boot in which it was written (none: it has
+    nothing that makes sense), and whether it was forced to the disk.
+
+    @raise OSError: It can't be read.
+    """
+    try:
+        data = plain_files.read(path, 1 << 10, os.O_NOFOLLOW)
+        number, boot, forced = _FORM.unpack(data[: _FORM.size])
+    except (FileNotFoundError, ValueError, struct.error):
+        return 1, b"", False
+    if not 0 < number <= LARGEST:
+        return 1, b"", False
+    return number, boot.rstrip(b"\0"), forced

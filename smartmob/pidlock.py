@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define
@@ -32,10 +33,12 @@ class PidLock:
     that was left behind keeps nobody out.
 
     @ivar mode: Of the file, where it is made.
+    @ivar without_pid: That it is locked counts, also where there is no room for the id.
     """
 
     path: Path
     mode: int
+    without_pid: bool = False
     _file: int | None = None
 
     def take(self) -> None:
@@ -54,9 +57,18 @@ class PidLock:
             pid = os.read(file, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(file)
             raise Taken(pid) from None
-        os.ftruncate(file, 0)
-        os.write(file, b"%d\n" % os.getpid())
         self._file = file
+        pid = b"%d\n" % os.getpid()
+        try:
+            # In place: where the disk is full, there is room for what was there before.
+            os.pwrite(file, pid, 0)
+            os.ftruncate(file, len(pid))
+        except OSError:
+            if not self.without_pid:
+                self.release()
+                raise
+            with suppress(OSError):  # rather nobody's than that of somebody else
+                os.ftruncate(file, 0)
 
     def release(self, *, remove: bool = False) -> None:
         """

@@ -95,17 +95,16 @@ class Ports:
             "has one each"
         )
 
-    def keep(self, port: int | None) -> int:
+    def reserve(self, port: int) -> bool:
         """
-        The port that a process had under an earlier agent, wherever it is; another where it
-        had none, or somebody else of this agent has it.
+        Set aside the port that a process had under an earlier agent, wherever it is.
 
-        @raise NoPort: There is none.
+        @return: Nobody else of this agent has it.
         """
-        if port is None or port in self._taken:
-            return self.take()
+        if port in self._taken:
+            return False
         self._taken.add(port)
-        return port
+        return True
 
     def check(self, number: int) -> None:
         """

@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field
+from attrs import define, field
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smartmob.documents import State
 from smartmob.legacy import Legacy
 from smartmob.process import Process
-from smartmob.refusals import StateNotWritten
+from smartmob.refusals import NoPort, StateNotWritten
 from smartmob.source_recipe import SourceRecipe
 from smartmob.state.interfaces import Found
 
@@ -34,9 +34,15 @@ class Resumption:
 
     An operator does not have to wait for it: whoever is started, stopped or deleted
     meanwhile is not touched any more.
+
+    @ivar restored: How many there are again that were not set going yet: they are no reason
+        why there can't be those of the configuration file.
     """
 
     agent: Agent
+    restored: int = 0
+    _to_begin: list[Process] = field(factory=list)
+    _moved: list[str] = field(factory=list)
     _waiting: deque[Process] = field(factory=deque)
 
     def restore(self, found: Found, resume: bool = True) -> None:
@@ -48,32 +54,42 @@ class Resumption:
         """
         agent = self.agent
         legacy = agent.legacy = Legacy.of(found, resume)
-        agent.sources.keep = legacy.keep()
-        agent.roster.sections.remember(legacy.scaled)
+        agent.roster.sections.remember(legacy.scaled, legacy.not_scaled)
+        agent.configuring.kept = found.scaled
         for slug, why in found.unread.items():
             _log.warn("{slug} {why}; it stays as it is", slug=slug, why=why)
-        for record in legacy.created:
+        self._set_ports_aside(legacy)
+        agent.sources.keep = legacy.keep()
+        for record in legacy.created.values():
             assert record.request is not None
-            ported = evolve(record, port=agent.ports.keep(record.port))
-            agent.add(record.request, ported, new=False)
-        if legacy.created:
-            _log.info("{number} processes are restored", number=len(legacy.created))
+            self._to_begin.append(agent.add(record.request, record, new=False))
+        self.restored = len(self._to_begin)
+        if self.restored:
+            _log.info("{number} processes are restored", number=self.restored)
 
     def begin(self) -> None:
         """
         Set going what ran under an earlier agent, once the sources are there, and what the
         configuration file has is under way.
         """
-        for record in self.agent.legacy.created:
-            process = self.agent.process(record.slug)
+        self.restored = 0
+        for process in self._to_begin:
+            if process.doomed:
+                continue
             if isinstance(process.recipe, SourceRecipe):
                 process.recipe.hold()
             if process.wanted:
                 self._waiting.append(process)
             else:
                 process.rest()
+        self._to_begin.clear()
         for record in self.agent.legacy.left_over():
             self.agent.records.remove(record).addErrback(_not_forgotten, record.slug)
+            if record.port is not None:
+                self.agent.ports.give_back(record.port)
+        for slug in self._moved:
+            self.agent.records.repeat(slug)
+        self._moved.clear()
         for _ in range(AT_ONCE):
             self._next()
 
@@ -82,6 +98,27 @@ class Resumption:
         The agent ends: start no more.
         """
         self._waiting.clear()
+
+    def _set_ports_aside(self, legacy: Legacy) -> None:
+        """
+        Each has the port that it had, before anybody gets a new one.
+        """
+        ports = self.agent.ports
+        for record in legacy.untouched.values():
+            if record.port is not None:
+                ports.reserve(record.port)
+        known = [*legacy.created.values(), *legacy.configured.values()]
+        without = [each for each in known if each.port is None or not ports.reserve(each.port)]
+        for record in without:
+            try:
+                legacy.move(record, ports.take())
+                self._moved.append(record.slug)
+            except NoPort as error:
+                if record.slug in legacy.configured:
+                    legacy.move(record, None)
+                    continue
+                legacy.leave(record, f"is known from before, and can't be had again: {error}")
+                _log.error("{slug} {why}", slug=record.slug, why=legacy.unread[record.slug])
 
     def _next(self) -> None:
         while self._waiting:

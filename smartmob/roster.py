@@ -31,6 +31,12 @@ class Roster:
     def __contains__(self, slug: str) -> bool:
         return slug in self._processes
 
+    def has(self, process: Process) -> bool:
+        """
+        Whether it is there, and not another of the same name.
+        """
+        return self._processes.get(process.slug) is process
+
     def all(self) -> list[Process]:
         """
         Those of the configuration file by priority, then all others, oldest first.

@@ -37,7 +37,7 @@ class StateFolder:
     _lock: PidLock = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lock = PidLock(self.path / _LOCK, 0o600)
+        self._lock = PidLock(self.path / _LOCK, 0o600, without_pid=True)
 
     def open(self) -> None:
         """

@@ -198,18 +198,17 @@ def build() -> TypeMachine[Supervision, Supervised]:
         following = GiveUp(str(left)) if left is not None else core.next_after(ending, ran)
         if isinstance(following, Again):
             core.begins_again()
+        elif following is None or core.definition.restart_rule is Restart.NEVER:
+            core.ran_its_course()
         if following == Again(0) and core.command is not None:
             k._go_run()  # which tells
             return
         core.tell_over()
         match following:
             case None:
-                core.ran_its_course()
                 core.going = False  # as it wished itself
                 k._go_rest()
             case GiveUp(reason=reason):
-                if core.definition.restart_rule is Restart.NEVER:
-                    core.ran_its_course()
                 k._go_fail(reason)
             case Again(delay=delay, flapping=flapping):
                 if flapping:

@@ -15,13 +15,20 @@ from attrs import asdict, define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from smartmob import plain_files
 from smartmob.events import KEPT, About, Event, Topic
+from smartmob.lines.encodings import timestamp
+from smartmob.numbers import LARGEST
+from smartmob.state.record import UNREADABLE
 from smartmob.state.writer import TEMPORARY
 
 _log = Logger()
 
 SOON = 0.25
 """Seconds for which events are gathered before they are written."""
+
+MOST_BYTES = 64 << 20
+"""What has more is no file of ours."""
 
 MOST_LINES = 4 * KEPT
 """So many lines the file has at most, of which the last L{KEPT} count."""
@@ -52,13 +59,15 @@ class Chronicle:
         makes sense.
         """
         try:
-            with open(self.path, "rb") as file:
-                lines = file.read().splitlines()[-KEPT:]
-        except OSError:
+            data = plain_files.read(self.path, MOST_BYTES, os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            _log.warn("{path} {why}", path=self.path, why=plain_files.why(error))
             return []
         found: list[Event] = []
-        for line in lines:
-            with suppress(ValueError, KeyError, TypeError, RecursionError):
+        for line in data.split(b"\n")[-KEPT - 1 :]:
+            with suppress(*UNREADABLE):
                 event = _event(json.loads(line))
                 if not found or event.id > found[-1].id:
                     found.append(event)
@@ -124,15 +133,31 @@ def _document(event: Event) -> dict[str, object]:
 
 
 def _event(document: dict[str, Any]) -> Event:
+    """
+    @raise ValueError: It is none; also the others of L{UNREADABLE}.
+    """
     about = document["about"]
-    if about.get("killed") is not None:
-        about["killed"] = tuple(map(str, about["killed"]))
-    return Event(
-        **{
-            **document,
-            "id": int(document["id"]),
-            "time": float(document["time"]),
-            "topic": Topic(document["topic"]),
-            "about": About(**about),
-        }
+    event = Event(
+        id=int(document["id"]),
+        time=float(document["time"]),
+        topic=Topic(document["topic"]),
+        app=str(document["app"]),
+        node=str(document["node"]),
+        process_type=str(document["process_type"]),
+        slug=str(document["slug"]),
+        about=About(
+            pid=_number(about, "pid"),
+            exit_status=_number(about, "exit_status"),
+            term_signal=_number(about, "term_signal"),
+            killed=tuple(map(str, about["killed"])) if "killed" in about else None,
+            reason=str(about["reason"]) if "reason" in about else None,
+        ),
     )
+    timestamp(event.time)
+    if not 0 < event.id < LARGEST:
+        raise ValueError(f"{event.id} is no number of an event")
+    return event
+
+
+def _number(about: dict[str, Any], name: str) -> int | None:
+    return int(about[name]) if name in about else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve
 
-from smartmob.state.record import KEPT_EXITS, Record, exit_of
+from smartmob.state.record import KEPT_EXITS, UNREADABLE, Record, began, exit_of
 
 
 def folded(records: dict[str, Record], entry: dict[str, Any], unread: Container[str]) -> None:
@@ -24,7 +24,7 @@ def folded(records: dict[str, Record], entry: dict[str, Any], unread: Container[
         record = records.get(slug)
         if "port" in entry and record is None and slug not in unread:
             # One of the configuration file has no record of its own at first.
-            records[slug] = Record(slug=slug, created_at=of, port=int(entry["port"]))
+            records[slug] = began(slug, entry)
         elif record is None or record.created_at != of:
             return
         elif "gone" in entry:
@@ -33,12 +33,14 @@ def folded(records: dict[str, Record], entry: dict[str, Any], unread: Container[
             records[slug] = _with_exit(record, entry)
         elif "release" in entry:
             records[slug] = evolve(record, release=str(entry["release"]))
-    except (KeyError, ValueError, TypeError):
+    except UNREADABLE:
         return  # a line of a later release: what it does not know of a process is a number
 
 
 def _with_exit(record: Record, entry: dict[str, Any]) -> Record:
     number = int(entry["exits"])
+    # Of what an operator has said since, the record itself is written, with as many exits.
+    is_over = number > record.exits and entry.get("over") is True
     # The last one may be told again, once more is known of it.
     earlier = record.last_exits[1:] if number == record.exits else record.last_exits
     return evolve(
@@ -46,4 +48,5 @@ def _with_exit(record: Record, entry: dict[str, Any]) -> Record:
         restarts=max(record.restarts, int(entry["restarts"])),
         exits=number,
         last_exits=(exit_of(entry["exit"]), *earlier)[:KEPT_EXITS],
+        wanted=False if is_over else record.wanted,
     )

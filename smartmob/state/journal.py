@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from errno import ENOSPC
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from errno import EFBIG, EINVAL, ENOSPC
 from typing import Any
 
 from attrs import define
 
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+from smartmob import plain_files
+
+MOST_BYTES = 64 << 20
+"""It does not become longer, whatever keeps it from being shortened."""
+
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+_PIECE = 1 << 16
+"""Bytes that are read at once."""
 
 
 @define(eq=False, repr=False)
@@ -42,39 +52,42 @@ class Journal:
 
     def open(self) -> None:
         """
-        Go on with the file.
+        Go on with the file.  A line of which only the beginning is there is taken away.
 
         @raise OSError: It can't be written.
         """
-        self._file = os.open(self.path, _FLAGS, 0o600)
-        self.size = os.fstat(self._file).st_size
-        if self.size and os.pread(self._file, 1, self.size - 1) != b"\n":
-            self._end_line()
+        file = os.open(self.path, _FLAGS, 0o600)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(EINVAL, "it is no plain file", self.path)
+            size = status.st_size
+            whole = _end_of_lines(file, size)
+            if whole < size:
+                os.ftruncate(file, whole)
+        except OSError:
+            os.close(file)
+            raise
+        self._file, self.size = file, whole
 
-    def entries(self) -> tuple[list[dict[str, Any]], int]:
+    def entries(self) -> Iterator[dict[str, Any] | None]:
         """
-        All that was noted, the earlier file first, and how many lines make no sense.
+        All that was noted, the earlier file first; C{None} for each line that makes no
+        sense.
 
         @raise OSError: It can't be read.
+        @raise ValueError: It is no file; the message ends a sentence that begins with its
+            name.
         """
-        found: list[dict[str, Any]] = []
-        bad = 0
         for path in (self.older, self.path):
             try:
-                with open(path, "rb") as file:
-                    lines = file.read().split(b"\n")
+                file = plain_files.opened(path, os.O_NOFOLLOW)
             except FileNotFoundError:
                 continue
-            for line in filter(None, lines):
-                try:
-                    entry = json.loads(line)
-                except (ValueError, RecursionError):
-                    entry = None
-                if isinstance(entry, dict):
-                    found.append(entry)
-                else:
-                    bad += 1
-        return found, bad
+            with os.fdopen(file, "rb") as lines:
+                # No line of ours is as long; who reads a part finds it to be no JSON.
+                while line := lines.readline(MOST_BYTES):
+                    yield _entry(line)
 
     def append(self, entry: Mapping[str, object]) -> None:
         """
@@ -82,15 +95,23 @@ class Journal:
 
         @raise OSError: It can't be; nothing of it was noted then.
         """
+        data = json.dumps(entry).encode() + b"\n"
         if self._file is None:
             self.open()
         assert self._file is not None
-        data = json.dumps(entry).encode() + b"\n"
-        written = os.write(self._file, data)
-        if written < len(data):
-            # There was room for a part only: the next line is not to begin in its midst.
-            os.ftruncate(self._file, self.size)
-            raise OSError(ENOSPC, os.strerror(ENOSPC), self.path)
+        if self.size + len(data) > MOST_BYTES:
+            raise OSError(EFBIG, os.strerror(EFBIG), self.path)
+        try:
+            written = os.write(self._file, data)
+            if written < len(data):
+                raise OSError(ENOSPC, os.strerror(ENOSPC), self.path)
+        except OSError:
+            # There may have been room for a part: the next line is not to begin in its
+            # midst.  Should it stay, it goes when the file is opened next.
+            with suppress(OSError):
+                os.ftruncate(self._file, self.size)
+            self.close()
+            raise
         self.size += written
 
     def turn(self) -> bool:
@@ -100,10 +121,11 @@ class Journal:
         @return: It was begun; C{False}: the earlier one is still needed.
         @raise OSError: It can't be.
         """
-        if os.path.exists(self.older):
+        if os.path.lexists(self.older):
             return False
         os.rename(self.path, self.older)
         self.close()
+        self.size = 0
         self.open()
         return True
 
@@ -123,6 +145,24 @@ class Journal:
             file, self._file = self._file, None
             os.close(file)
 
-    def _end_line(self) -> None:
-        assert self._file is not None
-        self.size += os.write(self._file, b"\n")
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _end_of_lines(file: int, size: int) -> int:
+    """
+    How many bytes of a file are whole lines.
+    """
+    end = size
+    while end:
+        begin = max(0, end - _PIECE)
+        newline = os.pread(file, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        end = begin
+    return 0

@@ -41,11 +41,12 @@ class Persistence:
         """
         found = self.records.open()
         kept = self._chronicle.read()
+        after = kept[-1].id + 1 if kept else 1
         path = str(self.records.folder / "next-event")
         try:
-            numbers = self._numbers = KeptNumbers(path)
+            numbers = self._numbers = KeptNumbers(path, at_least=after)
         except OSError as error:
-            first = max([number_in(path), *(event.id + 1 for event in kept[-1:])])
+            first = max(number_in(path), after)
             _log.error(
                 "numbers of events can't be written to {path}: {why}; a later agent will give"
                 " the same ones again",
@@ -68,7 +69,10 @@ class Persistence:
         The agent ends.  Fires when all is written that can be.
         """
         self._chronicle.close()
-        if self._numbers is not None:
-            self._numbers.close()
-            self._numbers = None
+        numbers, self._numbers = self._numbers, None
+        if numbers is not None:
+            try:
+                numbers.close()
+            except OSError as error:
+                _log.error("numbers of events can't be kept: {why}", why=error.strerror)
         return self.records.close()

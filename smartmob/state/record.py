@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from attrs import Attribute, asdict, field, frozen
@@ -18,6 +19,25 @@ SCHEMA = 1
 
 KEPT_EXITS = 10
 """So many of the last exits of a process are kept."""
+
+
+MOST_BYTES = 32 << 20
+"""What has more is no record: what can be asked for is less, however it is written."""
+
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What comes of taking a document for what it is not."""
+
+_LATEST = 253_402_300_799.0
+"""The end of the year 9999, in seconds since the epoch: what is later has no date."""
+
+_LAST_PORT = 65_535
 
 
 class Damaged(ValueError):
@@ -90,8 +110,10 @@ def decoded(slug: str, data: bytes) -> Record:
     """
     try:
         document = json.loads(data)
-        schema = document["schema"]
-        if isinstance(schema, int) and schema > SCHEMA:
+        schema = _number(document["schema"], None)
+        if schema is None:
+            raise ValueError("it has no schema")
+        if schema > SCHEMA:
             raise Newer(
                 f"was written by a later release (schema {schema}; this one knows {SCHEMA})"
             )
@@ -101,7 +123,7 @@ def decoded(slug: str, data: bytes) -> Record:
     except InvalidDocument as error:
         names = ", ".join(f"{name} {why}" for name, why in error.errors[:3])
         raise Damaged(f"has a request that can't be used: {names}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"is damaged: {type(error).__name__}: {error}") from None
     if record.slug != slug:
         raise Damaged(f"is the record of {record.slug!r}")
@@ -121,14 +143,14 @@ def exit_of(document: Mapping[str, Any]) -> PastExit:
     """
     The exit that a file has.
 
-    @raise ValueError: It has none; also KeyError, TypeError.
+    @raise ValueError: It has none; also the others of L{UNREADABLE}.
     """
     return PastExit(
         LastExit(
             code=_number(document["code"], None),
             signal=None if document["signal"] is None else str(document["signal"]),
-            at=float(document["at"]),
-            ran_seconds=float(document["ran_seconds"]),
+            at=_time(document["at"]),
+            ran_seconds=_time(document["ran_seconds"]),
             killed=tuple(map(str, document["killed"])),
             left=tuple(Left(int(one["pid"]), str(one["name"])) for one in document["left"]),
         ),
@@ -141,24 +163,47 @@ def _record(document: Mapping[str, Any]) -> Record:
     wanted = document.get("wanted")
     release = document.get("release")
     if not isinstance(wanted, bool | None) or not isinstance(release, str | None):
-        raise ValueError("wanted is true, false or null, and release a name")
+        raise TypeError("wanted is true, false or null, and release a name")
     return Record(
         slug=str(document["slug"]),
-        created_at=float(document["created_at"]),
-        port=_number(document.get("port"), None),
+        created_at=_time(document["created_at"]),
+        port=_port(document),
         request=None if request is None else structure(request, CreateRequest),
         wanted=wanted,
         release=release,
         restarts=_number(document.get("restarts"), 0) or 0,
         exits=_number(document.get("exits"), 0) or 0,
-        last_exits=tuple(map(exit_of, document.get("last_exits", ()))),
+        last_exits=tuple(map(exit_of, document.get("last_exits", ())))[:KEPT_EXITS],
     )
+
+
+def began(slug: str, document: Mapping[str, Any]) -> Record:
+    """
+    The record of a process of which only its beginning was noted.
+
+    @raise ValueError: It was not; also the others of L{UNREADABLE}.
+    """
+    return Record(slug=slug, created_at=_time(document["of"]), port=_port(document))
+
+
+def _port(document: Mapping[str, Any]) -> int | None:
+    port = _number(document.get("port"), None)
+    if port is not None and not 0 < port <= _LAST_PORT:
+        raise ValueError(f"{port} is no port")
+    return port
+
+
+def _time(value: float) -> float:
+    seconds = float(value)
+    if not (isfinite(seconds) and 0 <= seconds <= _LATEST):
+        raise ValueError(f"{value!r} is no time")
+    return seconds
 
 
 def _number(value: object, otherwise: int | None) -> int | None:
     if value is None:
         return otherwise
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError(f"{value!r} is no whole number")
     return value
 

@@ -5,31 +5,33 @@ The records of all processes, in the state folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smartmob.documents import PastExit
 from smartmob.refusals import StateNotWritten
+from smartmob.state import reading
 from smartmob.state.folding import folded
 from smartmob.state.interfaces import Found
 from smartmob.state.journal import Journal
-from smartmob.state.record import Damaged, Newer, Record, decoded, encoded, exit_document
-from smartmob.state.sections import Scaled, decoded_sections, encoded_sections
-from smartmob.state.writer import TEMPORARY, Writer
+from smartmob.state.record import Record, encoded, exit_document
+from smartmob.state.sections import Scaled, encoded_sections
+from smartmob.state.writer import Aside, OneThread, Writer, make_folder
 
 _log = Logger()
 
-SUFFIX = ".json"
-
 JOURNAL_BYTES = 4 << 20
-"""Once the journal has more, what it says is written to the records of processes."""
+"""Once the journal has more, what it says is written to the records of processes, ..."""
+
+AT_ONCE = 50
+"""... so many at a time: nobody else is to wait for all of them."""
 
 FIRST_RETRY = 1.0
 """Seconds until what could not be written is tried again, doubling ..."""
@@ -53,19 +55,26 @@ class Records:
     folder: Path
     clock: IReactorTime
     threads: IReactorFromThreads
+    aside: Aside = field(factory=OneThread)
     snapshot: Callable[[str], Record | None] = lambda slug: None
     _writer: Writer = field(init=False)
     _journal: Journal = field(init=False)
+    _unread: Mapping[str, str] = field(factory=dict)
+    _sections: Mapping[str, Scaled] = field(factory=dict)
+    _sections_unread: str = ""
     _noted: set[str] = field(factory=set)
     _turned: set[str] = field(factory=set)
+    _limit: int = JOURNAL_BYTES
+    _shortening: bool = False
     _repeat: set[str] = field(factory=set)
+    _repeat_sections: bool = False
     _delay: float = FIRST_RETRY
     _call: IDelayedCall | None = None
     _said: str = ""
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self._writer = Writer(self.threads)
+        self._writer = Writer(self.threads, self.aside)
         self._journal = Journal(str(self.folder / "journal"))
 
     @property
@@ -89,66 +98,64 @@ class Records:
 
         @raise OSError: The folder can't be read.
         """
-        records: dict[str, Record] = {}
-        unread: dict[str, str] = {}
-        with suppress(FileNotFoundError):
-            for name in sorted(os.listdir(self._processes)):
-                if name.endswith(SUFFIX):
-                    slug = name.removesuffix(SUFFIX)
-                    self._read(slug, records, unread)
-                elif name.endswith(SUFFIX + TEMPORARY):
-                    with suppress(OSError):
-                        os.unlink(os.path.join(self._processes, name))
+        reading.remove_unfinished(str(self.folder))
+        records, unread = reading.records(self._processes)
+        bad = 0
         try:
-            entries, bad = self._journal.entries()
-        except OSError as error:
-            entries, bad = [], 0
-            _log.error(
-                "{path} can't be read: {why}", path=self._journal.path, why=error.strerror
-            )
+            for entry in self._journal.entries():
+                if entry is None:
+                    bad += 1
+                    continue
+                folded(records, entry, unread)
+                if isinstance(slug := entry.get("slug"), str):
+                    self._noted.add(slug)
+        except (OSError, ValueError) as error:
+            path = self._journal.path
+            _log.error("{path} {why}", path=path, why=reading.why(error))
         if bad:
             _log.warn("{path}: {bad} lines are damaged", path=self._journal.path, bad=bad)
-        for entry in entries:
-            folded(records, entry, unread)
-        self._noted.update(
-            entry["slug"] for entry in entries if isinstance(entry.get("slug"), str)
-        )
-        return Found(records=records, unread=unread, scaled=self._sections())
+        self._unread = unread
+        scaled, self._sections_unread = reading.sections(self._sections_path)
+        return Found(records=records, unread=unread, scaled=scaled)
 
     def begin(self) -> None:
         """
         From now on things happen.
         """
         try:
-            os.makedirs(self._processes, 0o700, exist_ok=True)
+            make_folder(self._processes)
             self._journal.open()
         except OSError as error:
             self._complain(error)
-        self._shorten()
+        if self._journal.size > JOURNAL_BYTES or os.path.lexists(self._journal.older):
+            self._shorten()
 
     def put(self, record: Record) -> Deferred[None]:
         """
         See L{IRecords.put}.
         """
+        if record.slug in self._unread:
+            return fail(StateNotWritten(f"{record.slug} {self._unread[record.slug]}"))
         return self._write(self._path(record.slug), encoded(record))
 
     def repeat(self, slug: str) -> None:
         """
         See L{IRecords.repeat}.
         """
-        self._repeat.add(slug)
-        if self._call is None and not self._closed:
-            self._call = self.clock.callLater(self._delay, self._again)
-            self._delay = min(LONGEST_RETRY, self._delay * 2)
+        if slug not in self._unread:
+            self._repeat.add(slug)
+            self._try_later()
 
     def remove(self, record: Record) -> Deferred[None]:
         """
         See L{IRecords.remove}.
         """
         self._repeat.discard(record.slug)
+        if record.slug in self._unread:
+            return succeed(None)  # what is there was not of this one
 
         def removed(_: None) -> None:
-            if record.slug in self._noted | self._turned:
+            if record.slug in self._noted or record.slug in self._turned:
                 self._note(record, gone=True)
 
         return self._write(self._path(record.slug), None).addCallback(removed)
@@ -168,6 +175,7 @@ class Records:
             restarts=record.restarts,
             exits=record.exits,
             exit=exit_document(exit),
+            over=record.wanted is False,
         )
 
     def released(self, record: Record) -> None:
@@ -180,7 +188,17 @@ class Records:
         """
         See L{IRecords.scaled}.
         """
-        return self._write(str(self.folder / "sections.json"), encoded_sections(sections))
+        if self._sections_unread:
+            return fail(StateNotWritten(f"{self._sections_path} {self._sections_unread}"))
+        self._sections = sections
+
+        def failed(failure: Failure) -> Failure:
+            self._repeat_sections = True
+            self._try_later()
+            return failure
+
+        written = self._write(self._sections_path, encoded_sections(sections))
+        return written.addErrback(failed)
 
     def close(self) -> Deferred[None]:
         """
@@ -196,43 +214,12 @@ class Records:
     def _processes(self) -> str:
         return str(self.folder / "processes")
 
+    @property
+    def _sections_path(self) -> str:
+        return str(self.folder / "sections.json")
+
     def _path(self, slug: str) -> str:
-        return os.path.join(self._processes, slug + SUFFIX)
-
-    def _read(self, slug: str, records: dict[str, Record], unread: dict[str, str]) -> None:
-        path = self._path(slug)
-        try:
-            with open(path, "rb") as file:
-                records[slug] = decoded(slug, file.read())
-        except OSError as error:
-            unread[slug] = f"has a record that can't be read: {error.strerror}"
-        except Newer as newer:
-            unread[slug] = f"has a record that {newer}"
-        except Damaged as damaged:
-            _log.error(
-                "the record of {slug} {why}; it is kept as {aside}, and the process is lost",
-                slug=slug,
-                why=str(damaged),
-                aside=_put_aside(path),
-            )
-
-    def _sections(self) -> dict[str, Scaled]:
-        path = str(self.folder / "sections.json")
-        try:
-            with open(path, "rb") as file:
-                return decoded_sections(file.read())
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            _log.error("{path} can't be read: {why}", path=path, why=error.strerror)
-        except ValueError as error:
-            _log.error(
-                "{path} {why}; it is kept as {aside}, and what was scaled is as the file says",
-                path=path,
-                why=str(error),
-                aside=_put_aside(path),
-            )
-        return {}
+        return os.path.join(self._processes, slug + reading.SUFFIX)
 
     def _write(self, path: str, data: bytes | None) -> Deferred[None]:
         written = self._writer.write(path, data)
@@ -243,7 +230,6 @@ class Records:
         self._delay = FIRST_RETRY
 
     def _not_written(self, failure: Failure) -> None:
-        failure.trap(OSError)
         error = failure.value
         assert isinstance(error, OSError)
         self._complain(error)
@@ -264,8 +250,13 @@ class Records:
             self.repeat(record.slug)
             return
         self._noted.add(record.slug)
-        if self._journal.size > JOURNAL_BYTES:
+        if self._journal.size > self._limit:
             self._shorten()
+
+    def _try_later(self) -> None:
+        if self._call is None and not self._closed:
+            self._call = self.clock.callLater(self._delay, self._again)
+            self._delay = min(LONGEST_RETRY, self._delay * 2)
 
     def _again(self) -> None:
         """
@@ -274,55 +265,46 @@ class Records:
         self._call = None
         slugs, self._repeat = self._repeat, set()
         for slug in slugs:
-            self._rewrite(slug).addErrback(self._once_more, slug)
-
-    def _once_more(self, _: Failure, slug: str) -> None:
-        self.repeat(slug)
-
-    def _rewrite(self, slug: str) -> Deferred[None]:
-        record = self.snapshot(slug)
-        return succeed(None) if record is None else self.put(record)
+            record = self.snapshot(slug)
+            again = self._write(self._path(slug), None if record is None else encoded(record))
+            again.addErrback(lambda _, slug: self.repeat(slug), slug)
+        if self._repeat_sections:
+            self._repeat_sections = False
+            self.scaled(self._sections).addErrback(lambda _: None)  # which is tried again
 
     def _shorten(self) -> None:
         """
         Begin a new journal, and have what the old one says elsewhere.
         """
+        # Where that can't be now, it is tried again once the journal is longer still.
+        self._limit = self._journal.size + JOURNAL_BYTES
+        if self._shortening:
+            return
         try:
-            too_long = self._journal.size > JOURNAL_BYTES
-            if too_long and self._journal.turn():
+            if self._journal.size > JOURNAL_BYTES and self._journal.turn():
                 self._turned, self._noted = self._noted, set()
-            elif not os.path.exists(self._journal.older):
-                return
+                self._limit = JOURNAL_BYTES
         except OSError as error:
             self._complain(error)
             return
-        left = set(self._turned or self._noted)
+        self._shortening = True
+        self._rewrite_some(None, iter(sorted(self._turned or self._noted)))
 
-        def done(result: Failure | None, slug: str) -> None:
-            if isinstance(result, Failure):
-                return  # the old journal stays, and is tried again when the new one is long
-            left.discard(slug)
-            if not left:
-                self._turned = set()
-                with suppress(OSError):  # at the next start it is read once more
-                    self._journal.forget_older()
-
-        for slug in sorted(left):
-            self._rewrite(slug).addBoth(done, slug)
-        if not left:
-            done(None, "")
-
-
-def _put_aside(path: str) -> str:
-    """
-    Give a file a name under which nobody reads it.  Returns the name.
-    """
-    for number in range(1, 1000):
-        aside = f"{path}.bad" if number == 1 else f"{path}.bad-{number}"
-        if not os.path.lexists(aside):
-            break
-    try:
-        os.rename(path, aside)
-    except OSError as error:
-        return f"{path}, since it can't be renamed: {error.strerror}"
-    return aside
+    def _rewrite_some(
+        self, results: list[tuple[bool, None]] | None, slugs: Iterator[str]
+    ) -> None:
+        if not all(written for written, _ in results or ()) or self._closed:
+            self._shortening = False  # the old journal stays
+            return
+        writes = []
+        for slug, _ in zip(slugs, range(AT_ONCE), strict=False):
+            record = self.snapshot(slug)
+            if record is not None and slug not in self._unread:
+                writes.append(self.put(record))
+        if writes:
+            DeferredList(writes, consumeErrors=True).addCallback(self._rewrite_some, slugs)
+            return
+        self._shortening = False
+        self._turned = set()
+        with suppress(OSError):  # at the next start it is read once more
+            self._journal.forget_older()

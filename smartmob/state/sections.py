@@ -9,6 +9,12 @@ from collections.abc import Mapping
 
 from attrs import asdict, frozen
 
+from smartmob.checks import MOST_PROCESSES
+from smartmob.state.record import UNREADABLE, Damaged, Newer
+
+SCHEMA = 1
+"""Of what is written."""
+
 
 @frozen
 class Scaled:
@@ -28,20 +34,31 @@ def encoded_sections(sections: Mapping[str, Scaled]) -> bytes:
     Those of all sections, by their names, as their file has them.
     """
     document = {name: asdict(scaled) for name, scaled in sections.items()}
-    return json.dumps({"schema": 1, "scaled": document}, indent=1).encode() + b"\n"
+    return json.dumps({"schema": SCHEMA, "scaled": document}, indent=1).encode() + b"\n"
 
 
 def decoded_sections(data: bytes) -> dict[str, Scaled]:
     """
     What a file has.
 
-    @raise ValueError: It makes no sense; the message ends a sentence that begins with its
-        name.
+    @raise Damaged: It makes no sense.
+    @raise Newer: It can't be read.
     """
     try:
+        document = json.loads(data)
+        if document["schema"] > SCHEMA:
+            raise Newer("was written by a later release")
         return {
-            str(name): Scaled(int(scaled["numprocesses"]), int(scaled["wanted"]))
-            for name, scaled in json.loads(data)["scaled"].items()
+            str(name): Scaled(_number(scaled["numprocesses"]), _number(scaled["wanted"]))
+            for name, scaled in document["scaled"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"is damaged: {error}") from None
+    except Newer:
+        raise
+    except UNREADABLE as error:
+        raise Damaged(f"is damaged: {type(error).__name__}: {error}") from None
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value <= MOST_PROCESSES:
+        raise TypeError(f"{value!r} is no number of processes")
+    return value

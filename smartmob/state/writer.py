@@ -6,13 +6,14 @@ for all who ask at the same time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+from typing import Protocol
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
@@ -21,6 +22,56 @@ TEMPORARY = ".tmp"
 
 MOST_AT_ONCE = 100
 """So many files are written before their folders are: the first waits for the last."""
+
+
+class Aside(Protocol):
+    """
+    Where work is done that the reactor does not wait for, one piece after the other.
+    """
+
+    def do(self, work: Callable[[], None]) -> None:
+        """
+        Do this once all is done that was asked for before.
+        """
+
+    def end(self) -> None:
+        """
+        Nothing is under way, and nothing will be for now.
+        """
+
+
+@define(eq=False, repr=False)
+class OneThread:
+    """
+    A thread that is there from when it is first needed.  It is no other's: names of hosts
+    that nobody answers for hold up the reactor's own threads.
+    """
+
+    _queue: SimpleQueue[Callable[[], None] | None] = field(factory=SimpleQueue)
+    _thread: Thread | None = None
+
+    def do(self, work: Callable[[], None]) -> None:
+        """
+        See L{Aside.do}.
+        """
+        self._queue.put(work)
+        if self._thread is None:
+            # Not earlier: no thread survives the fork of a twistd that daemonises.
+            self._thread = Thread(target=self._run, name="smartmob-state", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """
+        See L{Aside.end}.
+        """
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
 
 
 @frozen(eq=False, repr=False)
@@ -33,7 +84,7 @@ class Job:
 
     path: str
     data: bytes | None
-    done: Deferred[None]
+    done: Deferred[None] = field(factory=Deferred)
 
 
 @define(eq=False, repr=False)
@@ -49,55 +100,53 @@ class Writer:
     """
 
     threads: IReactorFromThreads
+    aside: Aside = field(factory=OneThread)
     written: int = 0
     failed: int = 0
-    _queue: SimpleQueue[Job | None] = field(factory=SimpleQueue)
-    _thread: Thread | None = None
-    _ended: Deferred[None] | None = None
+    _waiting: list[Job] = field(factory=list)
+    _busy: bool = False
+    _idle: Deferred[None] | None = None
 
     def write(self, path: str, data: bytes | None) -> Deferred[None]:
         """
         Have a file with this content, or, with C{None}, none.  What is asked for later of
         the same file counts.
 
-        @return: Fires when that is on the disk; fails with L{OSError}.  Cancelling it
-            changes nothing.
+        @return: Fires when that is on the disk; fails with L{OSError}: then either may be
+            there, what was or what was to be.  Cancelling it changes nothing.
         """
-        # Without a canceller: it fires at once when cancelled, and forgets the outcome.
-        done: Deferred[None] = Deferred()
-        self._queue.put(Job(path, data, done))
-        if self._thread is None:
-            # Not earlier: no thread survives the fork of a twistd that daemonises.
-            self._thread = Thread(target=self._run, name="smartmob-state", daemon=True)
-            self._thread.start()
-        return done
+        # Its Deferred has no canceller: it fires at once when cancelled, and forgets the
+        # outcome.
+        job = Job(path, data)
+        self._waiting.append(job)
+        if not self._busy:
+            self._begin()
+        return job.done
 
     def close(self) -> Deferred[None]:
         """
         Fires when all that was asked for is done, and the thread is gone.
         """
-        self._ended = Deferred()
-        if self._thread is None:
-            self._ended.callback(None)
-        else:
-            self._queue.put(None)
-        return self._ended
+        if not self._busy:
+            self.aside.end()
+            return succeed(None)
+        self._idle = Deferred()
+        return self._idle.addCallback(lambda _: self.aside.end())
 
-    def _run(self) -> None:
-        goes_on = True
-        while goes_on:
-            jobs: list[Job] = []
-            job = self._queue.get()
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == MOST_AT_ONCE or self._queue.empty():
-                    break
-                job = self._queue.get()
-            goes_on = job is not None
+    def _begin(self) -> None:
+        jobs, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        self._busy = True
+
+        def work() -> None:
             self.threads.callFromThread(self._tell, jobs, do(jobs))
-        self.threads.callFromThread(self._end)
+
+        self.aside.do(work)
 
     def _tell(self, jobs: Iterable[Job], failures: dict[str, OSError]) -> None:
+        # The disk need not wait until all who are told have done what they then do.
+        self._busy = False
+        if self._waiting:
+            self._begin()
         for job in jobs:
             error = failures.get(job.path)
             if error is None:
@@ -106,13 +155,9 @@ class Writer:
             else:
                 self.failed += 1
                 job.done.errback(Failure(error))
-
-    def _end(self) -> None:
-        assert self._thread is not None
-        assert self._ended is not None
-        self._thread.join()
-        self._thread = None
-        self._ended.callback(None)
+        if not self._busy and self._idle is not None:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
 
 
 def do(jobs: Iterable[Job]) -> dict[str, OSError]:
@@ -131,11 +176,16 @@ def do(jobs: Iterable[Job]) -> dict[str, OSError]:
                 _write(path, data)
         except OSError as error:
             failures[path] = error
+        except Exception as error:
+            # Whatever it is (no memory is left), it is no reason to let all others wait.
+            failures[path] = OSError(0, f"{type(error).__name__}: {error}")
         else:
             folders.setdefault(os.path.dirname(path), []).append(path)
     for folder, paths in folders.items():
         try:
             sync(folder)
+        except FileNotFoundError:
+            continue  # so nothing is in it, which is what removing is for
         except OSError as error:
             failures.update(dict.fromkeys(paths, error))
     return failures
@@ -154,11 +204,23 @@ def sync(folder: str) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: str) -> None:
+    """
+    Have a folder, on the disk.
+
+    @raise OSError: It can't be had.
+    """
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    sync(os.path.dirname(path))
+
+
 def _write(path: str, data: bytes) -> None:
     temporary = path + TEMPORARY
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(temporary, flags, 0o600)
+        descriptor = _opened(temporary)
         try:
             view = memoryview(data)
             while view:
@@ -171,6 +233,16 @@ def _write(path: str, data: bytes) -> None:
         with suppress(OSError):  # what happened before is what counts
             os.unlink(temporary)
         raise
+
+
+def _opened(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        # There was no room for the folder when the agent began, or somebody removed it.
+        make_folder(os.path.dirname(path))
+        return os.open(path, flags, 0o600)
 
 
 def _remove(path: str) -> None:
