@@ -27,7 +27,9 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+import smartmob
 from smartmob.agent import Agent
+from smartmob.as_begun import keep
 from smartmob.config.configuration import Configuration
 from smartmob.declarations import Declarations
 from smartmob.endpoints import CantListen, Endpoints
@@ -270,6 +272,7 @@ class Lifecycle(Service):
             _log.info("Listening on {url}", url=url, **{ALWAYS: True})
         self.progress.ready()
         self.ready()
+        keep(smartmob)
 
     def _unready(self, failure: Failure) -> None:
         if not self.running:
