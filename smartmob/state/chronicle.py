@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from attrs import asdict, define, field
+from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -129,7 +129,24 @@ def _put(path: str, lines: Iterable[bytes], flags: int) -> None:
 
 
 def _document(event: Event) -> dict[str, object]:
-    return asdict(event, filter=lambda attribute, value: value is not None)
+    about = event.about
+    said = {
+        "pid": about.pid,
+        "exit_status": about.exit_status,
+        "term_signal": about.term_signal,
+        "killed": about.killed,
+        "reason": about.reason,
+    }
+    return {
+        "id": event.id,
+        "time": event.time,
+        "topic": event.topic,
+        "app": event.app,
+        "node": event.node,
+        "process_type": event.process_type,
+        "slug": event.slug,
+        "about": {name: value for name, value in said.items() if value is not None},
+    }
 
 
 def _event(document: dict[str, Any]) -> Event:
