@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from json import dumps
 from pathlib import Path
@@ -134,6 +135,7 @@ class LogFile:
     path: Path
     _file: FileIO | None = None
     _slow: ThreadedWriter | None = None
+    _missed: int = 0
     _early: list[str] = field(factory=list)
 
     def open(self) -> None:
@@ -179,22 +181,40 @@ class LogFile:
 
     def write(self, text: str) -> None:
         """
-        Write this.  What finds no room on the disk is missed.
+        Write this.  What finds no room on the disk is missed, and counted.
         """
         if self._slow is not None:
             self._slow.write(text)
         elif self._file is None:
             self._early.append(text)
+        elif self._missed and not self._append(
+            f"({self._missed} entries of the log found no room on the disk)\n"
+        ):
+            self._missed += 1
         else:
-            try:
-                self._file.write(text.encode("utf-8", "backslashreplace"))
-            except OSError:
-                return  # and there is nowhere to say so
+            self._missed = 0 if self._append(text) else 1
 
     def flush(self) -> None:
         """
         Nothing to do: it is written as it comes.
         """
+
+    def _append(self, text: str) -> bool:
+        """
+        @return: There was room: where there is not, half a line is not left either.
+        """
+        assert self._file is not None
+        data = text.encode("utf-8", "backslashreplace")
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError:
+            if written:
+                with suppress(OSError):
+                    self._file.truncate(os.fstat(self._file.fileno()).st_size - written)
+            return False
+        return True
 
 
 def _appended(path: Path, more: int = 0) -> FileIO:

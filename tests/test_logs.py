@@ -4,12 +4,13 @@ Tests of L{smartmob.logs}.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
-from io import StringIO
+from io import FileIO, StringIO
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from twisted.logger import (
     ILogObserver,
@@ -228,6 +229,36 @@ class FileTests(SynchronousTestCase):
         file.write("lost\n")
         file.reopen()
         file.write("lost\n")
+
+    def test_room(self) -> None:
+        """When there is room again it is said how many were missed, and no line is half."""
+
+        class Small(FileIO):
+            """
+            A file on a disk with room for so many bytes.
+            """
+
+            room = 10
+
+            def write(self, data: Any) -> int:
+                written = super().write(data[: self.room]) if self.room else 0
+                self.room -= written
+                if not written:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return written
+
+        small = Small(self.folder / "log", "a")
+        self.file._file = small
+        for number in range(1, 5):
+            self.file.write(f"entry {number}\n")
+        self.assertEqual(self.read(), "entry 1\n")
+        small.room = 60
+        self.file.write("entry 5\n")
+        note = "(3 entries of the log found no room on the disk)\n"
+        self.assertEqual(self.read(), f"entry 1\n{note}entry 5\n")
+        small.room = 1000
+        self.file.write("entry 6\n")
+        self.assertEqual(self.read(), f"entry 1\n{note}entry 5\nentry 6\n")
 
     def test_odd(self) -> None:
         """Names that are no text are written escaped."""

@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
 from smartmob.client.cli import command_line
-from smartmob.config import endpoints, hooks, processes, settings
+from smartmob.config import endpoints, forwards, hooks, processes, settings
 from smartmob.documents import CreateRequest, Limits, State
 from smartmob.events import About, Event, Topic
 from smartmob.source.limits import SourceLimits
@@ -227,6 +227,7 @@ class ConfigurationTests(SynchronousTestCase):
             "[endpoint:NAME]": endpoints.KEYS,
             "[process:NAME]": processes.KEYS,
             "[webhooks]": hooks.KEYS,
+            "[forward:NAME]": forwards.KEYS,
         }.items():
             explained = list(first_cells(section(CONFIGURATION, title)))
             self.assertEqual(sorted(explained), sorted(keys), title)
