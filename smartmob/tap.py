@@ -44,6 +44,7 @@ from smartmob.web.trust import Trust
 from smartmob.webhooks.service import Webhooks
 
 if TYPE_CHECKING:
+    from smartmob.metrics.readings import Reading
     from smartmob.web.serving import Serving
 
 __all__ = ["Options", "makeService"]
@@ -88,24 +89,23 @@ def makeService(options: Options) -> Lifecycle:
     webhooks.configure(configuration.hooks)
 
     def make_interfaces() -> Serving:
-        from smartmob.metrics import readings
         from smartmob.web.interfaces import interfaces
 
         return interfaces(
-            declarations,
-            reactor,
-            plugins,
-            webhooks.report,
-            reload_now,
-            [
-                lambda: readings.of_connections(connections),
-                lambda: readings.of_webhooks(webhooks),
-                lambda: readings.of_forwards(forwards),
-                lambda: readings.of_records(records),
-                lambda: readings.of_guardians(guardians),
-                lambda: readings.of_reloads(reload),
-            ],
+            declarations, reactor, plugins, webhooks.report, reload_now, make_readings
         )
+
+    def make_readings() -> list[Reading]:
+        from smartmob.metrics import readings
+
+        return [
+            lambda: readings.of_connections(connections),
+            lambda: readings.of_webhooks(webhooks),
+            lambda: readings.of_forwards(forwards),
+            lambda: readings.of_records(records),
+            lambda: readings.of_guardians(guardians),
+            lambda: readings.of_reloads(reload),
+        ]
 
     def reload_now() -> Outcome:
         return lifecycle.reload_now()  # which needs what is made below, and that the ports

@@ -22,7 +22,7 @@ from smartmob.metrics import catalogue
 from smartmob.metrics.catalogue import METRICS, OF_THE_PROCESS, Kind, Metric
 from smartmob.metrics.exposition import Exposition
 from smartmob.metrics.loop_delay import BETWEEN, BOUNDS, LAPSE, LoopDelay
-from smartmob.metrics.readings import Sample, of_processes
+from smartmob.metrics.readings import Sample
 from smartmob.tally import How
 from smartmob.webhooks.counts import Counts
 from tests.support.papers import TREE, first_cells, read, section
@@ -277,7 +277,7 @@ class ExpositionTests(SynchronousTestCase):
     def test_some(self) -> None:
         """Who may not see all is told of what they may, and of the agent's version."""
         process = Stage().process
-        found = families(self.exposition.some(lambda: of_processes([process])))
+        found = families(self.exposition.of([process]))
         self.assertEqual(set(found), {"smartmob_build_info", "smartmob_processes"})
         states = values(found["smartmob_processes"], "state")
         self.assertEqual(

@@ -4,6 +4,9 @@ GET /metrics, and what is counted of requests.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from prometheus_client.core import Metric as Family
 
 from smartmob.config.configuration import Api, Endpoint
@@ -251,8 +254,20 @@ class NumbersTests(MetricsCase):
         self.assertEqual(values(everything["smartmob_processes"], "state")["running"], 3)
         self.assertEqual(self.ask("GET", "/metrics", site=self.rest).status, 401)
 
+    def test_notImported(self) -> None:
+        """What it takes is not imported before somebody asks."""
+        script = (
+            "import sys, smartmob.standalone, smartmob.tap, smartmob.web.interfaces;"
+            "print({'prometheus_client', 'smartmob.metrics'} & sys.modules.keys())"
+        )
+        said = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(said.stdout, "set()\n")
+
     def test_closed(self) -> None:
-        """At the agent's end nothing is left to be done."""
+        """At the agent's end nothing is left to be done, whether somebody had asked or not."""
+        self.serving.close()
         self.metrics()
         self.serving.close()
         self.assertEqual(

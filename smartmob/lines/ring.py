@@ -90,7 +90,7 @@ def split(data: bytes) -> list[bytes]:
     return lines
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Written:
     """
     How much was written to a stream, ever.

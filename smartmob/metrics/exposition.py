@@ -6,23 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define, field
 
 from smartmob.metrics.catalogue import METRICS, Kind, Metric
 from smartmob.metrics.loop_delay import LoopDelay
-from smartmob.metrics.readings import Measured, Reading, Sample, of_delay, of_version
+from smartmob.metrics.readings import (
+    Measured,
+    Reading,
+    Sample,
+    of_delay,
+    of_processes,
+    of_version,
+)
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-"""
-U{Prometheus' text format<https://prometheus.io/docs/instrumenting/exposition_formats/>}: every
-version of it, and all that reads such, knows this one.
-"""
+    from smartmob.process import Process
 
 
 @define(eq=False, repr=False, slots=False)
@@ -30,10 +33,14 @@ class Exposition:
     """
     Tells of all there is, or of what there is for somebody.
 
+    @cvar content_type: U{Prometheus' text format
+        <https://prometheus.io/docs/instrumenting/exposition_formats/>}: every version of it,
+        and all that reads such, knows this one.
     @ivar delay: How late the agent is.
     @ivar readings: What there is besides.
     """
 
+    content_type: ClassVar = b"text/plain; version=0.0.4; charset=utf-8"
     delay: LoopDelay
     readings: list[Reading] = field(factory=list)
 
@@ -44,11 +51,11 @@ class Exposition:
         await self.delay.asked()
         return _text(self._registry)
 
-    def some(self, *readings: Reading) -> bytes:
+    def of(self, processes: Iterable[Process]) -> bytes:
         """
-        Only this, and which agent it is.
+        Only how many of these there are, and which agent it is.
         """
-        samples = list(_samples((of_version, *readings)))
+        samples = [*of_version(), *of_processes(processes)]
         known = {sample.metric for sample in samples}
         return _text(_registry(lambda: samples, [each for each in METRICS if each in known]))
 
@@ -103,7 +110,6 @@ def _registry(
     """
     One of our own: the library's has what any other code in here may have put there.
     """
-    # Few agents are ever asked for this, and a start needs none of it.
     from prometheus_client import CollectorRegistry
 
     registry = CollectorRegistry()

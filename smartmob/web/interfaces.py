@@ -5,19 +5,16 @@ All that an agent serves, put together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
 from smartmob.declarations import Declarations
-from smartmob.metrics.exposition import Exposition
-from smartmob.metrics.loop_delay import LoopDelay
-from smartmob.metrics.readings import Reading, of_agent, of_requests
 from smartmob.plugins.site import PluginSite
 from smartmob.reloading import Outcome
+from smartmob.web.answered import Answered
 from smartmob.web.measurements import Measurements, in_thread_of
-from smartmob.web.metrics import Metrics
+from smartmob.web.metrics import Metrics, Numbers
 from smartmob.web.plugins import PluginReports
 from smartmob.web.reload import Reloads
 from smartmob.web.root import make_site
@@ -26,6 +23,9 @@ from smartmob.web.serving import Serving
 from smartmob.web.sites import Sites
 from smartmob.web.sockets import sockets_of
 from smartmob.web.webhooks import WebhookReports
+
+if TYPE_CHECKING:
+    from smartmob.metrics.readings import Reading
 
 
 class HasPlugins(Protocol):
@@ -46,23 +46,27 @@ def interfaces(
     plugins: HasPlugins,
     webhooks: Callable[[], Sequence[Mapping[str, object]]],
     reload: Callable[[], Outcome],
-    readings: Iterable[Reading] = (),
+    readings: Callable[[], Iterable[Reading]] = list,
 ) -> Serving:
     """
     What is served on the endpoints of an agent.
 
     @param webhooks: What there is to say of each.
     @param reload: Reads the configuration again, and says what came of it.
-    @param readings: Numbers of what else there is.
+    @param readings: Gives what says how all else is, in numbers.
     """
     agent = declarations.agent
-    exposition = Exposition(LoopDelay(reactor), [partial(of_agent, agent), *readings])
+
+    def answered() -> list[Answered]:
+        return serving.answered()  # which needs what is made below
+
+    numbers = Numbers(agent, reactor, answered, readings)
     pages = Sites(plugins, reactor)
     families: list[Family] = [
         Reloads(reload),
         WebhookReports(webhooks),
         PluginReports(plugins),
-        Metrics(agent.processes, exposition),
+        Metrics(agent.processes, lambda: numbers.exposition),
         pages,
     ]
     measurements = Measurements(in_thread_of(reactor))
@@ -75,7 +79,6 @@ def interfaces(
         families=families,
     )
     serving = Serving(
-        rest, declarations, reactor, measurements, sockets, [pages], exposition.close
+        rest, declarations, reactor, measurements, sockets, [pages], numbers.close
     )
-    exposition.readings.append(lambda: of_requests(serving.answered()))
     return serving

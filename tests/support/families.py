@@ -57,7 +57,7 @@ def families() -> list[Family]:
         Reloads(nothing_new),
         WebhookReports(list),
         PluginReports(plugins),
-        Metrics(list, Exposition(NoDelay(Clock()))),
+        Metrics(list, lambda: Exposition(NoDelay(Clock()))),
         Sites(plugins, Clock()),
     ]
 
