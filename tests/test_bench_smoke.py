@@ -25,6 +25,7 @@ from bench import (
     endpoints,
     fairness,
     formats,
+    forwarding,
     idling,
     latency,
     lines,
@@ -201,6 +202,12 @@ class SmokeTests(SynchronousTestCase):
         Every document arrives as it has to be, in each format.
         """
         self.measured(formats.BENCHMARK)
+
+    def test_forwarding(self) -> None:
+        """
+        Every line arrives as it has to be, while it is forwarded too.
+        """
+        self.measured(forwarding.BENCHMARK)
 
     def test_endpoints(self) -> None:
         """

@@ -115,9 +115,11 @@ class Files:
         return start if size else data.index(b"\n", start) + 1
 
     def _move_away(self, path: str) -> None:
-        for number in range(self.backups - 1, 0, -1):
-            with suppress(FileNotFoundError):
-                os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+        last = 1
+        while last < self.backups and os.path.lexists(f"{path}.{last}"):
+            last += 1
+        for number in range(last - 1, 0, -1):
+            os.replace(f"{path}.{number}", f"{path}.{number + 1}")
         os.replace(path, f"{path}.1")
 
 
