@@ -4,7 +4,7 @@ Tests of L{smartmob.config.forwards}.
 
 from __future__ import annotations
 
-from smartmob.config.configuration import (
+from smartmob.config.forward import (
     Forward,
     LineFormat,
     Peer,

@@ -18,7 +18,7 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
-from smartmob.config.configuration import Peer
+from smartmob.config.forward import Peer
 from smartmob.forward.datagrams import SILENCE, DatagramDestination
 from smartmob.forward.destination import Outcome, lines_of
 from tests.support.forwarding import entry

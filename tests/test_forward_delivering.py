@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.config.configuration import Forward, ToFiles
+from smartmob.config.forward import Forward, ToFiles
 from smartmob.forward.destination import Outcome
 from smartmob.forward.formats import Plain
 from smartmob.forward.forwarding import Forwarding

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smartmob.config.configuration import Forward, LineFormat, Peer, ToFiles, ToFluentd
+from smartmob.config.forward import Forward, LineFormat, Peer, ToFiles, ToFluentd
 from smartmob.documents import CreateRequest, State
 from smartmob.forward import making
 from smartmob.forward.lane import GATHER
@@ -383,16 +383,24 @@ class ImportTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        Where nothing is forwarded nothing of it is imported, and no process knows of it.
+        Where nothing is forwarded nothing of it is imported, nor what its keys mean.
         """
         program = """
             import sys
+            import smartmob.tap
+            from smartmob.config.load import load
+            from smartmob.config.overrides import Overrides
             from smartmob.forward.service import Forwards
-            forwards = Forwards(None, list)
-            forwards.configure([])
-            print([name for name in sys.modules if name.startswith("smartmob.forward.")])
+            Forwards(None, list).configure(load(sys.argv[1], Overrides()).forwards)
+            parts = ("smartmob.forward.", "smartmob.config.forward", "smartmob.placeholders")
+            print(*[name for name in sys.modules if name.startswith(parts)])
         """
+        file = Path(self.mktemp())
+        file.write_text("[process:a]\ncmd = a\n")
         said = subprocess.run(
-            [sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", dedent(program), str(file)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        self.assertEqual(said.stdout.strip(), "['smartmob.forward.service']")
+        self.assertEqual(said.stdout.split(), ["smartmob.forward.service"])

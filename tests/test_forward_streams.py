@@ -18,7 +18,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from smartmob.config.configuration import Peer
+from smartmob.config.forward import Peer
 from smartmob.forward.destination import Outcome, lines_of
 from smartmob.forward.fluentd import PackedForward
 from smartmob.forward.formats import Entries

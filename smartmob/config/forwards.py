@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from smartmob import checks
-from smartmob.config.configuration import (
+from smartmob.config.findings import Findings
+from smartmob.config.forward import (
     Destination,
     Forward,
     LineFormat,
@@ -19,7 +20,6 @@ from smartmob.config.configuration import (
     ToFluentd,
     ToSyslog,
 )
-from smartmob.config.findings import Findings
 from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
 from smartmob.config.values import boolean, numeric, with_commas, word, wrong

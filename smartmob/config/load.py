@@ -7,10 +7,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from configparser import RawConfigParser
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from smartmob.config import endpoints, forwards, hooks, processes
+from smartmob.config import endpoints, hooks, processes
 from smartmob.config.configuration import Configuration, Hooks, Mistake, Settings
 from smartmob.config.endpoints import sections_of
 from smartmob.config.findings import Findings, hint, near, shown
@@ -22,8 +23,12 @@ from smartmob.config.overrides import Overrides
 from smartmob.config.settings import settings
 from smartmob.config.token_file import credential_file, token_file
 
+if TYPE_CHECKING:
+    from smartmob.config.forward import Forward
+
 GAFFER = MAIN[0]
-_PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX, forwards.PREFIX)
+_FORWARD = "forward:"
+_PREFIXES = (endpoints.PREFIX, processes.PREFIX, processes.ENV_PREFIX, _FORWARD)
 _PLAIN = (*MAIN, hooks.SECTION)
 
 
@@ -72,7 +77,7 @@ def load(
     told = Hooks()
     if hooks.SECTION in sections:
         told = hooks.hooks(sections[hooks.SECTION], environ, findings)
-    forwarded = forwards.forwards(sections_of(sections, forwards.PREFIX), findings)
+    forwarded = _forwards(sections_of(sections, _FORWARD), findings)
     said = _with_tokens(_overridden(said, overrides), main, overrides, environ, findings)
     findings.check()
     return Configuration(
@@ -103,6 +108,14 @@ def default(overrides: Overrides, environ: Mapping[str, str] = os.environ) -> Co
         warnings=findings.told(),
         parser=_parser({}),
     )
+
+
+def _forwards(sections: Mapping[str, Section], findings: Findings) -> tuple[Forward, ...]:
+    if not sections:
+        return ()  # nor is it imported, what their keys mean
+    from smartmob.config.forwards import forwards
+
+    return forwards(sections, findings)
 
 
 def _main(sections: Mapping[str, Section], findings: Findings) -> Section | None:

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smartmob.config.configuration import Peer
+from smartmob.config.forward import Peer
 from smartmob.forward.destination import Outcome, lines_of
 from smartmob.forward.queue import Entry
 from smartmob.webhooks.names import LookUp

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from attrs import define
 
-from smartmob.config.configuration import Forward
+from smartmob.config.forward import Forward
 from smartmob.forward.delivering import Delivering, delivering
 from smartmob.forward.formats import Encoding
 from smartmob.forward.lane import Lane

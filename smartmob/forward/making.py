@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from smartmob.config.configuration import Forward, LineFormat, ToFiles, ToFluentd, ToSyslog
+from smartmob.config.forward import Forward, LineFormat, ToFiles, ToFluentd, ToSyslog
 from smartmob.forward.datagrams import DatagramDestination
 from smartmob.forward.destination import Destination
 from smartmob.forward.files import FileDestination, Files

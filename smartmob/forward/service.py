@@ -14,11 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from smartmob.config.configuration import Forward
 from smartmob.process import Process
 from smartmob.waiting import Waiters
 
 if TYPE_CHECKING:
+    from smartmob.config.forward import Forward
     from smartmob.forward.forwarding import Forwarding
     from smartmob.forward.lane import Lane
     from smartmob.forward.making import Making

@@ -20,7 +20,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.python.failure import Failure
 
-from smartmob.config.configuration import Peer
+from smartmob.config.forward import Peer
 from smartmob.forward.connection import Connection
 from smartmob.forward.destination import Outcome
 from smartmob.forward.queue import Entry
