@@ -585,6 +585,7 @@ class ReportTests(ApiCase):
                 "processes": 2,
                 "threads": 3,
                 "open_files": 4,
+                "memory_bytes": None,
                 "started_at": "2023-11-14T22:13:20.000Z",
             },
         )
@@ -600,6 +601,7 @@ class ReportTests(ApiCase):
                 "processes": 0,
                 "threads": 0,
                 "open_files": 0,
+                "memory_bytes": None,
                 "started_at": None,
             },
         )

@@ -11,6 +11,7 @@ import sys
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.launch.interfaces import Usage as GroupUsage
 from smartmob.web.measurements import AT_ONCE, Measurements
 from smartmob.web.stats import Usage, measure
 
@@ -45,6 +46,19 @@ class MeasureTests(SynchronousTestCase):
         self.assertGreater(usage.rss_bytes, 1 << 20)
         self.assertGreaterEqual(usage.open_files, 6)
         self.assertLess(usage.cpu_percent, 200)
+
+    def test_group(self) -> None:
+        """Where it has a cgroup, that knows of processor time which nobody has any more."""
+        usages = [
+            GroupUsage(memory_bytes=5, cpu_seconds=1.0),
+            GroupUsage(memory_bytes=7, cpu_seconds=1000.0),
+        ]
+        usage = measure(os.getpid(), lambda: usages.pop(0))
+        self.assertGreater(usage.cpu_percent, 1000)
+        self.assertEqual(usage.memory_bytes, 7)
+        usage = measure(os.getpid(), GroupUsage)
+        self.assertLess(usage.cpu_percent, 1000)
+        self.assertIsNone(usage.memory_bytes)
 
     def test_gone(self) -> None:
         """A program that has ended uses nothing."""

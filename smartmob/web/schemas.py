@@ -219,6 +219,7 @@ DOCUMENTS: dict[str, Schema] = {
             "processes": COUNT,
             "threads": COUNT,
             "open_files": COUNT,
+            "memory_bytes": or_null(COUNT),
             "started_at": or_null(MOMENT),
         }
     ),

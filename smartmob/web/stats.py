@@ -21,9 +21,12 @@ from smartmob.web.routing import new_app
 from smartmob.web.site import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psutil
 
     from smartmob.agent import Agent
+    from smartmob.launch.interfaces import Usage as GroupUsage
 
 SAMPLE_SECONDS = 0.2
 """How long processor time is watched."""
@@ -36,6 +39,8 @@ class Usage:
 
     @ivar cpu_percent: 100 is one processor.
     @ivar rss_bytes: Resident memory; what programs share counts for each.
+    @ivar memory_bytes: What counts against the bound of its cgroup, which is with what is
+        cached of its files; C{None}: it has none, or that counts no memory.
     """
 
     cpu_percent: float = 0.0
@@ -43,6 +48,7 @@ class Usage:
     processes: int = 0
     threads: int = 0
     open_files: int = 0
+    memory_bytes: int | None = None
 
 
 def tree_of(pid: int) -> list[int]:
@@ -65,11 +71,14 @@ def _parent(pid: int) -> int | None:
     return None
 
 
-def measure(pid: int) -> Usage:
+def measure(pid: int, group: Callable[[], GroupUsage | None] = lambda: None) -> Usage:
     """
     What a program and all that it started use.  Blocks for L{SAMPLE_SECONDS}.
 
-    Whatever ends meanwhile, or may not be looked at, is not counted.
+    Whatever ends meanwhile, or may not be looked at, is not counted; but its processor time
+    is, where there is a cgroup.
+
+    @param group: What is used as its cgroup has it, if there is one.
     """
     import psutil  # what a start does not need is imported when it is needed
 
@@ -78,9 +87,11 @@ def measure(pid: int) -> Usage:
         with suppress(psutil.Error):
             programs.append(psutil.Process(number))
     begun = time.monotonic()
+    first = group()
     before = {one.pid: seconds for one in programs if (seconds := _seconds(one)) is not None}
     time.sleep(SAMPLE_SECONDS)  # in a thread of its own: the reactor goes on
     elapsed = time.monotonic() - begun
+    last = group()
     spent = 0.0
     counts = []
     for one in programs:
@@ -89,13 +100,20 @@ def measure(pid: int) -> Usage:
                 counts.append((one.memory_info().rss, one.num_threads(), _open_files(one)))
                 now = _seconds(one) or 0.0
                 spent += now - before.get(one.pid, now)
+    if first is not None and last is not None:
+        spent = _between(first.cpu_seconds, last.cpu_seconds, spent)
     return Usage(
         cpu_percent=round(100 * spent / elapsed, 1),
         rss_bytes=sum(count[0] for count in counts),
         processes=len(counts),
         threads=sum(count[1] for count in counts),
         open_files=sum(count[2] for count in counts),
+        memory_bytes=None if last is None else last.memory_bytes,
     )
+
+
+def _between(first: float | None, last: float | None, otherwise: float) -> float:
+    return otherwise if first is None or last is None else max(0.0, last - first)
 
 
 def _seconds(one: psutil.Process) -> float | None:
@@ -134,6 +152,9 @@ class Stats:
         """What the programs of a process use; zeros and nulls where none runs."""
         process = self.agent.process(slug)
         pid, started = process.pid, process.started_at
-        usage = Usage() if pid is None else await self.measurements.make(partial(measure, pid))
+        usage = Usage()
+        if pid is not None:
+            group = partial(self.agent.launcher.usage, slug)
+            usage = await self.measurements.make(partial(measure, pid, group))
         since = None if pid is None or started is None else timestamp(started)
         return reply(request, encode({**asdict(usage), "started_at": since}))

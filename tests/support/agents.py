@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.task import Clock
 
 from smartmob.documents import CreateRequest, LastExit, Limits, PastExit, State
 from smartmob.events import Events
@@ -20,6 +21,7 @@ from smartmob.scaling import Step
 from smartmob.source.archives import Archives
 from smartmob.source.upload import Sender, Upload
 from smartmob.waiting import Waiters, all_of
+from tests.support.launching import FakeLauncher
 
 if TYPE_CHECKING:
     from smartmob.agent import Agent
@@ -115,6 +117,7 @@ class FakeAgent:
     @ivar archives: Keeps what is sent; without it the agent is about to end.
     @ivar uploads: What it was sent.
     @ivar limits: Those of processes that ask for none.
+    @ivar launcher: Knows what programs use, if a test says so.
     """
 
     consoles: Consoles = field(factory=lambda: Consoles(epoch="an epoch"))
@@ -127,6 +130,7 @@ class FakeAgent:
     archives: Archives | None = None
     uploads: list[Upload] = field(factory=list)
     limits: Limits = field(factory=Limits)
+    launcher: FakeLauncher = field(factory=lambda: FakeLauncher(Clock()))
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self.events, self.consoles.budget)
