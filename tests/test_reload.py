@@ -16,6 +16,7 @@ from smartmob.config.load import default
 from smartmob.config.overrides import Overrides
 from smartmob.configured import Changes
 from smartmob.endpoints import CantListen
+from smartmob.refusals import Stopping
 from smartmob.reload import Reload
 from smartmob.reloading import NotReloaded
 
@@ -162,3 +163,23 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(refused.mistakes, ("taken",))
         self.assertEqual(self.log, ["plugins abandons"])
         self.assertIs(reload.current, before)
+
+    def test_told(self) -> None:
+        """Whether it could be taken over the last time is known, and when it was."""
+        times = iter((1.0, 2.0, 3.0))
+        reload = Reload(
+            read=lambda: self.new,
+            current=default(Overrides()),
+            settle=self.settle,
+            wall=lambda: next(times),
+            **cast(Any, self.parts),
+        )
+        self.assertEqual((reload.successful, reload.taken_at), (True, 1.0))
+        reload()
+        self.assertEqual((reload.successful, reload.taken_at), (True, 2.0))
+        reload.declarations = cast(Any, Part("declarations", self.log, refusal=Stopping("no")))
+        self.assertRaises(NotReloaded, reload)
+        self.assertEqual((reload.successful, reload.taken_at), (False, 2.0))
+        reload.declarations = cast(Any, self.parts["declarations"])
+        reload()
+        self.assertEqual((reload.successful, reload.taken_at), (True, 3.0))
