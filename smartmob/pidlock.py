@@ -58,11 +58,11 @@ class PidLock:
             os.close(file)
             raise Taken(pid) from None
         self._file = file
-        pid = b"%d\n" % os.getpid()
+        data = b"%d\n" % os.getpid()
         try:
             # In place: where the disk is full, there is room for what was there before.
-            os.pwrite(file, pid, 0)
-            os.ftruncate(file, len(pid))
+            os.pwrite(file, data, 0)
+            os.ftruncate(file, len(data))
         except OSError:
             if not self.without_pid:
                 self.release()

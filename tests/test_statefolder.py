@@ -5,11 +5,13 @@ Tests of L{smartmob.statefolder}.
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.pidlock import PidLock
 from smartmob.statefolder import FolderTaken, StateFolder
 from tests.support.users import another_user
 
@@ -79,6 +81,34 @@ class StateFolderTests(SynchronousTestCase):
             folder.open()
             folder.close()
             (path / "releases").mkdir(exist_ok=True)
+
+    def test_full(self) -> None:
+        """Where there is no room to say who has the folder, it is had all the same."""
+        path = Path(self.mktemp())
+        bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+        for before in (b"", b"4194304\n"):
+            path.mkdir(exist_ok=True)
+            (path / "lock").write_bytes(before)
+            first, second = StateFolder(path), StateFolder(path)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, bounds[1]))
+            try:
+                first.open()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+            self.assertEqual((path / "lock").read_bytes(), b"")
+            with self.assertRaises(FolderTaken) as caught:
+                second.open()
+            self.assertIn("unknown", str(caught.exception))
+            first.close()
+            # A pidfile that says nothing is none.
+            lock = PidLock(path / "pid", 0o644)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, bounds[1]))
+            try:
+                self.assertRaises(OSError, lock.take)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+            lock.take()
+            lock.release()
 
     def test_unusable(self) -> None:
         """A folder that can't be made is an error of the operating system."""

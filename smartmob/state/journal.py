@@ -19,6 +19,7 @@ from typing import Any
 from attrs import define
 
 from smartmob import plain_files
+from smartmob.state.writer import TEMPORARY
 
 MOST_BYTES = 64 << 20
 """It does not become longer, whatever keeps it from being shortened."""
@@ -123,10 +124,21 @@ class Journal:
         """
         if os.path.lexists(self.older):
             return False
-        os.rename(self.path, self.older)
+        # First that there is room for it: else it is gone on with the one there is.
+        new = self.path + TEMPORARY
+        file = os.open(new, _FLAGS | os.O_TRUNC, 0o600)
+        try:
+            os.rename(self.path, self.older)
+            try:
+                os.rename(new, self.path)
+            except OSError:
+                os.rename(self.older, self.path)
+                raise
+        except OSError:
+            os.close(file)
+            raise
         self.close()
-        self.size = 0
-        self.open()
+        self._file, self.size = file, 0
         return True
 
     def forget_older(self) -> None:

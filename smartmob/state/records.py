@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from attrs import define, field
@@ -297,7 +298,7 @@ class Records:
             self._shortening = False  # the old journal stays
             return
         writes = []
-        for slug, _ in zip(slugs, range(AT_ONCE), strict=False):
+        for slug in islice(slugs, AT_ONCE):
             record = self.snapshot(slug)
             if record is not None and slug not in self._unread:
                 writes.append(self.put(record))

@@ -67,6 +67,7 @@ class FakeRecords:
                 restarts=record.restarts,
                 exits=record.exits,
                 last_exits=record.last_exits,
+                wanted=False if record.wanted is False else self.kept[record.slug].wanted,
             )
 
     def released(self, record: Record) -> None:
