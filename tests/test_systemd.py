@@ -11,6 +11,7 @@ import contextlib  # trial takes a name "suppress" in a module for its own
 import os
 import re
 import signal
+from pathlib import Path
 
 from tests.support.as_service import ETC, SERVICE, SOCKET, URL, SystemdTestCase, units
 from tests.support.booted import AGENT, answer
@@ -70,6 +71,38 @@ class ServiceTests(SystemdTestCase):
         self.assertIn(f"USER={AGENT}", environment)
         for name in ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "_DIRECTORY="):
             self.assertNotIn(name, environment)
+
+    def test_cgroups(self) -> None:
+        """
+        Each program is in a group of its own below the unit's, and so is the agent.
+        """
+        self.configure("[process:one]\ncmd = sleep 7770\n")
+        self.control("start")
+        self.runs("default.one.0")
+        unit = f"/system.slice/{SERVICE}"
+        [program] = self.by_name("sleep 7770")
+        for pid, group in ((self.main_pid(), "agent"), (program, "programs/_default.one.0")):
+            found = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+            [line] = [line for line in found if line.startswith("0::")]
+            self.assertTrue(line.endswith(f"{unit}/{group}"), line)
+
+    def test_detached(self) -> None:
+        """
+        A detached program ends with the unit, unless the unit ends only its agent: then the
+        next one adopts it.
+        """
+        self.configure("[process:long]\ncmd = sleep 7770\ndetach = true\n")
+        found = []
+        for mode in ("mixed", "process"):
+            self.drop_in(SERVICE, "mode", f"[Service]\nKillMode={mode}\n")
+            self.control("start")
+            self.runs("default.long.0")
+            [pid] = self.by_name("sleep 7770")
+            self.control("restart")
+            self.runs("default.long.0")
+            found.append(self.by_name("sleep 7770") == [pid])
+        self.assertEqual(found, [False, True])
+        self.machine.ask("POST", f"{URL}/stop-process/default.long.0")
 
     def test_reload(self) -> None:
         """

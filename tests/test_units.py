@@ -20,6 +20,9 @@ from smartmob.options import Options
 from smartmob.standalone import AgentOptions
 from smartmob.units import NAMES, NoSuchUnit, installed, unit
 from tests.support.agent_process import program
+from tests.support.papers import TREE, first_cells, section
+
+TITLE = "What programs may not do"
 
 
 def said(*words: str, options: type[Options] = Options) -> tuple[int, str, str]:
@@ -109,6 +112,16 @@ class UnitsTests(SynchronousTestCase):
                 "WorkingDirectory",
             },
         )
+
+    def test_explained(self) -> None:
+        """
+        What it keeps programs from is explained, line by line.
+        """
+        restrictions = unit(NAMES[0]).partition("# This is for its programs")[2]
+        lines = re.findall("^[A-Z][A-Za-z]+=", restrictions, re.MULTILINE)
+        explained = " ".join(first_cells(section(TREE / "docs" / "systemd.rst", TITLE)))
+        self.assertEqual([line for line in lines[:-1] if line not in explained], [])
+        self.assertEqual(lines[-1], "WantedBy=")
 
     def test_verified(self) -> None:
         """
