@@ -30,7 +30,9 @@ class Installation:
         self._site = folder / "site"
         self._package = self._site / "smartmob"
         self._copy()
-        self.env: Mapping[str, str] = {"PYTHONPATH": str(self._site)}
+        others = os.environ.get("PYTHONPATH")
+        path = [str(self._site), *([others] if others else [])]
+        self.env: Mapping[str, str] = {"PYTHONPATH": os.pathsep.join(path)}
 
     def exchange(self) -> None:
         """
