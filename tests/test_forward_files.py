@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, cast
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -25,6 +25,9 @@ from smartmob.forward.files import FileDestination, Files
 from smartmob.forward.queue import Entry
 from smartmob.forward.thread import Worker
 from tests.support.forwarding import entry
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A loaded machine is no failure."""
 
 LIMIT = 30.0
 """Seconds after which a test has failed."""
@@ -113,6 +116,7 @@ class WritingTests(FilesTestCase):
         out.write([entry("1", "2", "3", "4", "5", "6", key=self.path)])
         self.assertEqual((self.names(), self.content()), (["a.log"], "6\n"))
 
+    @PATIENT
     @given(
         st.lists(st.lists(st.text("ab", max_size=12), min_size=1), max_size=12),
         st.integers(1, 40),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgpack
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -28,6 +28,9 @@ from smartmob.forward.packing import binary_head, event_time, packed, text_head,
 from smartmob.lines.splitter import valid
 from smartmob.placeholders import Pattern, Whose
 from tests.support.forwarding import TIME, WHOSE, chunk
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A loaded machine is no failure."""
 
 SLUG = Pattern.of("{slug}")
 
@@ -85,6 +88,7 @@ class FileTests(SynchronousTestCase):
             b"2026-01-01T00:00:00.250Z blog.web.0 smartmob | 3 lines are missing here\n",
         )
 
+    @PATIENT
     @given(LINES, st.booleans())
     def test_json(self, lines: list[bytes], partial: bool) -> None:
         """
@@ -137,6 +141,7 @@ class SyslogTests(SynchronousTestCase):
             b"2 lines are missing here\n",
         )
 
+    @PATIENT
     @given(LINES)
     def test_counted(self, lines: list[bytes]) -> None:
         """
@@ -185,6 +190,7 @@ class SyslogTests(SynchronousTestCase):
         message = Message(priority=30, tag=Pattern.of("{node}"), host="box")
         self.assertEqual(message.lines(chunk(b"x\n"), Whose("", "", "", "")).split()[3], b"-")
 
+    @PATIENT
     @given(st.integers(0, 3 * LONGEST_MESSAGE), st.sampled_from("aä€😀"), st.booleans())
     def test_long(self, length: int, letter: str, partial: bool) -> None:
         """
@@ -212,6 +218,7 @@ class EntryTests(SynchronousTestCase):
     Entries for Fluentd.
     """
 
+    @PATIENT
     @given(LINES, st.integers(1, 2**40), st.booleans(), st.none() | st.integers(1, 2**22))
     def test_entries(
         self, lines: list[bytes], first: int, partial: bool, pid: int | None
@@ -264,6 +271,7 @@ class PackingTests(SynchronousTestCase):
     MessagePack.
     """
 
+    @PATIENT
     @given(
         st.recursive(
             st.booleans() | st.integers(0, 2**64 - 1) | st.text(),
@@ -297,6 +305,7 @@ class PackingTests(SynchronousTestCase):
         for number in (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**64 - 1):
             self.assertEqual(unsigned(number), msgpack.packb(number))
 
+    @PATIENT
     @given(st.floats(0, 2**32 - 1))
     def test_time(self, seconds: float) -> None:
         """

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.placeholders import BadPlaceholder, Pattern, Whose
 
 WHOSE = Whose("blog", "web.0", "web", "blog.web.0")
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A loaded machine is no failure."""
 
 
 class PatternTests(SynchronousTestCase):
@@ -51,6 +54,7 @@ class PatternTests(SynchronousTestCase):
         self.assertFalse(Pattern.of("logs/{slug}.log").ends_open)
         self.assertFalse(Pattern.of("logs").ends_open)
 
+    @PATIENT
     @given(st.text(), st.text())
     def test_stays(self, node: str, stream: str) -> None:
         """
