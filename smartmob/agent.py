@@ -159,8 +159,10 @@ class Agent(Service):
         return places
 
     def _enter(self, record: Record, definition: Definition, request_id: str) -> Process:
+        process = self.add(definition, record, request_id)
+        # Who waits for that goes on within the call, and is to see it.
         self._admission.enter(record)
-        return self.add(definition, record, request_id)
+        return process
 
     def add(
         self, definition: Definition, record: Record, request_id: str = "", new: bool = True
