@@ -156,6 +156,18 @@ class ArchivesTests(SynchronousTestCase):
         self.put(store, b"b")
         self.assertEqual(store.found(), sorted([b, c]))
 
+    def test_forgotten(self) -> None:
+        """However many are sent over time, no more is known than what is kept."""
+        store = self.store(archives=2)
+        for number in range(50):
+            self.put(store, b"%d" % number)
+        sha256 = self.put(store, b"gone")
+        os.unlink(os.path.join(store.path, sha256))
+        self.failureResultOf(self.fetched(store, url_of(sha256)), SourceRefused)
+        known = [each for each in vars(store.archives).values() if isinstance(each, set | dict)]
+        self.assertEqual([len(each) for each in known if len(each) > 2], [])
+        self.assertIn({digest(b"49")}, known)
+
     def test_usedMeanwhile(self) -> None:
         """So it is for one that became one too many on its way."""
         store = self.store(archives=2)

@@ -79,7 +79,7 @@ class Archives:
         self._ready = ready
         self._numbers = count(1)
         self._sizes: dict[str, int] = {}  # the next to go first
-        self._sent: set[str] = set()  # in this run
+        self._sent: set[str] = set()  # those of them that were, in this run
         self._entering: str | None = None
         self._uploads: set[Upload] = set()
         self._stopped = False
@@ -141,7 +141,7 @@ class Archives:
             await linked.join()
         except OSError as error:
             if isinstance(error, FileNotFoundError):
-                self._sizes.pop(sha256, None)  # it can be sent again
+                self._forget(sha256)  # it can be sent again
             reason = f"archive {sha256} can't be read: {error.strerror}"
             raise SourceRefused(reason) from error
         return sha256
@@ -225,7 +225,7 @@ class Archives:
             return
         in_use = {*used(), self._entering}
         for sha256 in [one for one in self._sizes if one not in in_use]:
-            del self._sizes[sha256]
+            self._forget(sha256)
             Deferred.fromCoroutine(self._drop(sha256))
             if self._fits(size, number):
                 return
@@ -268,6 +268,13 @@ class Archives:
         C{sha256} goes last.
         """
         self._sizes[sha256] = self._sizes.pop(sha256)
+
+    def _forget(self, sha256: str) -> None:
+        """
+        It is none of them any more.
+        """
+        self._sizes.pop(sha256, None)
+        self._sent.discard(sha256)
 
     def _path(self, sha256: str) -> str:
         return os.path.join(self._folder, sha256)
