@@ -98,7 +98,7 @@ def _panel(minutes: Sequence[float], panel: Panel, mark: float) -> list[str]:
     parts = [f'<text class="title" x="{LEFT}" y="16">{escape(panel.title)}</text>']
     at = WIDTH - RIGHT
     for number, each in reversed(list(enumerate(panel.series))):
-        at -= 7 * len(each.name) + 20
+        at -= 8 * len(each.name) + 26
         parts += (
             f'<rect class="k{number}" x="{at}" y="7" width="10" height="10"/>',
             f'<text x="{at + 14}" y="16">{escape(each.name)}</text>',
