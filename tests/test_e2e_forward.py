@@ -7,12 +7,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as installed_reactor
+from twisted.trial.unittest import SkipTest
 
 from tests.support.configured_agent import section
 from tests.support.fluentd import Fluentd
@@ -26,6 +29,17 @@ COUNTS = """sh -c 'for i in 1 2 3; do echo "line $i"; echo "error $i" >&2; done;
 
 
 SAYS_BYE = """sh -c 'trap "echo bye; exit" TERM; echo up; while :; do sleep 0.1; done'"""
+
+
+RSYSLOG = """
+module(load="imuxsock" SysSock.Use="off")
+module(load="imtcp")
+input(type="imuxsock" Socket="{place}/log" CreatePath="on")
+input(type="imtcp" port="0" address="127.0.0.1" listenPortFileName="{place}/port")
+template(name="all" type="string" string="{fields}\\n")
+action(type="omfile" file="{place}/out" template="all")
+"""
+"""Writes what it finds in messages to a file."""
 
 
 class ForwardTests(AgentKeysTestCase):
@@ -161,3 +175,43 @@ class ForwardTests(AgentKeysTestCase):
         before = len(self.text("b.log"))
         await until(lambda: len(self.text("b.log")) > before, "more lines")
         self.assertFalse((self.file.parent / "x").exists())
+
+    async def test_rsyslog(self) -> None:
+        """
+        A real rsyslog (Debian has it) finds everything in its place, over each way in.
+        """
+        rsyslogd = shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if rsyslogd is None:
+            raise SkipTest("there is no rsyslogd")
+        place = self.folder / "rsyslog"
+        place.mkdir()
+        configuration = place / "rsyslog.conf"
+        names = "inputname programname procid msgid syslogfacility-text syslogseverity-text msg"
+        fields = " ".join(f"%{name}%" for name in names.split())
+        configuration.write_text(RSYSLOG.format(place=place, fields=fields))
+        words = (rsyslogd, "-n", "-f", str(configuration), "-i", str(place / "pid"))
+        with (place / "err").open("wb") as err:
+            rsyslog = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=err, stdout=err)
+        self.addCleanup(rsyslog.wait, 60)
+        self.addCleanup(rsyslog.kill)
+        port = place / "port"
+
+        def listens() -> bool:
+            self.assertIsNone(rsyslog.poll(), (place / "err").read_text())
+            return port.exists() and port.read_text().strip() != "" and (place / "log").exists()
+
+        await until(listens, "rsyslog")
+        await self.agent(
+            "[smartmob]\nhttp_endpoints = e",
+            "[endpoint:e]\nbind = unix:sock",
+            section("web", "echo 'hello: [1] world'", restart="never"),
+            f"[forward:local]\nsyslog = unix:{place}/log\nfacility = local3",
+            f"[forward:tcp]\nsyslog = tcp:127.0.0.1:{port.read_text().strip()}\nseverity = err",
+        )
+        out = place / "out"
+        await until(lambda: out.exists() and out.read_text().count("\n") == 2, "messages")
+        tcp, local = sorted(out.read_text().splitlines())
+        self.assertRegex(tcp, r"^imtcp default.web.0 \d+ stdout daemon err hello: \[1\] world$")
+        self.assertRegex(
+            local, r"^imuxsock default.web.0 \d+ - local3 info  hello: \[1\] world$"
+        )
