@@ -24,7 +24,15 @@ from smartmob.forward.formats import (
     Plain,
     Stamped,
 )
-from smartmob.forward.packing import binary_head, event_time, packed, text_head, unsigned
+from smartmob.forward.packing import (
+    binary_head,
+    event_time,
+    packed,
+    text_head,
+    text_heads,
+    unsigned,
+    unsigned_alike,
+)
 from smartmob.lines.splitter import valid
 from smartmob.placeholders import Pattern, Whose
 from tests.support.forwarding import TIME, WHOSE, chunk
@@ -302,8 +310,13 @@ class PackingTests(SynchronousTestCase):
             text = "x" * length
             self.assertEqual(text_head(length) + text.encode(), msgpack.packb(text))
             self.assertEqual(binary_head(length) + text.encode(), msgpack.packb(text.encode()))
+        texts = [b"x" * length for length in (0, 31, 32, 1023, 1024, 70_000)]
+        for some in (texts, texts[:3]):
+            self.assertEqual(text_heads(some), [text_head(len(text)) for text in some])
         for number in (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**64 - 1):
             self.assertEqual(unsigned(number), msgpack.packb(number))
+            kind, [one] = unsigned_alike(range(number, number + 1))
+            self.assertEqual(msgpack.unpackb(kind + one), number)
 
     @PATIENT
     @given(st.floats(0, 2**32 - 1))

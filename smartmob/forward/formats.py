@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attrs import evolve, field, frozen
 
-from smartmob.forward.packing import event_time, packed, text_head, unsigned
+from smartmob.forward.packing import event_time, packed, text_heads, unsigned_alike
 from smartmob.lines.encodings import (
     OWN,
     between,
@@ -180,18 +180,15 @@ class Entries:
             fields["pid"] = chunk.pid
         if chunk.partial:
             fields["partial"] = True
-        head = literal(_entry(chunk.time, fields, 2)) + b"%b" + literal(packed("message"))
-        numbers = [_SEQ + unsigned(number) for number in chunk.numbers]
-        heads = [text_head(len(line)) for line in lines]
-        return filled(head + b"%b%b", numbers, heads, lines)
+        head = _entry(chunk.time, fields, 2) + packed("seq")
+        kind, numbers = unsigned_alike(chunk.numbers)
+        template = literal(head + kind) + b"%b" + literal(packed("message")) + b"%b%b"
+        return filled(template, numbers, text_heads(lines), lines)
 
     def missing(self, count: int, whose: Whose, seconds: float) -> bytes:
         fields: dict[str, object] = _fields(whose)
         fields |= {"stream": OWN_STREAM, "missed": count, "message": missing(count)}
         return _entry(seconds, fields, 0)
-
-
-_SEQ = packed("seq")
 
 
 def _entry(seconds: float, fields: dict[str, object], more: int) -> bytes:
