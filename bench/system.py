@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 MIB = 1 << 20
@@ -15,11 +16,12 @@ _PROC = Path("/proc")
 
 def children(pid: int) -> list[int]:
     """
-    Its children, of all its threads.
+    Its children, of all its threads; none where it is gone.
     """
     found: list[int] = []
     for task in _tasks(pid):
-        found += map(int, (task / "children").read_text().split())
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, (task / "children").read_text().split())
     return found
 
 

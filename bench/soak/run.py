@@ -229,9 +229,12 @@ def _judge_end(made: Agent, population: Population, state: Path, tally: Tally) -
             tally.wrong(str(error))
     if there := _listed(made):
         tally.wrong(f"{len(there)} processes are left, such as {there[0]['slug']}")
+    try:
+        # A reaper ends by itself once it has told of the end of all else.
+        wait_for("reapers", lambda: len(made.helpers()) == 1, REST)
+    except TookTooLong:
+        tally.wrong(f"{len(made.helpers()) - 1} reapers are left")
     helpers = made.helpers()
-    if len(helpers) != 1:
-        tally.wrong(f"{len(helpers) - 1} reapers are left")
     took = seconds_to_end(made.process, STOP)
     if made.process.returncode:
         tally.wrong(f"the agent ended with {made.process.returncode}, after {took:.1f} s")
