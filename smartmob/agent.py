@@ -7,19 +7,19 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smartmob import descriptors, scaling
+from smartmob import descriptors
 from smartmob.admission import Admission
 from smartmob.checks import MOST_PROCESSES
 from smartmob.configured_recipe import ConfiguredRecipe
@@ -28,6 +28,7 @@ from smartmob.documents import CreateRequest, Definition, Limits, State
 from smartmob.environment import inheritable
 from smartmob.events import Events, Topic
 from smartmob.feed import Feed
+from smartmob.intake import Intake
 from smartmob.launch.interfaces import ILauncher
 from smartmob.legacy import Legacy
 from smartmob.lines.consoles import Consoles
@@ -35,14 +36,12 @@ from smartmob.ports import Ports
 from smartmob.process import Process
 from smartmob.recipe import Recipe
 from smartmob.refusals import (
-    Refusal,
     SlugInUse,
     Stopping,
     TooManyProcesses,
 )
 from smartmob.restart import policy_of
 from smartmob.resumption import Resumption
-from smartmob.rlimits import check_bounds
 from smartmob.roster import Roster
 from smartmob.scaling import Step
 from smartmob.source.sources import Sources
@@ -52,7 +51,7 @@ from smartmob.state.interfaces import IRecords
 from smartmob.state.record import Record
 from smartmob.tally import Tally
 from smartmob.templates import Configured, Identity
-from smartmob.waiting import all_of, undisturbed
+from smartmob.waiting import all_of
 
 _log = Logger()
 
@@ -79,6 +78,7 @@ class Agent(Service):
     @ivar detached: The folder for what it takes to find detached programs again.
     @ivar tally: How their programs ended, and how many were started again.
     @ivar most_processes: It takes so many; what is being deleted is one of them still.
+    @ivar stopping: It is about to end.
     """
 
     clock: IReactorTime
@@ -102,15 +102,16 @@ class Agent(Service):
     feed: Feed = field(init=False)
     roster: Roster = field(factory=Roster)
     configuring: Configuring = field(init=False)
-    _admission: Admission = field(init=False)
+    admission: Admission = field(init=False)
+    intake: Intake = field(init=False)
     resumption: Resumption = field(init=False)
     legacy: Legacy = field(factory=Legacy)
-    _scaling: DeferredLock = field(factory=DeferredLock)
-    _stopping: bool = False
+    stopping: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self.events, self.consoles.budget)
-        self._admission = Admission(self.records, self.ports, self._check_new, self.wall)
+        self.admission = Admission(self.records, self.ports, self._check_new, self.wall)
+        self.intake = Intake(self)
         self.configuring = Configuring(self)
         self.resumption = Resumption(self)
         self.records.snapshot = self._record
@@ -140,34 +141,14 @@ class Agent(Service):
             L{OutOfDescriptors}, L{SourceNotAllowed}, L{StateNotWritten}; nothing of it
             exists then.  Cancelling it changes nothing.
         """
-        return undisturbed(Deferred.fromCoroutine(self._create(request, request_id)))
-
-    async def _create(self, request: CreateRequest, request_id: str) -> Process:
-        self.sources.check(request.source_url)
-        check_bounds(request.limits, self.launcher.bounds)
-        self.check_room(1)
-        (record,) = await self._admit([request])
-        process = self._enter(record, request, request_id)
-        process.begin()
-        return process
-
-    async def _admit(self, requests: Sequence[CreateRequest]) -> list[Record]:
-        places = await self._admission.admit(requests)
-        if self._stopping:
-            await self._admission.abandon(places)
-            self.refuse_when_stopping()
-        return places
-
-    def _enter(self, record: Record, definition: Definition, request_id: str) -> Process:
-        process = self.add(definition, record, request_id)
-        # Who waits for that goes on within the call, and is to see it.
-        self._admission.enter(record)
-        return process
+        return self.intake.create(request, request_id)
 
     def add(
         self, definition: Definition, record: Record, request_id: str = "", new: bool = True
     ) -> Process:
         """
+        Have one more process, not set going yet.
+
         @param record: With its port, which is its own already.
         @param new: There was none under an earlier agent.
         """
@@ -278,60 +259,7 @@ class Agent(Service):
             where something of them can't be ended, or a L{Refusal}: L{UnknownApp},
             L{InvalidDocument}, or as for L{create}.  Cancelling it changes nothing.
         """
-        return undisturbed(Deferred.fromCoroutine(self._scale(app, wanted, request_id)))
-
-    async def _scale(self, app: str, wanted: Mapping[str, Step], request_id: str) -> None:
-        async with self._scaling:
-            # Who is asked for two more, and two more, is not to count the same twice.
-            await self._admission.settled(app)
-            changes = scaling.changes(self.roster.app(app), wanted)
-            self.check_room(sum(change.more for change in changes))
-            new = [definition for change in changes for definition in change.definitions()]
-            requests = [each for each in new if isinstance(each, CreateRequest)]
-            for request in requests:
-                self.sources.check(request.source_url)
-            places = await self._admit(requests) if requests else []
-            made = await self._make(new, places)
-            records = iter(places)
-            # Somebody may have deleted one of them meanwhile.
-            surplus = [
-                process
-                for change in changes
-                for process in change.surplus
-                if self.roster.has(process)
-            ]
-            kept = []
-            for change in changes:
-                for definition in change.definitions():
-                    if isinstance(definition, Configured):
-                        process = made[definition.slug]
-                    else:
-                        process = self._enter(next(records), definition, request_id)
-                    process.begin()
-                kept.append(self.configuring.scaled(app, change.process_type, change.wanted))
-                if change.more or change.surplus:
-                    self.events.publish(change.model, Topic.UPDATE)
-            deleted = [process.delete() for process in surplus]
-        await all_of([*deleted, *(each for each in kept if each is not None)])
-
-    async def _make(
-        self, definitions: Sequence[Definition], places: Sequence[Record]
-    ) -> dict[str, Process]:
-        """
-        @param places: Of others, who are not to be where one of these can't be.
-        @raise Refusal: Somebody has its slug, or took the last port, since that was checked.
-        """
-        made: dict[str, Process] = {}
-        try:
-            for each in definitions:
-                if isinstance(each, Configured):
-                    made[each.slug] = self.configuring.make(each)
-        except Refusal:
-            for process in made.values():
-                process.delete()
-            await self._admission.abandon(places)
-            raise
-        return made
+        return self.intake.scale(app, wanted, request_id)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -339,13 +267,13 @@ class Agent(Service):
         and their readers have been told, or L{FAREWELL} is over.
         """
         super().stopService()
-        self._stopping = True
+        self.stopping = True
         self.resumption.end()
         ended = DeferredList(
             [
                 *(process.close() for process in self.processes() if not process.outlives),
                 # What is being written is not to be there when its client was refused.
-                Deferred.fromCoroutine(self._admission.empty()),
+                Deferred.fromCoroutine(self.admission.empty()),
             ],
             consumeErrors=True,
         )
@@ -396,7 +324,7 @@ class Agent(Service):
             return
         self.refuse_when_stopping()
         most = self.most_processes if most is None else most
-        present = len(self.roster) + len(self._admission) - self.resumption.restored
+        present = len(self.roster) + len(self.admission) - self.resumption.restored
         if present - less + more > most:
             raise TooManyProcesses(
                 f"of processes the agent takes {most} at most, and has {present}"
@@ -414,7 +342,7 @@ class Agent(Service):
             raise SlugInUse(
                 f"there is a process {slug!r}; delete it first, or use another node"
             )
-        if slug in self._admission:
+        if slug in self.admission:
             raise SlugInUse(f"a process {slug!r} is being created")
         if slug in self.legacy.untouched:
             raise SlugInUse(f"{slug!r} {self.legacy.unread[slug]}")
@@ -432,10 +360,10 @@ class Agent(Service):
         if slug in self.roster:
             process = self.roster.process(slug)
             return None if process.off_record else process.record()
-        return self._admission.record(slug) or self.legacy.record(slug)
+        return self.admission.record(slug) or self.legacy.record(slug)
 
     def refuse_when_stopping(self) -> None:
-        if self._stopping:
+        if self.stopping:
             raise Stopping("the agent is about to end")
 
     def _archives_in_use(self) -> set[str]:
