@@ -251,6 +251,22 @@ class CgroupsTests(FakeCase):
         cgroups.leave(place)
         self.assertEqual(self.fake.removed[-1], "detached/_app.web.0")
 
+    def test_end(self) -> None:
+        """At its end nothing is divided any more, and the next agent begins anew."""
+        cgroups = self.begun()
+        place = cgroups.enter(BOUNDED, detached=True)
+        assert place is not None
+        cgroups.end()
+        for group in "", "programs", "detached", "detached/_app.web.0":
+            said = self.fake.read(group, "cgroup.subtree_control")
+            self.assertIn(said, [f"-{name}" for name in CONTROLLERS])
+        self.assertEqual(cgroups.controllers, frozenset())
+        cgroups.leave(place)
+        cgroups.end()
+        self.assertIsNone(cgroups.enter(GROUP, detached=False))
+        cgroups.begin()
+        self.assertEqual(cgroups.controllers, frozenset(CONTROLLERS))
+
     def test_usage(self) -> None:
         """What a program uses is read where one is there."""
         cgroups = self.begun()

@@ -128,6 +128,25 @@ class Cgroups:
                 controllers=", ".join(sorted(self.controllers)) or "nothing",
             )
 
+    def end(self) -> None:
+        """
+        The agent ends, and so have all its programs but those that are detached.  They keep
+        their groups, but no controllers: else systemd could not start the next agent in the
+        one above them, where it leaves them alone (C{KillMode=process}).
+        """
+        if self._root is None:
+            return
+        self._tidy()
+        programs, detached = (os.path.join(self._root, name) for name in (PROGRAMS, DETACHED))
+        for folder in *files.below(detached), programs, self._root:
+            for name in self.controllers:
+                with suppress(OSError):  # it has none, or is there no more
+                    files.write(folder, "cgroup.subtree_control", f"-{name}")
+        self._root = None
+        self.controllers = frozenset()
+        self._wanted.clear()
+        self._unwanted.clear()
+
     def enter(self, group: Group, *, detached: bool) -> Place | None:
         """
         Have a group for a program, with its bounds, until L{leave}.
@@ -157,6 +176,8 @@ class Cgroups:
         """
         Have it no more.  Where something is in it still, it is removed later.
         """
+        if self._root is None:
+            return
         self._wanted[place.folder] -= 1
         if not self._wanted[place.folder]:
             del self._wanted[place.folder]

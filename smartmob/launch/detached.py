@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from signal import SIGCONT
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -123,6 +124,8 @@ class DetachedProgram(Program):
         except OSError:
             self._clear()  # it has just ended
             return
+        with suppress(ValueError):  # it goes on, though it can't be bounded any more
+            self._place = self._launcher.housing.place(self.command)
         # Somebody may have stopped it, and it would never answer.
         send(record.keeper, SIGCONT)
         self._adopting = True

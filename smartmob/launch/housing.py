@@ -36,6 +36,13 @@ class Housing:
         if self._groups is not None:
             self._groups.begin()
 
+    def end(self) -> None:
+        """
+        See L{Cgroups.end}.
+        """
+        if self._groups is not None:
+            self._groups.end()
+
     @property
     def bounds(self) -> frozenset[str]:
         """

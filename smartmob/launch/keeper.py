@@ -353,9 +353,7 @@ def _reap() -> bool:
 
 def settle_apart(post: Post, group: bytes) -> None:
     """
-    Leave the agent's cgroup: the next agent kills all that is left in there.
-
-    @param group: The folder of the keeper's own.
+    Leave the agent's cgroup, in which the next agent kills all there is, for the keeper's own.
     """
     try:
         join(group)

@@ -367,6 +367,7 @@ class Launcher(Service):
             return
         for program in list(self._holding):
             program.abandon()
+        self.housing.end()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
             self._stop_timer = None

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from smartmob.documents import Left
 from smartmob.launch import wire
 from smartmob.launch.cgroups import Place
+from smartmob.launch.input import Input
 from smartmob.launch.interfaces import Command, IProgram, LauncherLost, NotExecuted
 from smartmob.launch.link import Link, Tie, input_pipe
 from smartmob.launch.packets import LOST
@@ -36,7 +37,7 @@ the pipes.
 
 
 @implementer(IProgram)
-class Program(StandardStreams):
+class Program(Input, StandardStreams):
     """
     One program with, as long as it is needed, its reaper.
     """
@@ -68,21 +69,6 @@ class Program(StandardStreams):
         self._trying: list[Deferred[tuple[Left, ...]]] = []
 
     # What the agent asks for.
-
-    @property
-    def takesInput(self) -> bool:
-        """
-        C{writeToChild(0, ...)} would not raise.
-        """
-        stdin = self._stdin
-        return self._phase is Phase.RUNNING and stdin is not None and not stdin.closing
-
-    @property
-    def stdinBuffered(self) -> int:
-        """
-        Bytes that wait for room in its pipe.
-        """
-        return self._stdin.buffered if self._stdin is not None else 0
 
     def run(self, protocol: IProcessProtocol) -> None:
         """
@@ -157,12 +143,6 @@ class Program(StandardStreams):
             self._silenced.add(descriptor)
         elif self._stdin is not None:
             self._stdin.finish()
-
-    def whenWritable(self) -> Deferred[None]:
-        """
-        Fires when its stdin took everything.
-        """
-        return self._stdin.when_empty() if self._stdin is not None else succeed(None)
 
     def pauseOutput(self) -> None:
         """
