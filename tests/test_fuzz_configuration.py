@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smartmob.checks import Wrong
-from smartmob.config import endpoints, hooks, processes, settings
+from smartmob.config import endpoints, forwards, hooks, processes, settings
 from smartmob.config.configuration import BadConfiguration, Configuration
 from smartmob.config.findings import Findings
 from smartmob.config.ini import Entry, Section
@@ -25,13 +25,22 @@ SECRET = "hush-hush"  # as a password in a URL
 SECTIONS = (
     *("gaffer", "smartmob", "webhooks", "endpoint:public", "endpoint:", "process:a", "env:a"),
     *("process:shop:web", "process:shop.web", "process:", "env:shop.web", "env:b", "proces:a"),
-    *("DEFAULT", "other", "process:a.b.c", "endpoint:public:2"),
+    *(
+        "forward:a",
+        "forward:b",
+        "forward:",
+        "DEFAULT",
+        "other",
+        "process:a.b.c",
+        "endpoint:public:2",
+    ),
 )
 KEYS = (
     *settings.KEYS,
     *endpoints.KEYS,
     *processes.KEYS,
     *hooks.KEYS,
+    *forwards.KEYS,
     *("spawn", "proc.*.exit", ".", "a..b", "***", "proc.dummy.start", "nonsense"),
 )
 SAID = (
@@ -56,6 +65,10 @@ SAID = (
     *("10.0.0.0/8, unix", "10.0.0.1/8", "*", "HUP", "always", "on-failure", "block", "027"),
     *(
         "attempts=2, window=1., retry_in=7., max_retry=5",
+        "logs/{slug}.log",
+        "{app}/{",
+        "udp:h:1",
+        "tcp:[::1]:24224",
         "1e3",
         "1_000",
         "\u0661",
