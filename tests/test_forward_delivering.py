@@ -139,6 +139,19 @@ class DeliveringTests(SynchronousTestCase):
         self.recorder.settle(lost=1, why="can't write")
         self.assertIn("4 lines were dropped: it can't write", self.warnings()[1])
 
+    def test_unsaid(self) -> None:
+        """
+        What was dropped and not told yet is told at the end, with the reason it had.
+        """
+        for _ in range(2):
+            self.put("1")
+            self.clock.advance(GATHER)
+            self.recorder.settle(lost=1, why="can't write")
+        self.forwarding.machine.cut("")
+        first, last = self.warnings()
+        self.assertEqual(first, last)
+        self.assertTrue(last.endswith("1 lines were dropped: it can't write"))
+
     def test_dead(self) -> None:
         """
         A destination that never takes anything costs a bounded amount of memory, and what

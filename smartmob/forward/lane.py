@@ -66,6 +66,7 @@ class Lane:
     over: bool = field(default=False, init=False)
     farewell: str = field(default="", init=False)
     _unsaid: int = field(default=0, init=False)
+    _unsaid_why: str = field(default="", init=False)
     _quiet_until: float = field(default=-inf, init=False)
 
     def miss(self, count: int) -> None:
@@ -126,7 +127,7 @@ class Lane:
         """
         Forget what waits.
 
-        @param why: Ends a sentence about it.
+        @param why: Ends a sentence about it; empty: nothing waits.
         @param outcome: What came of the last try, where it was broken off.
         """
         if outcome is not None:
@@ -153,6 +154,7 @@ class Lane:
         Who takes too few may do so for hours, and a line about each would be too many.
         """
         now = self.clock.seconds()
+        why = self._unsaid_why = why or self._unsaid_why
         if self._unsaid and (at_once or now >= self._quiet_until):
             _log.warn(
                 "[forward:{name}] {shown}: {lines} lines were dropped: {why}",
