@@ -4,7 +4,6 @@ Agent, guardian and all reapers are killed at once, so that nobody is left to en
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from pathlib import Path
@@ -14,7 +13,7 @@ from tests.support import menagerie, warden
 from tests.support.agent_process import AgentProcess
 from tests.support.applications import PYTHON
 from tests.support.cgrouping import real_cgroup
-from tests.support.family import guardian_of, reapers_of
+from tests.support.family import guardian_of, reapers_of, send
 from tests.support.faulting import FaultTestCase, often
 from tests.support.ledger import PROCFILE
 from tests.support.living import described, running, stat_of, until
@@ -109,15 +108,6 @@ class AllAtOnceTests(FaultTestCase):
         await self.all_run(remote)
         self.assertEqual(self.ledger.twice(), [])
         await self.end(again)
-
-
-def send(number: int, pids: list[int]) -> None:
-    """
-    Send a signal to processes, some of which may be gone.
-    """
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _within(group: str) -> list[int]:

@@ -11,7 +11,7 @@ import sys
 
 from tests.support import warden
 from tests.support.agent_process import AgentProcess
-from tests.support.family import guardian_of, reapers_of
+from tests.support.family import guardian_of, reapers_of, send
 from tests.support.faulting import FaultTestCase, often
 from tests.support.living import running, stat_of, until
 from tests.support.remote import Document, Remote
@@ -123,8 +123,7 @@ class KilledTests(HelpersTestCase):
         for _ in range(SIGNALS):
             await until(lambda: len(reapers_of(guardian)) == PROGRAMS, "all reapers")
             reapers = reapers_of(guardian)
-            for reaper in chance.sample(reapers, k=len(reapers) // 2):
-                os.kill(reaper, signal.SIGKILL)
+            send(signal.SIGKILL, chance.sample(reapers, k=len(reapers) // 2))
             await remote.ask("GET", "/ping")
         documents = await self.all_run(remote)
         self.no_others(agent, documents)
@@ -173,8 +172,7 @@ class StoppedTests(HelpersTestCase):
         """
         agent, remote = await self.crowd()
         guardian = await guardian_of(agent.pid)
-        for reaper in reapers_of(guardian):
-            os.kill(reaper, signal.SIGSTOP)
+        send(signal.SIGSTOP, reapers_of(guardian))
         documents = await self.all_run(remote)
         self.assertEqual({each["restarts"] for each in documents}, {0})
         document = await remote.post("/stop-process/app.web.0")

@@ -1,10 +1,12 @@
 """
-An agent's helpers, found by their names.
+An agent's helpers, found by their names, and signals to them.
 """
 
 from __future__ import annotations
 
-from smartmob.launch.record import started
+import contextlib
+import os
+
 from tests.support import warden
 from tests.support.living import children, name, running, until
 
@@ -34,8 +36,10 @@ def reapers_of(guardian: int) -> list[int]:
     return [pid for pid in running(warden.below(guardian)) if name(pid) == REAPER]
 
 
-def born(pids: list[int]) -> set[tuple[int, int | None]]:
+def send(number: int, pids: list[int]) -> None:
     """
-    Processes, each with when it began: another of the same pid is not the same.
+    Send a signal to processes, some of which may be gone.
     """
-    return {(pid, started(pid)) for pid in pids}
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
