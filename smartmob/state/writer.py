@@ -6,7 +6,7 @@ for all who ask at the same time.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
@@ -22,6 +22,9 @@ TEMPORARY = ".tmp"
 
 MOST_AT_ONCE = 100
 """So many files are written before their folders are: the first waits for the last."""
+
+AT_ONCE = 8
+"""So many of them are forced to the disk at a time."""
 
 
 class Aside(Protocol):
@@ -167,27 +170,48 @@ def do(jobs: Iterable[Job]) -> dict[str, OSError]:
     @return: Why files could not be written, by their paths.
     """
     failures: dict[str, OSError] = {}
-    folders: dict[str, list[str]] = {}
-    for path, data in {job.path: job.data for job in jobs}.items():
+    files: dict[str, int] = {}
+
+    def attempt(path: str, work: Callable[..., None], *args: object) -> None:
+        if path in failures:
+            return
         try:
-            if data is None:
-                _remove(path)
-            else:
-                _write(path, data)
+            work(path, *args)
         except OSError as error:
             failures[path] = error
         except Exception as error:
             # Whatever it is (no memory is left), it is no reason to let all others wait.
             failures[path] = OSError(0, f"{type(error).__name__}: {error}")
+
+    wanted = {job.path: job.data for job in jobs}
+    for path, data in wanted.items():
+        if data is None:
+            attempt(path, _remove)
         else:
-            folders.setdefault(os.path.dirname(path), []).append(path)
-    for folder, paths in folders.items():
+            attempt(path, _write, data, files)
+    if len(files) > 1:
+        from concurrent.futures import ThreadPoolExecutor  # which a start does not need
+
+        # A file system brings to the disk at once what is asked for at the same time.
+        with ThreadPoolExecutor(min(AT_ONCE, len(files))) as threads:
+            list(threads.map(lambda path: attempt(path, _force, files), files))
+    else:
+        for path in files:
+            attempt(path, _force, files)
+    for path, file in files.items():
+        os.close(file)
+        attempt(path, _take_place)
+        if path in failures:
+            with suppress(OSError):  # what happened before is what counts
+                os.unlink(path + TEMPORARY)
+    for folder in {os.path.dirname(path) for path in wanted if path not in failures}:
         try:
             sync(folder)
         except FileNotFoundError:
             continue  # so nothing is in it, which is what removing is for
         except OSError as error:
-            failures.update(dict.fromkeys(paths, error))
+            inside = (path for path in wanted if os.path.dirname(path) == folder)
+            failures.update({path: failures.get(path, error) for path in inside})
     return failures
 
 
@@ -217,22 +241,19 @@ def make_folder(path: str) -> None:
     sync(os.path.dirname(path))
 
 
-def _write(path: str, data: bytes) -> None:
-    temporary = path + TEMPORARY
-    try:
-        descriptor = _opened(temporary)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except OSError:
-        with suppress(OSError):  # what happened before is what counts
-            os.unlink(temporary)
-        raise
+def _write(path: str, data: bytes, files: dict[str, int]) -> None:
+    file = files[path] = _opened(path + TEMPORARY)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _force(path: str, files: Mapping[str, int]) -> None:
+    os.fsync(files[path])
+
+
+def _take_place(path: str) -> None:
+    os.rename(path + TEMPORARY, path)
 
 
 def _opened(path: str) -> int:
