@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -25,6 +24,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if __has_include(<linux/sched.h>)
+#include <linux/sched.h>
+#endif
 
 static const char SHELL[] = "/bin/sh";
 /* Before what begins with a dash, which would be an option of what interprets it. */
