@@ -37,6 +37,7 @@ from smartmob.process import Process
 from smartmob.recipe import Recipe
 from smartmob.refusals import (
     SlugInUse,
+    StateNotWritten,
     Stopping,
     TooManyProcesses,
 )
@@ -156,7 +157,8 @@ class Agent(Service):
         assert port is not None
 
         def forgotten() -> None:
-            self.roster.remove(process)
+            if self.roster.remove(process):
+                self.records.modelled(self.roster.absent()).addErrback(_not_remembered)
             self.ports.give_back(port)
             _log.info("{slug} deleted", slug=process.slug)
             self.shown()
@@ -370,6 +372,13 @@ class Agent(Service):
         untouched = (record.request for record in self.legacy.untouched.values())
         known = (process.definition for process in self.processes())
         return archives_named(each for each in (*known, *untouched) if each is not None)
+
+
+def _not_remembered(failure: Failure) -> None:
+    """
+    It is tried again; why it can't be was said.
+    """
+    failure.trap(StateNotWritten)
 
 
 def _too_late(failure: Failure) -> None:

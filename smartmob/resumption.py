@@ -11,7 +11,7 @@ from attrs import define, field
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smartmob.documents import State
+from smartmob.documents import State, app_of
 from smartmob.legacy import Legacy
 from smartmob.process import Process
 from smartmob.refusals import NoPort, StateNotWritten
@@ -63,6 +63,8 @@ class Resumption:
         for record in legacy.created.values():
             assert record.request is not None
             self._to_begin.append(agent.add(record.request, record, new=False))
+        for_later = {app_of(slug) for slug in legacy.untouched}
+        agent.roster.remember(found.models, for_later)
         self.restored = len(self._to_begin)
         if self.restored:
             _log.info("{number} processes are restored", number=self.restored)

@@ -4,10 +4,13 @@ Who there is: the processes of an agent, by their slugs and their apps.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+
 from attrs import define, field
 
 from smartmob.app import App
 from smartmob.configured import Sections
+from smartmob.documents import CreateRequest
 from smartmob.process import Process
 from smartmob.refusals import UnknownApp, UnknownProcess
 
@@ -24,6 +27,7 @@ class Roster:
     _processes: dict[str, Process] = field(factory=dict)
     _apps: dict[str, App] = field(factory=dict)
     _listing: list[Process] | None = None
+    _for_later: list[CreateRequest] = field(factory=list)
 
     def __len__(self) -> int:
         return len(self._processes)
@@ -81,17 +85,40 @@ class Roster:
         """
         self._apps[process.definition.app].add(process)
 
-    def remove(self, process: Process) -> None:
+    def remove(self, process: Process) -> bool:
         """
         A process is gone.
+
+        @return: L{absent} is another.
         """
         name = process.definition.app
         del self._processes[process.slug]
         self._listing = None
         app = self._apps[name]
-        del app.processes[process.slug]
-        if not app.processes:
-            del self._apps[name]
+        changed = app.remove(process)
+        if app.processes:
+            return changed
+        del self._apps[name]
+        return bool(app.absent)
+
+    def remember(self, models: Iterable[CreateRequest], for_later: Container[str]) -> None:
+        """
+        So were the last processes of types of which apps had none under an earlier agent.
+
+        @param for_later: Apps of which that is to be known to a later agent alone.
+        """
+        for model in models:
+            if model.app in for_later:
+                self._for_later.append(model)
+            elif model.app in self._apps:
+                self._apps[model.app].remember(model)
+
+    def absent(self) -> list[CreateRequest]:
+        """
+        What the last processes of types were like of which their apps have none now.
+        """
+        apps = self._apps.values()
+        return [*self._for_later, *(model for app in apps for model in app.absent.values())]
 
     def reorder(self) -> None:
         """

@@ -303,6 +303,48 @@ class RestoreTests(LifetimeTestCase):
         self.killed()
         self.assertEqual(self.states(), {"myapp.b": "running"})
 
+    def test_models(self) -> None:
+        """What was scaled to 0 can be had again as it was, until the app is gone."""
+        self.create(env={"A": "b"})
+        self.create(node="clock.0", process_type="clock")
+        for _ in range(2):
+            scaled = self.life.agent.scale("myapp", steps({"web": 0}), "id")
+            self.life.settle()
+            self.successResultOf(scaled)
+            self.killed()
+            self.successResultOf(self.life.agent.scale("myapp", steps({"web": 1}), "id"))
+            self.life.settle()
+            process = self.process()
+            self.assertEqual(process.definition.env, {"A": "b"})
+        self.killed()
+        for process in self.life.agent.processes():
+            self.done(process.delete())
+        path = self.folder / "models.json"
+        self.assertEqual(json.loads(path.read_bytes()), {"schema": 1, "models": []})
+
+    def test_modelsKept(self) -> None:
+        """An agent that does not resume forgets nothing of it; what is damaged is."""
+        self.create(env={"A": "b"})
+        self.create(node="clock.0", process_type="clock")
+        self.done(self.process().delete())
+        self.killed(resumes=False)
+        for node in ("web.0", "clock.0"):
+            self.create(app="other", node=node, process_type=node.partition(".")[0])
+        self.done(self.process("other.web.0").delete())
+        self.killed(resumes=True)
+        self.life.agent.scale("myapp", steps({"web": 1}), "id")
+        self.assertEqual(self.process().definition.env, {"A": "b"})
+        path = self.folder / "models.json"
+        for text in ("", '{"schema": 1, "models": [1]}', '{"schema": 1, "models": [{}]}'):
+            path.write_text(text)
+            with capturedLogs() as logs:
+                self.killed()
+            self.assertIn("it is kept as", "".join(str(formatEvent(each)) for each in logs))
+        path.write_text('{"schema": 2}')
+        self.killed()
+        self.done(self.process().delete())
+        self.assertEqual(path.read_text(), '{"schema": 2}')
+
     def test_lowerBound(self) -> None:
         """All are restored where fewer may be created now, and those of the file come."""
         for number in range(3):

@@ -28,7 +28,9 @@ def folded(records: dict[str, Record], entry: dict[str, Any], unread: Container[
         elif record is None or record.created_at != of:
             return
         elif "gone" in entry:
-            del records[slug]
+            # One that was created is there as long as its file is.
+            if record.request is None:
+                del records[slug]
         elif "exit" in entry and int(entry["exits"]) >= record.exits:
             records[slug] = _with_exit(record, entry)
         elif "release" in entry:

@@ -4,13 +4,13 @@ What the agent needs of what outlives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
 
-from smartmob.documents import PastExit
+from smartmob.documents import CreateRequest, PastExit
 from smartmob.state.record import Record
 from smartmob.state.sections import Scaled
 
@@ -24,11 +24,13 @@ class Found:
     @ivar unread: Slugs of records that are left as they are, and why: the end of a sentence
         that begins with the slug.
     @ivar scaled: How many instances there should be of what the file says otherwise.
+    @ivar models: What the last process of a type was like of which an app has none.
     """
 
     records: Mapping[str, Record] = field(factory=dict)
     unread: Mapping[str, str] = field(factory=dict)
     scaled: Mapping[str, Scaled] = field(factory=dict)
+    models: Sequence[CreateRequest] = ()
 
 
 class IRecords(Protocol):
@@ -75,4 +77,10 @@ class IRecords(Protocol):
     def scaled(self, sections: Mapping[str, Scaled]) -> Deferred[None]:
         """
         Keep how many instances there should be; as L{put}.
+        """
+
+    def modelled(self, models: Iterable[CreateRequest]) -> Deferred[None]:
+        """
+        Keep what the last process of each type was like of which an app has none; as
+        L{put}.
         """

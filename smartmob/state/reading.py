@@ -5,16 +5,19 @@ Reading what an earlier agent has left, whatever that is.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from twisted.logger import Logger
 
 from smartmob import plain_files
 from smartmob.state.record import MOST_BYTES, Damaged, Record, decoded
-from smartmob.state.sections import Scaled, decoded_sections
 from smartmob.state.writer import TEMPORARY
 
 _log = Logger()
+
+T = TypeVar("T")
 
 SUFFIX = ".json"
 """What the names of records end with, after the slug."""
@@ -68,26 +71,24 @@ def records(folder: str) -> tuple[dict[str, Record], dict[str, str]]:
     return found, unread
 
 
-def sections(path: str) -> tuple[dict[str, Scaled], str]:
+def one(path: str, decode: Callable[[bytes], T]) -> tuple[T | None, str]:
     """
-    What was scaled, by the names of sections; and why that stays as it is: the end of a
-    sentence that begins with the path, empty where it may be written.
+    What a file has, if it can be read; and why it stays as it is: the end of a sentence that
+    begins with the path, empty where it may be written.  What is damaged is put aside.
     """
     try:
-        return decoded_sections(plain_files.read(path, MOST_BYTES, os.O_NOFOLLOW)), ""
+        return decode(plain_files.read(path, MOST_BYTES, os.O_NOFOLLOW)), ""
     except FileNotFoundError:
-        return {}, ""
+        return None, ""
     except Damaged as error:
+        aside = _put_aside(path)
         _log.error(
-            "{path} {why}; it is kept as {aside}, and what was scaled is as the file says",
-            path=path,
-            why=str(error),
-            aside=_put_aside(path),
+            "{path} {why}; it is kept as {aside}", path=path, why=f"{error}", aside=aside
         )
-        return {}, ""
-    except (OSError, ValueError) as error:
+        return None, ""
+    except (OSError, ValueError) as error:  # also Newer
         _log.error("{path} {why}; it stays as it is", path=path, why=why(error))
-        return {}, why(error)
+        return None, why(error)
 
 
 def _put_aside(path: str) -> str:

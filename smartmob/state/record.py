@@ -90,7 +90,7 @@ def encoded(record: Record) -> bytes:
         "slug": record.slug,
         "created_at": record.created_at,
         "port": record.port,
-        "request": None if request is None else asdict(request, filter=_is_said),
+        "request": None if request is None else request_document(request),
         "wanted": record.wanted,
         "release": record.release,
         "restarts": record.restarts,
@@ -130,6 +130,13 @@ def decoded(slug: str, data: bytes) -> Record:
     if record.request is not None and record.request.slug != slug:
         raise Damaged(f"has a request for {record.request.slug!r}")
     return record
+
+
+def request_document(request: CreateRequest) -> dict[str, object]:
+    """
+    What was asked for, as files have it.
+    """
+    return asdict(request, filter=_is_said)
 
 
 def exit_document(past: PastExit) -> dict[str, object]:

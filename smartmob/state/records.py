@@ -5,10 +5,11 @@ The records of all processes, in the state folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -16,17 +17,24 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smartmob.documents import PastExit
+from smartmob.documents import CreateRequest, PastExit
 from smartmob.refusals import StateNotWritten
 from smartmob.state import reading
 from smartmob.state.folding import folded
 from smartmob.state.interfaces import Found
 from smartmob.state.journal import Journal
+from smartmob.state.models import decoded_models, encoded_models
 from smartmob.state.record import Record, encoded, exit_document
-from smartmob.state.sections import Scaled, encoded_sections
+from smartmob.state.sections import Scaled, decoded_sections, encoded_sections
 from smartmob.state.writer import Aside, OneThread, Writer, make_folder
 
 _log = Logger()
+
+T = TypeVar("T")
+
+SECTIONS = "sections.json"
+
+MODELS = "models.json"
 
 JOURNAL_BYTES = 4 << 20
 """Once the journal has more, what it says is written to the records of processes, ..."""
@@ -61,14 +69,14 @@ class Records:
     _writer: Writer = field(init=False)
     _journal: Journal = field(init=False)
     _unread: Mapping[str, str] = field(factory=dict)
-    _sections: Mapping[str, Scaled] = field(factory=dict)
-    _sections_unread: str = ""
+    _unread_files: dict[str, str] = field(factory=dict)
+    _latest: dict[str, bytes] = field(factory=dict)
     _noted: set[str] = field(factory=set)
     _turned: set[str] = field(factory=set)
     _limit: int = JOURNAL_BYTES
     _shortening: bool = False
     _repeat: set[str] = field(factory=set)
-    _repeat_sections: bool = False
+    _repeat_files: set[str] = field(factory=set)
     _delay: float = FIRST_RETRY
     _call: IDelayedCall | None = None
     _said: str = ""
@@ -116,8 +124,12 @@ class Records:
         if bad:
             _log.warn("{path}: {bad} lines are damaged", path=self._journal.path, bad=bad)
         self._unread = unread
-        scaled, self._sections_unread = reading.sections(self._sections_path)
-        return Found(records=records, unread=unread, scaled=scaled)
+        return Found(
+            records=records,
+            unread=unread,
+            scaled=self._read(SECTIONS, decoded_sections, {}),
+            models=self._read(MODELS, decoded_models, ()),
+        )
 
     def begin(self) -> None:
         """
@@ -189,17 +201,13 @@ class Records:
         """
         See L{IRecords.scaled}.
         """
-        if self._sections_unread:
-            return fail(StateNotWritten(f"{self._sections_path} {self._sections_unread}"))
-        self._sections = sections
+        return self._keep(SECTIONS, encoded_sections(sections))
 
-        def failed(failure: Failure) -> Failure:
-            self._repeat_sections = True
-            self._try_later()
-            return failure
-
-        written = self._write(self._sections_path, encoded_sections(sections))
-        return written.addErrback(failed)
+    def modelled(self, models: Iterable[CreateRequest]) -> Deferred[None]:
+        """
+        See L{IRecords.modelled}.
+        """
+        return self._keep(MODELS, encoded_models(models))
 
     def close(self) -> Deferred[None]:
         """
@@ -215,12 +223,28 @@ class Records:
     def _processes(self) -> str:
         return str(self.folder / "processes")
 
-    @property
-    def _sections_path(self) -> str:
-        return str(self.folder / "sections.json")
-
     def _path(self, slug: str) -> str:
         return os.path.join(self._processes, slug + reading.SUFFIX)
+
+    def _read(self, name: str, decode: Callable[[bytes], T], nothing: T) -> T:
+        path = str(self.folder / name)
+        found, why = reading.one(path, decode)
+        if why:
+            self._unread_files[name] = why
+        return nothing if found is None else found
+
+    def _keep(self, name: str, data: bytes) -> Deferred[None]:
+        path = str(self.folder / name)
+        if name in self._unread_files:
+            return fail(StateNotWritten(f"{path} {self._unread_files[name]}"))
+        self._latest[name] = data
+
+        def failed(failure: Failure) -> Failure:
+            self._repeat_files.add(name)
+            self._try_later()
+            return failure
+
+        return self._write(path, data).addErrback(failed)
 
     def _write(self, path: str, data: bytes | None) -> Deferred[None]:
         written = self._writer.write(path, data)
@@ -269,9 +293,9 @@ class Records:
             record = self.snapshot(slug)
             again = self._write(self._path(slug), None if record is None else encoded(record))
             again.addErrback(lambda _, slug: self.repeat(slug), slug)
-        if self._repeat_sections:
-            self._repeat_sections = False
-            self.scaled(self._sections).addErrback(lambda _: None)  # which is tried again
+        names, self._repeat_files = self._repeat_files, set()
+        for name in names:
+            self._keep(name, self._latest[name]).addErrback(lambda _: None)  # tried again
 
     def _shorten(self) -> None:
         """

@@ -4,12 +4,12 @@ Records that are kept in memory, and fail when a test says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, fail, succeed
 
-from smartmob.documents import PastExit
+from smartmob.documents import CreateRequest, PastExit
 from smartmob.refusals import StateNotWritten
 from smartmob.state.record import Record
 from smartmob.state.sections import Scaled
@@ -29,6 +29,7 @@ class FakeRecords:
     snapshot: Callable[[str], Record | None] = lambda slug: None
     kept: dict[str, Record] = field(factory=dict)
     sections: Mapping[str, Scaled] = field(factory=dict)
+    models: list[CreateRequest] = field(factory=list)
     full: bool = False
     held: list[Callable[[], object]] | None = None
     repeated: list[str] = field(factory=list)
@@ -84,6 +85,17 @@ class FakeRecords:
 
         def keep() -> None:
             self.sections = sections
+
+        return self._do(keep)
+
+    def modelled(self, models: Iterable[CreateRequest]) -> Deferred[None]:
+        """
+        Keep them.
+        """
+        kept = list(models)
+
+        def keep() -> None:
+            self.models = kept
 
         return self._do(keep)
 
