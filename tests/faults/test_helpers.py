@@ -37,6 +37,8 @@ class HelpersTestCase(FaultTestCase):
     An agent with some programs.
     """
 
+    timeout = 1200
+
     async def crowd(self) -> tuple[AgentProcess, Remote]:
         """
         Start them.
