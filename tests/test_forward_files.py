@@ -27,6 +27,7 @@ from smartmob.forward.files import FileDestination, Files
 from smartmob.forward.queue import Entry
 from smartmob.forward.thread import Worker
 from tests.support.forwarding import entry
+from tests.support.threadless import no_threads
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A loaded machine is no failure."""
@@ -390,6 +391,20 @@ class DestinationTests(FilesTestCase):
         self.reactor.turn()  # and nobody is told
         destination.cut()
         destination.close()
+
+    def test_noThread(self) -> None:
+        """
+        Where there may be no more threads now, all is left; later there may be one.
+        """
+        none = no_threads(self)
+        destination = self.destination(lambda batch: Outcome())
+        outcome = self.successResultOf(destination.deliver([entry("1")]))
+        self.assertEqual((lines_of(outcome.left), outcome.lost), (1, 0))
+        self.assertEqual(outcome.why, "can't be written: can't start new thread")
+        none.restore()
+        done = destination.deliver(outcome.left)
+        self.reactor.turn()
+        self.assertEqual(self.successResultOf(done), Outcome())
 
     def test_defect(self) -> None:
         """

@@ -85,6 +85,14 @@ class QueueTests(SynchronousTestCase):
         self.queue.settle(())
         self.assertTrue(self.queue.put("a", b"y", 1))
 
+    def test_tooMuch(self) -> None:
+        """
+        What is more than may wait at all is not taken, and is in nobody's way.
+        """
+        self.assertFalse(self.queue.put("a", b"x" * 10_000, 1))
+        self.assertEqual((self.queue.size, self.queue.lines), (0, 0))
+        self.assertTrue(self.queue.put("a", b"y", 1))
+
     def test_batches(self) -> None:
         """
         So much is taken at once, or one that is larger.

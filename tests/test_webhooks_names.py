@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.trial.unittest import TestCase
 
 from smartmob.webhooks.names import Names, addresses
+from tests.support.threadless import no_threads
 
 
 class NamesTests(TestCase):
@@ -76,6 +77,17 @@ class NamesTests(TestCase):
         self.may.set()
         self.assertEqual(await later, ["10.0.0.1", "::1"])
         self.assertEqual(self.asked, ["sink"])
+
+    async def test_noThread(self) -> None:
+        """
+        Where there may be no more threads now, a name is not found; later it may be.
+        """
+        none = no_threads(self)
+        failure = self.failureResultOf(self.names.look_up("sink"), DNSLookupError)
+        self.assertIn("can't start new thread", failure.getErrorMessage())
+        none.restore()
+        self.may.set()
+        self.assertEqual(await self.names.look_up("sink"), ["10.0.0.1", "::1"])
 
     async def test_system(self) -> None:
         """

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from smartmob.forward.destination import Outcome
 from smartmob.forward.queue import Entry
+from smartmob.forward.thread import NoThread
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
 _FLAGS |= os.O_NONBLOCK  # of a pipe without a reader
@@ -145,7 +146,10 @@ class FileDestination:
 
         def written(result: Outcome | Failure) -> None:
             if self._waiting is waiting:  # else nobody could wait for it
-                self._waiting = None
+                self._waiting, self._batch = None, ()
+                if isinstance(result, Failure) and result.check(NoThread):
+                    why = f"can't be written: {result.getErrorMessage()}"
+                    result = Outcome(left=batch, why=why)
                 waiting.callback(result)
 
         self.run(lambda: self.files.write(batch)).addBoth(written)
@@ -156,8 +160,9 @@ class FileDestination:
         Wait for the disk no longer.  What it will still have is not known.
         """
         waiting, self._waiting = self._waiting, None
+        batch, self._batch = self._batch, ()
         if waiting is not None:
-            waiting.callback(Outcome(left=self._batch))
+            waiting.callback(Outcome(left=batch))
 
     def close(self) -> None:
         """

@@ -80,7 +80,7 @@ class Queue:
         @return: There was.
         """
         if self.skips or self.size + len(data) + OVERHEAD > self.most:
-            self.skips = True
+            self.skips = self.size > 0  # what is free already would never become free
             return False
         self.lines += count
         self.size += len(data)

@@ -10,13 +10,19 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
 Work = tuple[Callable[[], Any], "Deferred[Any]"]
+
+
+class NoThread(Exception):
+    """
+    There is no room for a thread, and so nothing was done.
+    """
 
 
 @define(eq=False, repr=False)
@@ -35,11 +41,16 @@ class Worker:
 
     def run(self, work: Callable[[], T]) -> Deferred[T]:
         """
-        Do it after all else that was asked for.  Fires in the reactor's thread.
+        Do it after all else that was asked for.  Fires in the reactor's thread; fails with
+        L{NoThread} where there can be none now.
         """
         if self._thread is None:
-            self._thread = Thread(target=self._work, name=self.name, daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._work, name=self.name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # there may be no more tasks (TasksMax, RLIMIT_NPROC)
+                return fail(NoThread(str(error)))
+            self._thread = thread
         done: Deferred[T] = Deferred()
         self._queue.put((work, done))
         return done

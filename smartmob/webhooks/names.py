@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from threading import Thread
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IReactorFromThreads
 
@@ -57,7 +57,13 @@ class Names:
             return succeed([host])
         waiting = self._waiting.get(host)
         if waiting is None:
-            Thread(target=self._find, args=(host,), name=f"look-up {host}", daemon=True).start()
+            thread = Thread(
+                target=self._find, args=(host,), name=f"look-up {host}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:  # there may be no more tasks (TasksMax, RLIMIT_NPROC)
+                return fail(DNSLookupError(f"{host} can't be looked up: {error}"))
             # What it finds is told in this thread, so not before the next turn.
             waiting = self._waiting[host] = []
         waiter: Deferred[Sequence[str]] = Deferred(waiting.remove)
