@@ -19,14 +19,15 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smartmob.config.forward import Peer
+from smartmob.forward.connection import PIECE
 from smartmob.forward.destination import Outcome, lines_of
 from smartmob.forward.fluentd import PackedForward
 from smartmob.forward.formats import Entries
 from smartmob.forward.queue import Entry
 from smartmob.forward.streams import (
     CONNECT_SECONDS,
-    DELIVER_SECONDS,
     MOST_ANSWERED,
+    PATIENCE,
     Dialect,
     Frames,
     StreamDestination,
@@ -154,6 +155,30 @@ class StreamTests(TestCase):
         self.assertEqual((first[2]["size"], second[2]["size"]), (3, 1))
         self.assertEqual(len(fluentd.connections), 1)
 
+    async def test_manyTags(self) -> None:
+        """
+        Any number of messages may be acknowledged together.
+        """
+        fluentd = Fluentd()
+        destination = self.destination(self.listen(fluentd), PackedForward(True))
+        many = MOST_ANSWERED // 20
+        batch = [records("a", tag=f"a.{number}") for number in range(many)]
+        self.assertEqual(await destination.deliver(batch), Outcome())
+        self.assertEqual(len(fluentd.messages), many)
+        self.assertEqual(len(fluentd.connections), 1)
+
+    async def test_manyAtOnce(self) -> None:
+        """
+        So it is where an answer has more of them than are looked through in vain.
+        """
+        destination = self.destination(1, PackedForward(True))
+        batch = [records("a", tag=f"a.{number}") for number in range(MOST_ANSWERED // 20)]
+        receipts = [message.receipt.decode() for message in destination.dialect.messages(batch)]
+        destination.look_up = lambda host: Deferred()
+        done = destination.deliver(batch)
+        destination.received(b"".join(msgpack.packb({"ack": one}) for one in receipts))
+        self.assertEqual(await done, Outcome())
+
     async def test_noAck(self) -> None:
         """
         Without acknowledgements they are delivered when they have left.
@@ -259,16 +284,17 @@ class TimeTests(SynchronousTestCase):
         protocol: Any = factory.buildProtocol(None)
         transport: Any = StringTransport()
         transport.abortConnection = transport.loseConnection
+        transport.protocol = protocol
         protocol.makeConnection(transport)
         return transport
 
     def test_connecting(self) -> None:
         """
-        A connection has so long to come about, and the whole of it so long.
+        A connection to an address has so long to come about, and all of it so long.
         """
         done = self.destination.deliver([entry("a")])
         self.assertEqual(self.reactor.tcpClients[0][3], CONNECT_SECONDS)
-        self.reactor.advance(DELIVER_SECONDS)
+        self.reactor.advance(PATIENCE)
         outcome = self.successResultOf(done)
         self.assertEqual((lines_of(outcome.left), outcome.why), (1, "takes nothing"))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
@@ -280,12 +306,44 @@ class TimeTests(SynchronousTestCase):
         done = self.destination.deliver([entry("a")])
         transport = self.connect()
         self.assertEqual(transport.value(), b"a\n")
-        self.reactor.advance(DELIVER_SECONDS - 1)
+        self.reactor.advance(PATIENCE - 1)
         self.assertNoResult(done)
         self.reactor.advance(1)
         self.assertEqual(self.successResultOf(done).why, "takes nothing")
         self.assertTrue(transport.disconnecting)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_slow(self) -> None:
+        """
+        One that takes little at a time gets all, once, however long that takes.
+        """
+        line = "x" * (4 * PIECE)
+        done = self.destination.deliver([entry(line)])
+        transport = self.connect()
+        for pieces in range(1, 6):
+            self.assertNoResult(done)
+            self.assertEqual(len(transport.value()), min(pieces * PIECE, len(line) + 1))
+            self.reactor.advance(PATIENCE - 1)
+            transport.producer.resumeProducing()
+        self.assertEqual(self.successResultOf(done), Outcome())
+        self.assertEqual(transport.value(), f"{line}\n".encode())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_neverAcknowledged(self) -> None:
+        """
+        One that takes everything, and acknowledges something else, is told of as such.
+        """
+        self.destination.dialect = PackedForward(True)
+        done = self.destination.deliver([records("a")])
+        transport = self.connect()
+        transport.producer.resumeProducing()
+        for _ in range(4):
+            self.reactor.advance(PATIENCE / 5)
+            transport.protocol.dataReceived(msgpack.packb({"ack": "x" * 24}))
+        self.reactor.advance(PATIENCE / 5)
+        outcome = self.successResultOf(done)
+        self.assertEqual(outcome.why, "does not say what it got")
+        self.assertEqual(lines_of(outcome.left), 1)
 
     def test_drained(self) -> None:
         """

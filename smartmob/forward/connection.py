@@ -12,30 +12,35 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+PIECE = 64 << 10
+"""Bytes that the transport has at once: how fast it gets on is seen by them."""
+
 
 @implementer(IPullProducer)
 class Connection(Protocol):
     """
-    Knows when all that was written has left.
+    Knows how far what is written has left.
     """
 
     transport: Any  # of sockets, TCP and unix, which no one interface is for
 
     def __init__(
         self,
-        drained: Callable[[], None],
+        drained: Callable[[bool], None],
         received: Callable[[bytes], None],
         lost: Callable[[Connection], None],
     ) -> None:
         """
-        @param drained: Called when the system has taken all that was written.
+        @param drained: Called when the system has taken another L{PIECE}, with whether that
+            was all.
         @param received: Called with what comes.
         @param lost: Called when there is no connection any more.
         """
         self._drained = drained
         self._received = received
         self._lost = lost
-        self._owes = False
+        self._data = memoryview(b"")  # what the system has not taken ...
+        self._under_way = 0  # ... of which the transport has so much
 
     def connectionMade(self) -> None:
         """
@@ -49,16 +54,18 @@ class Connection(Protocol):
         """
         Write this; all that was written before has left.
         """
-        self._owes = True
-        self.transport.write(data)
+        self._data = memoryview(data)
+        self._write()
 
     def resumeProducing(self) -> None:
         """
         See L{IPullProducer}: the transport has nothing left.
         """
-        if self._owes:
-            self._owes = False
-            self._drained()
+        if self._under_way:
+            rest = self._data[self._under_way :]
+            self._data, self._under_way = rest or memoryview(b""), 0  # which holds nothing else
+            self._write()
+            self._drained(not self._under_way)
 
     def stopProducing(self) -> None:
         """
@@ -88,4 +95,11 @@ class Connection(Protocol):
         """
         It has ended.
         """
+        self._data = memoryview(b"")
         self._lost(self)
+
+    def _write(self) -> None:
+        if self._data:
+            piece = self._data[:PIECE]
+            self._under_way = len(piece)
+            self.transport.write(bytes(piece))

@@ -7,8 +7,9 @@ Its handshake with a shared key is not spoken.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from hashlib import blake2b
 
 from attrs import frozen
@@ -19,6 +20,9 @@ from smartmob.forward.streams import Message
 
 _HELO = (b"\xa4HELO", b"\xd9\x04HELO", b"\xc4\x04HELO")
 """What it begins with where it wants to know who we are, a text in each of its forms."""
+
+_RECEIPT = re.compile(rb"[A-Za-z0-9+/]{22}==")
+"""128 bits in base64: what stands before a text in MessagePack can't be a part of that."""
 
 
 @frozen
@@ -36,6 +40,9 @@ class PackedForward:
         for entry in batch:
             of_tag.setdefault(entry.key, []).append(entry)
         return [self._message(tag, entries) for tag, entries in of_tag.items()]
+
+    def receipts(self, answer: bytes) -> Container[bytes]:
+        return frozenset(_RECEIPT.findall(answer))
 
     def objection(self, answer: bytes) -> str:
         if answer[1:].startswith(_HELO):

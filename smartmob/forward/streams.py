@@ -5,7 +5,7 @@ Lines on a connection, over TCP or a unix socket.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -30,11 +30,18 @@ from smartmob.webhooks.names import LookUp
 CONNECT_SECONDS = 10.0
 """What a connection to one address may take to come about."""
 
-DELIVER_SECONDS = 60.0
-"""What a batch may take: who does not take a MiB in that time is taken for stuck."""
+PATIENCE = 60.0
+"""
+Seconds in which another L{PIECE<smartmob.forward.connection.PIECE>} has to be taken, or a
+receipt to come, or the other side is taken for stuck.  There is no bound for a batch: it would
+be sent for ever again over a line that is too slow for it.
+"""
 
 MOST_ANSWERED = 64 << 10
 """Bytes of answers that nothing is found in."""
+
+_LONGEST_RECEIPT = 64
+"""What is kept of an answer behind which another may have begun."""
 
 
 @frozen(eq=False)
@@ -61,6 +68,11 @@ class Dialect(Protocol):
         Some lines as messages: the same ones for the same lines.
         """
 
+    def receipts(self, answer: bytes) -> Container[bytes]:
+        """
+        All that there are in an answer.
+        """
+
     def objection(self, answer: bytes) -> str:
         """
         Why the other side takes nothing, if an answer says that it does not; the end of a
@@ -75,6 +87,9 @@ class Frames:
 
     def messages(self, batch: Sequence[Entry]) -> list[Message]:
         return [Message(b"".join(entry.data for entry in batch), batch)]
+
+    def receipts(self, answer: bytes) -> Container[bytes]:
+        return ()
 
     def objection(self, answer: bytes) -> str:
         return ""
@@ -100,6 +115,7 @@ class StreamDestination:
     _opening: Deferred[None] | None = field(default=None, init=False)
     _waiting: Deferred[Outcome] | None = field(default=None, init=False)
     _owed: list[Message] = field(factory=list, init=False)
+    _sent: bool = field(default=False, init=False)
     _answer: bytearray = field(factory=bytearray, init=False)
     _late: IDelayedCall | None = field(default=None, init=False)
 
@@ -110,7 +126,8 @@ class StreamDestination:
         waiting: Deferred[Outcome] = Deferred()
         self._waiting = waiting
         self._owed = self.dialect.messages(batch)
-        self._late = self.reactor.callLater(DELIVER_SECONDS, self._fail, "takes nothing")
+        self._late = self.reactor.callLater(PATIENCE, self._silent)
+        self._sent = False
         self._opening = Deferred.fromCoroutine(self._send())
         self._opening.addErrback(self._unreachable)
         return waiting
@@ -131,31 +148,34 @@ class StreamDestination:
 
     # What the connection says.
 
-    def drained(self) -> None:
+    def drained(self, everything: bool) -> None:
         """
-        All that was written has left.
+        Some, or the rest, of what was written has left.
         """
-        self._owed = [message for message in self._owed if message.receipt]
-        self._look()
+        self._got_on()
+        if everything:
+            self._sent = True
+            self._owed = [message for message in self._owed if message.receipt]
+            self._look()
 
     def received(self, data: bytes) -> None:
         """
         The other side says something.
         """
         self._answer += data
-        why = self.dialect.objection(bytes(self._answer[:64]))
-        if not why and len(self._answer) > MOST_ANSWERED:
-            why = "says what nobody can make sense of"
-        if why:
+        answer = bytes(self._answer)
+        if why := self.dialect.objection(answer):
             self._fail(why)
             return
-        answer = bytes(self._answer)
-        self._owed = [
-            message
-            for message in self._owed
-            if not message.receipt or message.receipt not in answer
-        ]
-        self._look()
+        come = self.dialect.receipts(answer)
+        owed = [message for message in self._owed if message.receipt not in come]
+        if len(owed) < len(self._owed):
+            self._owed = owed
+            del self._answer[:-_LONGEST_RECEIPT]
+            self._got_on()
+            self._look()
+        elif len(answer) > MOST_ANSWERED:
+            self._fail("says what nobody can make sense of")
 
     def lost(self, connection: Connection) -> None:
         """
@@ -204,6 +224,13 @@ class StreamDestination:
             number = getattr(failure.value, "osError", None)
             why = os.strerror(number) if number else failure.getErrorMessage().rstrip(".")
             self._settle(f"can't be reached: {why}")
+
+    def _got_on(self) -> None:
+        if self._late is not None and self._late.active():
+            self._late.reset(PATIENCE)
+
+    def _silent(self) -> None:
+        self._fail("does not say what it got" if self._sent else "takes nothing")
 
     def _look(self) -> None:
         if not self._owed and self._waiting is not None:
