@@ -206,6 +206,39 @@ class UdpTests(DatagramTestCase):
         self.assertEqual(await destination.deliver([entry("<1>a", "<1>b")]), Outcome())
         self.assertEqual([receiver.recv(100) for _ in range(2)], [b"<1>a", b"<1>b"])
 
+    async def test_noWay(self) -> None:
+        """
+        Of several addresses it is the first that there is a way to.
+        """
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver.settimeout(10)
+        receiver.bind(("127.0.0.1", 0))
+        self.addCleanup(receiver.close)
+        port = receiver.getsockname()[1]
+        destination = self.destination(Peer(kind="udp", host="log.example", port=port))
+        # Nobody may send to all without having asked for that, whatever network there is.
+        destination.look_up = lambda host: succeed(["255.255.255.255", "127.0.0.1"])
+        self.assertEqual(await destination.deliver([entry("a")]), Outcome())
+        self.assertEqual(receiver.recv(100), b"a")
+        destination.close()
+        destination.look_up = lambda host: succeed(["255.255.255.255"])
+        outcome = await destination.deliver([entry("b")])
+        self.assertEqual(lines_of(outcome.left), 1)
+        self.assertIn("can't be reached: ", outcome.why)
+
+    async def test_neverFound(self) -> None:
+        """
+        A name that nobody answers for is waited for so long.
+        """
+        clock = Clock()
+        destination = self.destination(Peer(kind="udp", host="x", port=1), clock)
+        destination.look_up = lambda host: Deferred()
+        done = destination.deliver([entry("a")])
+        clock.advance(SILENCE)
+        outcome = self.successResultOf(done)
+        self.assertEqual(outcome.why, "can't be reached: nobody answers")
+        self.assertEqual(clock.getDelayedCalls(), [])
+
     async def test_refused(self) -> None:
         """
         Where a machine says that nobody is there, it is tried again later.

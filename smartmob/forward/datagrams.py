@@ -172,13 +172,17 @@ class DatagramDestination:
     def _open(self, waiting: Deferred[Outcome], addresses: Sequence[str]) -> None:
         if self._waiting is not waiting:
             return  # it was cut
+        why: str | None = None
+        for address in addresses:
+            if self._socket is None:
+                try:
+                    self._socket = connected(address, self.peer.port)
+                except OSError as error:  # this machine may have no way to some of them
+                    why = error.strerror
         if self._socket is None:
-            try:
-                self._socket = connected(addresses[0], self.peer.port)
-            except OSError as error:
-                self._settle(f"can't be reached: {error.strerror}")
-                return
-        self.reactor.addWriter(self)
+            self._settle(f"can't be reached: {why}")
+        else:
+            self.reactor.addWriter(self)
 
     def _unknown(self, waiting: Deferred[Outcome], failure: Failure) -> None:
         if self._waiting is waiting:
@@ -191,8 +195,9 @@ class DatagramDestination:
 
     def _silent(self) -> None:
         self._late = None
+        why = "can't be reached: nobody answers" if self._socket is None else "takes nothing"
         self.close()
-        self._settle("takes nothing")
+        self._settle(why)
 
     def _settle(self, why: str) -> None:
         waiting, self._waiting = self._waiting, None

@@ -230,7 +230,8 @@ class StreamDestination:
             self._late.reset(PATIENCE)
 
     def _silent(self) -> None:
-        self._fail("does not say what it got" if self._sent else "takes nothing")
+        why = "does not say what it got" if self._sent else "takes nothing"
+        self._fail("can't be reached: nobody answers" if self._connection is None else why)
 
     def _look(self) -> None:
         if not self._owed and self._waiting is not None:
