@@ -27,7 +27,8 @@ from smartmob.lines.console import Console, Wanted
 from smartmob.lines.consoles import Consoles
 from smartmob.lines.encodings import TEXT
 from smartmob.lines.readers import Ending
-from smartmob.placeholders import Pattern
+from smartmob.lines.ring import Chunk
+from smartmob.placeholders import Pattern, Whose
 from smartmob.process import Process
 
 
@@ -269,6 +270,38 @@ class ForwardsTests(SynchronousTestCase):
         self.assertIn("event", said[-2])
         [report] = self.forwards.report()
         self.assertEqual((report["delivered"], report["dropped"]), (len(numbers), missed))
+
+    def test_defect(self) -> None:
+        """
+        A defect in one forward costs it lines, which are counted, and nobody else any; it is
+        told once.
+        """
+
+        class Broken:
+            """
+            Can't encode anything, and nothing else.
+            """
+
+            def lines(self, chunk: Chunk, whose: Whose) -> bytes:
+                raise ZeroDivisionError
+
+            def missing(self, count: int, whose: Whose, seconds: float) -> bytes:
+                return b"%d missing\n" % count
+
+        self.forwards.configure([self.files("a", "a.log"), self.files("b", "b.log")])
+        broken = self.forwards._running["a"]
+        plain, broken.encoding = broken.encoding, Broken()
+        self.web.received("stdout", b"1\n2\n", 1)
+        self.web.received("stdout", b"3\n", 1)
+        broken.encoding = plain
+        self.web.received("stdout", b"4\n", 1)
+        self.pass_time()
+        self.assertEqual(self.read("a.log"), "smartmob: 3 lines are missing here\n4\n")
+        self.assertEqual(self.read("b.log"), "1\n2\n3\n4\n")
+        self.assertEqual(self.web.next, 5)
+        first, second = self.forwards.report()
+        self.assertEqual((first["dropped"], second["dropped"]), (3, 0))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_floods(self) -> None:
         """

@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, evolve, field
+from twisted.logger import Logger
 
 from smartmob.forward.formats import Encoding
 from smartmob.forward.forwarding import Forwarding
 from smartmob.lines.ring import Chunk
 from smartmob.placeholders import Whose
 from smartmob.process import Process
+
+_log = Logger()
 
 MOST_LINES = 4096
 """Lines that are encoded together: of empty ones a chunk has as many as bytes, and each may
@@ -35,6 +38,7 @@ class Branch:
     now: Callable[[], float]
     missed: int = 0
     _keys: dict[str, str | None] = field(factory=dict)
+    _said: bool = False
 
     def give(self, chunk: Chunk, encoded: Encoded) -> None:
         """
@@ -68,6 +72,20 @@ class Branch:
             if not forwarding.put(key, data, count):
                 self._miss(count)
 
+    def broken(self, count: int) -> None:
+        """
+        A defect costs so many lines, there; whoever reads what a program writes goes on, and so
+        do the other forwards.  It is told once: the next lines may have the same.
+        """
+        if not self._said:
+            self._said = True
+            _log.failure(
+                "[forward:{name}] lines of {slug} could not be queued",
+                name=self.forwarding.lane.name,
+                slug=self.whose.slug,
+            )
+        self._miss(count)
+
     def _key(self, stream: str) -> str | None:
         """
         What lines of a stream are called there; C{None}: they are not wanted.
@@ -95,7 +113,10 @@ class Follower:
         """
         encoded: Encoded = {}
         for branch in self.branches:
-            branch.give(chunk, encoded)
+            try:
+                branch.give(chunk, encoded)
+            except Exception:
+                branch.broken(chunk.count)
 
 
 def follower_of(
