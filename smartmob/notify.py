@@ -72,10 +72,12 @@ class Notices:
 
     def tell(self, **assignments: str | int) -> None:
         """
-        Send one message.
+        Send one message; after L{close}, none.
 
         @param assignments: As sd_notify(3) lists them, such as C{READY=1}.
         """
+        if self._socket.fileno() < 0:
+            return
         lines = (f"{name}={_one_line(str(value))}" for name, value in assignments.items())
         self._waiting.append("\n".join(lines).encode("utf-8", "replace"))
         if self._again is None:
@@ -106,7 +108,8 @@ class Notices:
     def _not_heard(self, error: OSError) -> None:
         if not self._unheard:
             self._unheard = True
-            _log.warn("{name} can't be told anything: {why}", name=ADDRESS, why=error.strerror)
+            why = error.strerror or str(error)  # the former is not there of what is too long
+            _log.warn("{name} can't be told anything: {why}", name=ADDRESS, why=why)
 
 
 def notices(environ: Mapping[str, str], clock: IReactorTime) -> Notices | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -97,7 +97,8 @@ class Watchdog(Fed):
         late = self._asked_at - self._due
         if late > self.interval / 4:
             _log.warn("nothing was done for {seconds:.1f} s", seconds=late)
-        asked = succeed(True) if self._alone else self.answers(self.interval / 4)
+        within = self.interval / 4
+        asked = succeed(True) if self._alone else maybeDeferred(self.answers, within)
         asked.addCallbacks(self._heard, self._broke)
 
     def _heard(self, answers: bool) -> None:

@@ -134,6 +134,26 @@ class NoticesTests(ListeningTestCase):
         said = [event["log_format"] for event in logged]
         self.assertEqual(said, ["{name} can't be told anything: {why}"])
 
+    def test_tooLong(self) -> None:
+        """
+        An address that no socket can have is told of as such.
+        """
+        way = Notices(f"/{'x' * 200}", self.clock)
+        self.addCleanup(way.close)
+        with capturedLogs() as logged:
+            way.tell(READY=1)
+        [said] = logged
+        self.assertIn("too long", said["why"])
+
+    def test_closed(self) -> None:
+        """
+        What is to be told after the end is told nobody, which is no fault.
+        """
+        self.notices.close()
+        with capturedLogs() as logged:
+            self.notices.tell(READY=1)
+        self.assertEqual((logged, self.theirs.all()), ([], []))
+
     def test_environment(self) -> None:
         """
         There is a way only where the environment names one that can be used.

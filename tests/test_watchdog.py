@@ -112,9 +112,13 @@ class WatchdogTests(SynchronousTestCase):
         self.clock.advance(8)
         self.assertEqual(self.fed, [0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.answer = lambda: succeed(bool(1 // 0))
+        self.clock.advance(1)
+        self.assertEqual(self.fed, [0])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.answer = lambda: succeed(True)
         self.clock.advance(1)
-        self.assertEqual(self.fed, [0, 9])
+        self.assertEqual(self.fed, [0, 10])
 
     def test_late(self) -> None:
         """
