@@ -316,10 +316,13 @@ class Agent(Service):
         for process in self.processes():
             process.kill()
 
-    def check_room(self, more: int, less: int = 0, most: int | None = None) -> None:
+    def check_room(
+        self, more: int, less: int = 0, most: int | None = None, have_ports: int = 0
+    ) -> None:
         """
         See that so many processes can be created, while some end.
 
+        @param have_ports: Of those so many have one set aside.
         @raise Refusal: They can't.
         """
         if not more:
@@ -332,7 +335,7 @@ class Agent(Service):
                 f"of processes the agent takes {most} at most, and has {present}"
             )
         descriptors.check(present + more)
-        self.ports.check(more)
+        self.ports.check(more - have_ports)
 
     def check_slug(self, slug: str) -> None:
         """

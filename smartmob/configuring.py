@@ -53,7 +53,10 @@ class Configuring:
         agent.refuse_when_stopping()
         plan = agent.roster.sections.plan(templates, agent.processes())
         # In place of others there may be as many again.
-        agent.check_room(len(plan.create), len(plan.delete), most)
+        known = agent.legacy.configured
+        earlier = (known.get(each.definition.slug) for each in plan.create)
+        have_ports = sum(each is not None and each.port is not None for each in earlier)
+        agent.check_room(len(plan.create), len(plan.delete), most, have_ports)
         return plan
 
     def carry_out(self, plan: Plan) -> Changes:

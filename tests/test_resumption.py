@@ -781,6 +781,18 @@ class ConfiguredTests(LifetimeTestCase):
         self.assertEqual(self.process("default.b.0").port, port)
         self.assertNotEqual(self.process("default.a.0").port, port)
 
+    def test_everyPort(self) -> None:
+        """Where there is a port for each and no more, all are there again."""
+
+        def few() -> Ports:
+            return Ports(lambda low, high: low, 20_000, 20_001, lambda port: True)
+
+        for _ in range(3):
+            self.killed(templates=[template(numprocesses=2)], ports=few())
+            self.assertEqual(len(self.states()), 2)
+        self.killed(templates=[template(numprocesses=1)], ports=few())
+        self.assertEqual(self.life.ports._taken, {20_000})
+
     def test_recordsAreCopied(self) -> None:
         """A folder that is copied elsewhere has all of it."""
         self.with_file(template())
