@@ -10,7 +10,7 @@ that waits for its readers are due to each of them, as many as L{Console} says.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -268,7 +268,7 @@ class Subscription:
         if not self.counted:
             return
         later: deque[_Entry] = deque()
-        missed: dict[str, int] = {}
+        missed: Counter[str] = Counter()
         before = self.queued
         while len(self._queue) > bool(self._offset) and size > 0:
             data, counts, due = self._queue.pop()
@@ -276,8 +276,7 @@ class Subscription:
                 self._less(len(data))
                 size -= len(data)
                 self._budget.dropped(self, sum(counts.values()))
-                for node, count in counts.items():
-                    missed[node] = missed.get(node, 0) + count
+                missed.update(counts)
             else:
                 self._dropped_before(later, missed)
                 later.appendleft((data, counts, due))
