@@ -4,17 +4,14 @@ A long life.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-import tracemalloc
 
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import TestCase
 
 from smartmob.launch.helper import COMPILED, PYTHON, VARIABLE
-from tests.support import restarting
-from tests.support.any_inputs import Chance
+from tests.support import any_inputs, restarting
 from tests.support.faulting import FULL, often
 from tests.support.twins import require_compiled
 
@@ -76,36 +73,26 @@ class RestartTests(TestCase):
         await self.restarted(PYTHON)
 
 
-class InputTests(SynchronousTestCase):
+class InputTests(TestCase):
     """
     The machine of a process gets input after input.
     """
 
-    def test_inputs(self) -> None:
+    timeout = 1200
+
+    async def test_inputs(self) -> None:
         """
         Whatever comes, in whatever order and for however long, lives are told as they may be,
         and no memory grows.
         """
-        chance = Chance(seed=6)
-        self.tries(chance, INPUTS // 4)
-        tracemalloc.start()
-        try:
-            self.tries(chance, INPUTS // 4)
-            gc.collect()
-            before = tracemalloc.get_traced_memory()[0]
-            self.tries(chance, INPUTS // 2)
-            gc.collect()
-            after = tracemalloc.get_traced_memory()[0]
-        finally:
-            tracemalloc.stop()
-        self.assertLess(after - before, 256 << 10)
-        self.assertGreater(chance.lives, INPUTS / 5000)
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable,
+            ["-P", any_inputs.__file__, "6", str(INPUTS)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        self.assertEqual((code, err), (0, b""), out.decode())
+        said = dict(map(str.split, out.decode().splitlines()))
+        self.assertLess(int(said["grown"]), 256 << 10)
+        self.assertGreater(int(said["lives"]), INPUTS / 5000)
         if FULL:
-            print(f"\n{self.id()}: {chance.lives} lives, {after - before:+} bytes")
-
-    def tries(self, chance: Chance, number: int) -> None:
-        """
-        So many more.
-        """
-        for _ in range(number):
-            chance.step()
+            print(f"\n{self.id()}: {said}")

@@ -2,15 +2,22 @@
 Chance plays the operator and the system of one process, for as long as is wanted.
 
 It is less thorough than hypothesis in any one place, and comes a thousand times further.
+
+Run as C{python any_inputs.py SEED NUMBER} it says C{lives NUMBER} and C{grown BYTES}: how many
+processes there were, and by how much what Python has allocated grew over the second half.
 """
 
 from __future__ import annotations
 
+import gc
 import random
+import sys
+import tracemalloc
 from collections.abc import Callable
 
 from attrs import evolve
 from twisted.internet.task import Clock
+from twisted.logger import LimitedHistoryLogObserver, globalLogBeginner
 
 from smartmob.documents import Flapping
 from smartmob.refusals import UnknownProcess
@@ -107,3 +114,28 @@ class Chance:
 
     def _end(self) -> None:
         self._program.end(self._random.randrange(3))
+
+
+def main() -> None:
+    """
+    Give so many inputs.
+    """
+    # Else they are kept for whoever begins to log.
+    globalLogBeginner.beginLoggingTo([LimitedHistoryLogObserver(1)], redirectStandardIO=False)
+    seed, number = map(int, sys.argv[1:])
+    chance = Chance(seed)
+    begun = 0
+    for count in range(number):
+        if count == number // 4:
+            tracemalloc.start()
+        if count == number // 2:
+            gc.collect()
+            begun = tracemalloc.get_traced_memory()[0]
+        chance.step()
+    gc.collect()
+    print("lives", chance.lives)
+    print("grown", tracemalloc.get_traced_memory()[0] - begun)
+
+
+if __name__ == "__main__":
+    main()
