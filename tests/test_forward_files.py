@@ -68,13 +68,17 @@ class WritingTests(FilesTestCase):
 
     def test_private(self) -> None:
         """
-        Folder and file are made, for the agent's user alone, and added to.
+        Folders and file are made, for the agent's user alone, and added to.
         """
         out = Files(max_bytes=0, backups=0)
         for text in ("one", "two"):
             self.assertEqual(out.write([entry(text, key=self.path)]), Outcome())
         self.assertEqual(self.content(), "one\ntwo\n")
-        for path, mode in ((self.path, 0o600), (os.path.dirname(self.path), 0o700)):
+        for path, mode in (
+            (self.folder, 0o700),
+            (self.folder / "x", 0o700),
+            (self.path, 0o600),
+        ):
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), mode)
 
     def test_several(self) -> None:
@@ -98,6 +102,34 @@ class WritingTests(FilesTestCase):
         os.rename(self.path, f"{self.path}-yesterday")
         out.write([entry("2", key=self.path)])
         self.assertEqual((self.content(), self.content("a.log-yesterday")), ("2\n", "1\n"))
+
+    def test_vanishes(self) -> None:
+        """
+        Nothing is lost where somebody moves files away, or removes their folder, at the moment
+        in which they are to be moved away here.
+        """
+        case = self
+
+        class Module:
+            """
+            The system, whose files vanish just before they are moved.
+            """
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(os, name)
+
+            def replace(self, name: str, after: str) -> None:
+                if case.folder.exists():
+                    os.rename(case.folder, f"{case.folder}-{len(moved)}")
+                    moved.append(f"{case.folder}-{len(moved)}")
+                os.replace(name, after)
+
+        moved: list[str] = []
+        self.patch(files, "os", Module())
+        out = Files(max_bytes=8, backups=3)
+        self.assertEqual(out.write([entry("one", "two", "three", key=self.path)]), Outcome())
+        self.assertEqual(self.content(), "three\n")
+        self.assertEqual(Path(moved[0], "x", "a.log").read_text(), "one\ntwo\n")
 
     def test_rotation(self) -> None:
         """

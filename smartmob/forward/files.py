@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import TypeVar
 
 from attrs import define, frozen
@@ -119,9 +120,10 @@ class Files:
         last = 1
         while last < self.backups and os.path.lexists(f"{path}.{last}"):
             last += 1
-        for number in range(last - 1, 0, -1):
-            os.replace(f"{path}.{number}", f"{path}.{number + 1}")
-        os.replace(path, f"{path}.1")
+        names = [path, *(f"{path}.{number}" for number in range(1, last + 1))]
+        for name, after in reversed([*pairwise(names)]):
+            with suppress(FileNotFoundError):  # somebody else was faster
+                os.replace(name, after)
 
 
 @define(eq=False, repr=False)
@@ -175,7 +177,7 @@ def _opened(path: str) -> Iterator[int]:
     try:
         number = os.open(path, _FLAGS | os.O_CREAT, 0o600)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        _make(os.path.dirname(path))
         number = os.open(path, _FLAGS | os.O_CREAT, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -183,6 +185,20 @@ def _opened(path: str) -> Iterator[int]:
         yield number
     finally:
         os.close(number)
+
+
+def _make(folder: str) -> None:
+    """
+    Make a folder, and those above it: unlike C{os.makedirs}, which gives these to others, too.
+    """
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        return  # or it is something else, as will be seen
+    except FileNotFoundError:
+        _make(os.path.dirname(folder))
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
 
 
 def _write(number: int, data: bytes, size: int) -> None:
