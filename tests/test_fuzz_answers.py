@@ -20,12 +20,12 @@ from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 
+from smartmob.names import Names
 from smartmob.source.disk import Disk
 from smartmob.source.errors import SourceError
 from smartmob.source.fetch import Fetcher
 from smartmob.source.limits import SourceLimits
 from smartmob.target import Target
-from smartmob.webhooks.names import Names
 from smartmob.webhooks.outcome import LONGEST_RETRY_AFTER, Outcome, Result
 from smartmob.webhooks.posting import HttpPosting
 from tests.support.answer_grammar import answers

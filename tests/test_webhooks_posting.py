@@ -16,8 +16,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from smartmob.names import Names
 from smartmob.target import Target
-from smartmob.webhooks.names import Names
 from smartmob.webhooks.outcome import Outcome, Result
 from smartmob.webhooks.posting import HttpPosting
 from tests.support.certificates import own_certificate

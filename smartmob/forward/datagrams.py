@@ -24,7 +24,7 @@ from zope.interface import implementer
 from smartmob.config.forward import Peer
 from smartmob.forward.destination import Outcome, lines_of
 from smartmob.forward.queue import Entry
-from smartmob.webhooks.names import LookUp
+from smartmob.names import LookUp
 
 MOST_AT_ONCE = 256
 """Messages that are sent in one turn of the reactor: then it is everybody else's."""

@@ -21,8 +21,8 @@ from smartmob.forward.forwarding import Forwarding
 from smartmob.forward.lane import Lane
 from smartmob.forward.streams import Frames, StreamDestination
 from smartmob.forward.thread import Worker
+from smartmob.names import Names
 from smartmob.placeholders import Pattern
-from smartmob.webhooks.names import Names
 
 _FORMATS: dict[LineFormat, Encoding] = {
     LineFormat.PLAIN: Plain(),

@@ -25,7 +25,7 @@ from smartmob.forward.connection import Connection
 from smartmob.forward.destination import Outcome
 from smartmob.forward.queue import Entry
 from smartmob.guarded import Making
-from smartmob.webhooks.names import LookUp
+from smartmob.names import LookUp
 
 CONNECT_SECONDS = 10.0
 """What a connection to one address may take to come about."""

@@ -25,8 +25,8 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from smartmob.guarded import Guard, Guarded
+from smartmob.names import LookUp
 from smartmob.target import Target
-from smartmob.webhooks.names import LookUp
 
 HEAD_BYTES = 64 << 10
 """Of an answer, as far as it has no body yet: its status, its headers, what comes before it."""

@@ -12,11 +12,11 @@ from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 
 from smartmob.events import Event
+from smartmob.names import LookUp
 from smartmob.target import Target
 from smartmob.topics import Topics
 from smartmob.webhooks.delivering import Delivering, delivering
 from smartmob.webhooks.delivery import Delivery, Encoded
-from smartmob.webhooks.names import LookUp
 from smartmob.webhooks.posting import HttpPosting
 from smartmob.webhooks.queue import Queue
 

@@ -30,9 +30,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
+from smartmob.names import LookUp
 from smartmob.target import Target
 from smartmob.webhooks.connection import Connection
-from smartmob.webhooks.names import LookUp
 from smartmob.webhooks.outcome import Outcome, failed, judge, unreadable
 
 TRY_SECONDS = 10.0

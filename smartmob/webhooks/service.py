@@ -17,11 +17,11 @@ from twisted.logger import Logger
 from smartmob.config.configuration import Hooks
 from smartmob.events import Event, Events
 from smartmob.lines.encodings import timestamp
+from smartmob.names import LookUp, Names
 from smartmob.target import Target
 from smartmob.topics import Topics, parse
 from smartmob.waiting import Waiters
 from smartmob.webhooks.counts import Counts
-from smartmob.webhooks.names import LookUp, Names
 
 if TYPE_CHECKING:
     from twisted.web.iweb import IPolicyForHTTPS

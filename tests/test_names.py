@@ -1,5 +1,5 @@
 """
-Tests of L{smartmob.webhooks.names}.
+Tests of L{smartmob.names}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.trial.unittest import TestCase
 
-from smartmob.webhooks.names import Names, addresses
+from smartmob.names import Names, addresses
 from tests.support.threadless import no_threads
 
 
