@@ -123,6 +123,22 @@ class DeliveringTests(SynchronousTestCase):
         self.assertEqual(call.getTime() - self.clock.seconds(), FIRST_DELAY)
         self.assertEqual((self.lane.delivered, self.lane.failed), (2, 9))
 
+    def test_progress(self) -> None:
+        """
+        One that takes a part each time is tried again as soon each time, and is told of once.
+        """
+        for number in range(6):
+            self.forwarding.put(f"{number}", b"x\n", 1)
+        self.clock.advance(GATHER)
+        for left in range(5, 0, -1):
+            self.recorder.settle(left=left)
+            [call] = self.clock.getDelayedCalls()
+            self.assertAlmostEqual(call.getTime() - self.clock.seconds(), FIRST_DELAY)
+            self.clock.advance(FIRST_DELAY + 0.001)
+        self.recorder.settle()
+        self.assertEqual(self.lane.delivered, 6)
+        self.assertEqual(len(self.warnings()), 1)
+
     def test_lost(self) -> None:
         """
         What a destination never takes is counted, and said once a minute.

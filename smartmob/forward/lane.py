@@ -92,6 +92,7 @@ class Lane:
 
         @return: Seconds until what is left of it is tried again; C{None}: nothing is.
         """
+        before = self.delivered
         self._count(outcome)
         if not outcome.left:
             if self.tries:
@@ -112,6 +113,8 @@ class Lane:
                 why=outcome.why,
                 lines=self.queue.lines,
             )
+        elif self.delivered > before:
+            self.tries = 0  # it takes lines, though it may end each connection after some
         delay = FIRST_DELAY * 2.0 ** min(self.tries, 10)
         self.tries += 1
         return HURRIED_DELAY if self.hurried else min(delay, LONGEST_DELAY)
