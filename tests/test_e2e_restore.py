@@ -154,7 +154,8 @@ class RestoreTests(ConfiguredTestCase):
             await self.asked(held, number)
             self.assertLessEqual(len(held), number + AT_ONCE)
             held[number].answer(self.packed)
-            await remote.state(f"app.{nodes[number]}", "running")
+            # They are set going in order, and ask in any.
+            await remote.state(f"app.{held[number].path.strip('/')}", "running")
         await self.kill(agent)
 
     async def asked(self, held: list[Exchange], number: int) -> None:
