@@ -4,8 +4,10 @@ Tests of L{smartmob.forward.streams} and L{smartmob.forward.fluentd}, with real 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Sequence
 from typing import Any
@@ -138,6 +140,28 @@ class StreamTests(TestCase):
         )
         outcome = await missing.deliver([entry("a")])
         self.assertEqual(outcome.why, f"can't be reached: {os.strerror(2)}")
+
+    async def test_unixFull(self) -> None:
+        """
+        One that lets nobody in is told of as such, at once.
+        """
+        folder = tempfile.mkdtemp(prefix="smartmob-")
+        self.addCleanup(shutil.rmtree, folder)
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(f"{folder}/s")
+        listener.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other = socket.socket(socket.AF_UNIX)
+                self.addCleanup(other.close)
+                other.setblocking(False)
+                other.connect(f"{folder}/s")
+        peer = Peer(kind="unix", host=f"{folder}/s")
+        destination = StreamDestination(reactor, peer, Frames(), look_up)
+        outcome = await destination.deliver([entry("a")])
+        self.assertEqual(outcome.why, "can't be reached: it lets nobody in")
+        self.assertEqual(lines_of(outcome.left), 1)
 
     async def test_fluentd(self) -> None:
         """

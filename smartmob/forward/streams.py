@@ -223,6 +223,8 @@ class StreamDestination:
         if self._waiting is not None:
             number = getattr(failure.value, "osError", None)
             why = os.strerror(number) if number else failure.getErrorMessage().rstrip(".")
+            if type(failure.value) is ConnectError and not number:
+                why = "it lets nobody in"  # too many wait at its socket
             self._settle(f"can't be reached: {why}")
 
     def _got_on(self) -> None:
