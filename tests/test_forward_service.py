@@ -344,6 +344,24 @@ class ForwardsTests(SynchronousTestCase):
         self.assertEqual(self.forwards.report(), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_changedTwice(self) -> None:
+        """
+        What writes the files of a section goes when nothing waits for any of the places that
+        this has led to.
+        """
+        for path in ("a.log", "b.log"):
+            self.forwards.configure([self.files(path=path)])
+            [worker] = self.workers
+            worker.held = True
+            self.web.received("stdout", b"1\n", 1)
+            self.clock.advance(GATHER)
+        self.forwards.configure([])
+        self.clock.advance(END_SECONDS - GATHER / 2)
+        self.assertEqual((len(self.forwards._leaving), worker.ended), (1, False))
+        self.clock.advance(GATHER)
+        self.assertEqual((len(self.forwards._leaving), worker.ended), (0, True))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_same(self) -> None:
         """
         Nothing is done where nothing changed.

@@ -143,7 +143,8 @@ class Forwards(Service):
             forwarding.machine.cut("")  # and so it ends
             return
         del self._leaving[lane]
-        if lane.name not in self._running and self._making is not None:
+        names = {*self._running, *(other.name for other in self._leaving)}
+        if lane.name not in names and self._making is not None:
             self._making.forget(lane.name)
         self._look()
 
