@@ -485,6 +485,18 @@ class ShorteningTests(FolderTestCase):
         self.assertEqual(self.kept(), self.now)
         self.assertEqual(self.journals(), ["journal"])
 
+    def test_oneAtATime(self) -> None:
+        """However slow the disk is, none removes what another has not dealt with."""
+        self.patch(module, "AT_ONCE", 1)
+        self.hold()
+        for number in range(400):
+            self.live(number % 7)
+            if number % 3 == 0 and self.aside.works:
+                self.aside.works.pop(0)()
+            self.assertEqual(self.kept(), self.now)
+        self.let()
+        self.assertEqual(self.kept(), self.now)
+
     def test_notNow(self) -> None:
         """What can't be written keeps the old journal, and is tried now and then."""
         tries: list[str] = []
