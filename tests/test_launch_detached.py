@@ -529,15 +529,17 @@ class KilledTests(DetachedCase):
 
     async def test_stoppedAndAdopted(self) -> None:
         """
-        One that was stopped goes on when the next agent finds it.
+        One that was stopped goes on when the next agent finds it, and so does its parent.
         """
         command = self.shell("echo up; sleep 1000")
         await self.up(command)
         await self.pass_on()
-        self.stop_keeper()
+        stopped = self.stop_keeper()
         program, recorder = await self.up(command)
         self.assertTrue(program.adopted)
         await self.ended_by(program, recorder)
+        program.dismiss()
+        await self.gone(*stopped)
 
     async def test_stoppedAndUnwanted(self) -> None:
         """
@@ -550,7 +552,7 @@ class KilledTests(DetachedCase):
         await self.gone()
         self.assertEqual(self.folder.names(), [])
 
-    def stop_keeper(self) -> None:
+    def stop_keeper(self) -> tuple[int, int]:
         """
         Stop the keeper, and its parent.
         """
@@ -559,6 +561,7 @@ class KilledTests(DetachedCase):
             parent = int(file.read().rpartition(") ")[2].split()[1])
         for pid in keeper, parent:
             os.kill(pid, signal.SIGSTOP)
+        return keeper, parent
 
     async def test_keeper(self) -> None:
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from signal import SIGCONT
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -15,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smartmob.launch import wire
-from smartmob.launch.earlier import Earlier, found, opened
+from smartmob.launch.earlier import Earlier, found, opened, wake_keeper
 from smartmob.launch.interfaces import Command, IProgram
 from smartmob.launch.keeper_link import KeeperLink, connect
 from smartmob.launch.phase import Phase
@@ -23,7 +22,6 @@ from smartmob.launch.program import Program
 from smartmob.launch.record import started
 from smartmob.launch.start_queue import Starts
 from smartmob.launch.terms import EXHAUSTED, fingerprint
-from smartmob.launch.tree import send
 
 _log = Logger()
 
@@ -126,8 +124,7 @@ class DetachedProgram(Program):
             return
         with suppress(ValueError):  # it goes on, though it can't be bounded any more
             self._place = self._launcher.housing.place(self.command)
-        # Somebody may have stopped it, and it would never answer.
-        send(record.keeper, SIGCONT)
+        wake_keeper(record)
         self._adopting = True
         self._hold(
             KeeperLink(

@@ -208,10 +208,24 @@ def kill_keeper(record: Record) -> None:
     KILL a keeper, and wake its parent, which kills what was below it, should somebody have
     stopped both.
     """
+    _wake_parent(record)
+    kill(record.keeper, record.keeper_start)
+
+
+def wake_keeper(record: Record) -> None:
+    """
+    Have a keeper go on, should somebody have stopped it: it would never answer.  Its parent,
+    too, which would stay when the keeper has ended.
+    """
+    with suppress(OSError):  # it can't be looked at now
+        _wake_parent(record)
+    send(record.keeper, signal.SIGCONT)
+
+
+def _wake_parent(record: Record) -> None:
     fields = stat(record.keeper)
     if fields:
         send(int(fields[1]), signal.SIGCONT)
-    kill(record.keeper, record.keeper_start)
 
 
 def kill(pid: int, start: int) -> None:
