@@ -8,18 +8,27 @@ import os
 import random
 import signal
 import sys
+from typing import Any
+
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.task import deferLater
 
 from tests.support import warden
 from tests.support.agent_process import AgentProcess
 from tests.support.family import guardian_of, reapers_of, send
-from tests.support.faulting import FaultTestCase, often
+from tests.support.faulting import FULL, FaultTestCase, often
 from tests.support.living import running, stat_of, until
 from tests.support.remote import Document, Remote
+
+reactor: Any = installed_reactor
 
 PROGRAMS = 12
 
 SIGNALS = often(4, 40)
 """How often somebody is killed, or stopped, in a row."""
+
+SILENCE = 100
+"""Seconds; who is connected is cut after 60 or 75 without a word."""
 
 AT_ONCE = {"attempts": 1000, "window": 0.1, "retry_in": 1, "max_retry": -1}
 """Restarts that wait for nothing."""
@@ -157,6 +166,11 @@ class StoppedTests(HelpersTestCase):
             await until(lambda: stat_of(agent.pid)[0] == "T", "STOP")
             worked = _used(before["pid"])
             await until(lambda: _used(before["pid"]) > worked, "its going on")  # noqa: B023 - at once
+            os.kill(agent.pid, signal.SIGCONT)
+            await events.event("spawn", slug="app.crash.0")
+        if FULL:  # longer than anybody may be silent for
+            os.kill(agent.pid, signal.SIGSTOP)
+            await deferLater(reactor, SILENCE)
             os.kill(agent.pid, signal.SIGCONT)
             await events.event("spawn", slug="app.crash.0")
         document = await remote.get("/process-status/app.count.0")
