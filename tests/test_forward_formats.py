@@ -220,6 +220,21 @@ class SyslogTests(SynchronousTestCase):
         marks = [b"stdout+"] * (len(middle) - 1) + [b"stdout+" if partial else b"stdout"]
         self.assertEqual([mark for mark, _ in middle], marks)
 
+    def test_longDocument(self) -> None:
+        """
+        So it is where messages are documents, each of which can be read, and has room in what
+        receivers take, though all of it be quotation marks.
+        """
+        line = b'"' * 2 * LONGEST_MESSAGE
+        message = Message(priority=30, tag=SLUG, host="box", json=True)
+        said = message.lines(chunk(line + b"\n"), WHOSE).split(b"\n")[:-1]
+        self.assertLess(max(map(len, said)), 8192)
+        documents = [json.loads(each.partition(b" - ")[2]) for each in said]
+        self.assertEqual("".join(each["line"] for each in documents), line.decode())
+        self.assertEqual(
+            [each.get("partial", False) for each in documents], [True] * 3 + [False]
+        )
+
 
 class EntryTests(SynchronousTestCase):
     """

@@ -34,6 +34,12 @@ Bytes of a line that one message of syslog has: receivers cut what is much longe
 8 KiB of all of it unless it is told otherwise, and RFC 5424 (6.1) asks for 2 KiB only.
 """
 
+LONGEST_IN_DOCUMENT = LONGEST_MESSAGE // 2
+"""
+The same where it is in a document, in which each quotation mark is two bytes: a document that
+is cut can't be read at all.
+"""
+
 _LONGEST_TAG = 48  # APP-NAME of RFC 5424, 6.2.5; that of RFC 3164 has no bound in practice
 _LONGEST_ID = 32  # MSGID, 6.2.7
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -128,7 +134,8 @@ class Message:
     local: Callable[[float], time.struct_time] = field(default=time.localtime, repr=False)
 
     def lines(self, chunk: Chunk, whose: Whose) -> bytes:
-        return b"".join(self._messages(part, whose) for part in _short(chunk))
+        longest = LONGEST_IN_DOCUMENT if self.json else LONGEST_MESSAGE
+        return b"".join(self._messages(part, whose) for part in _short(chunk, longest))
 
     def missing(self, count: int, whose: Whose, seconds: float) -> bytes:
         text = _missing_document(count, whose, seconds)
@@ -238,17 +245,15 @@ def _missing_document(count: int, whose: Whose, seconds: float) -> bytes:
     )
 
 
-def _short(chunk: Chunk) -> list[Chunk]:
+def _short(chunk: Chunk, longest: int) -> list[Chunk]:
     """
-    The same lines in chunks without a line that is too long for a message.
+    The same lines in chunks without a line of more bytes than this.
     """
-    if len(chunk.data) <= LONGEST_MESSAGE:
-        return [chunk]
-    if max(map(len, chunk.lines())) <= LONGEST_MESSAGE:
+    if len(chunk.data) <= longest or max(map(len, chunk.lines())) <= longest:
         return [chunk]
     parts = []
     for number, line in zip(chunk.numbers, chunk.lines(), strict=True):
-        pieces = _pieces(line)
+        pieces = _pieces(line, longest)
         for at, piece in enumerate(pieces, 1):
             parts.append(
                 evolve(
@@ -263,10 +268,10 @@ def _short(chunk: Chunk) -> list[Chunk]:
     return parts
 
 
-def _pieces(line: bytes) -> list[bytes]:
+def _pieces(line: bytes, longest: int) -> list[bytes]:
     pieces = []
-    while len(line) > LONGEST_MESSAGE:
-        end = LONGEST_MESSAGE
+    while len(line) > longest:
+        end = longest
         while line[end] & 0xC0 == 0x80:  # in the midst of a character
             end -= 1
         pieces.append(line[:end])
