@@ -117,7 +117,7 @@ class BrowserCase(ConfiguredTestCase):
         Wait until the agent has logged that it has answered so.
         """
         await self.agent.hears(
-            lambda: self.agent.err.decode().count(f" {request} in ") >= times, request
+            lambda: self.agent.err.decode().count(f" {request}, ") >= times, request
         )
 
     def answers(self, request: str) -> list[str]:
@@ -126,7 +126,7 @@ class BrowserCase(ConfiguredTestCase):
         """
         lines = self.agent.err.decode().splitlines()
         return [
-            line.partition(f" {request} ")[2].split()[0]
+            line.partition(f" {request} ")[2].split(",")[0]
             for line in lines
             if f" {request} " in line
         ]

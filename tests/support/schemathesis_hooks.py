@@ -106,6 +106,8 @@ def _create(body: Body) -> Body:
     Few processes, of a source that there is, which can be ended soon.
     """
     body["graceful_timeout"] = 0.2
+    if isinstance(body.get("limits"), dict):
+        body["limits"].pop("cpu_percent", None)  # not where there are no cgroups
     if mostly():
         body.update(process(_chance.choice(("web", "clock")), _chance.randrange(4)))
         if mostly():  # those that there are would be in the way
