@@ -274,6 +274,8 @@ class Agent(Service):
         ended = DeferredList(
             [
                 *(process.close() for process in self.processes() if not process.outlives),
+                # Who is being deleted is not to be there again.
+                *(each.deleted.wait() for each in self.processes() if each.doomed),
                 # What is being written is not to be there when its client was refused.
                 Deferred.fromCoroutine(self.admission.empty()),
             ],

@@ -93,7 +93,7 @@ class KeptNumbers:
         if written_in and written_in != self._boot and not forced:
             number += MARGIN
         self.next: int = max(number, at_least)
-        self._file = os.open(path, _FLAGS, 0o600)
+        self._file: int | None = os.open(path, _FLAGS, 0o600)
         try:
             self._write(forced=False)
         except OSError:
@@ -106,6 +106,8 @@ class KeptNumbers:
         """
         number = self.next
         self.next = number + 1
+        if self._file is None:
+            return number  # whatever has the descriptor's number by now is not ours
         try:
             os.pwrite(self._file, struct.pack("<Q", self.next), 0)
         except OSError as error:
@@ -124,12 +126,15 @@ class KeptNumbers:
 
         @raise OSError: That could not be noted.
         """
+        assert self._file is not None
         try:
             self._write(forced=True)
         finally:
             os.close(self._file)
+            self._file = None
 
     def _write(self, forced: bool) -> None:
+        assert self._file is not None
         # On the disk, for who comes after a failure of the power is to know that there was
         # somebody since.
         os.pwrite(self._file, _FORM.pack(self.next, self._boot, forced), 0)

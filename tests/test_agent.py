@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
 from smartmob.documents import Flapping, Left, State
+from smartmob.events import Topic
 from smartmob.lines.consoles import Consoles
 from smartmob.ports import Ports
 from smartmob.refusals import (
@@ -27,6 +28,7 @@ from smartmob.refusals import (
 )
 from smartmob.scaling import steps
 from smartmob.source.rules import SourceRules
+from smartmob.topics import Topics
 from tests.support.launching import FakeLauncher
 from tests.support.recording_state import FakeRecords
 from tests.support.releasing import FakeSources
@@ -42,12 +44,13 @@ class AgentTests(SynchronousTestCase):
         self.clock = Clock()
         self.launcher = FakeLauncher(self.clock)
         self.sources = FakeSources(at_once=True)
+        self.records = FakeRecords()
         self.agent = Agent(
             self.clock,
             self.launcher,
             Consoles(epoch="test", now=self.clock.seconds),
             self.sources.real,
-            FakeRecords(),
+            self.records,
             ports=Ports(lambda low, high: low, 100, 102, lambda port: True),
             inherited={},
             random=lambda: 0.5,
@@ -187,6 +190,22 @@ class AgentTests(SynchronousTestCase):
             program.end(signal=9)
         self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopServiceWhileDeleting(self) -> None:
+        """Who is being deleted is gone, and that is told, before the agent is."""
+        self.successResultOf(self.agent.create(REQUEST, "id"))
+        [program] = self.launcher.programs
+        program.execute()
+        self.agent.process("myapp.web.0").delete()
+        self.records.held = []
+        stopped = self.agent.stopService()
+        program.end()
+        self.assertNoResult(stopped)
+        self.records.let()
+        self.successResultOf(stopped)
+        self.assertEqual(self.agent.processes(), [])
+        _, events = self.agent.events.since(0, Topics())
+        self.assertIs(events[-1].topic, Topic.DELETE)
 
     def test_stopServiceLeft(self) -> None:
         """What can't be ended does not keep the agent."""

@@ -49,6 +49,16 @@ class NumbersTests(SynchronousTestCase):
         self.assertEqual(taken, list(range(1, 11)))
         self.assertEqual(number_in(str(self.path)), 11)
 
+    def test_closed(self) -> None:
+        """Who takes one after the end writes to no file that has the descriptor since."""
+        numbers = self.numbers()
+        numbers.close()
+        other = Path(self.mktemp())
+        with other.open("wb") as file:
+            self.assertEqual(numbers.take(), 1)
+            file.flush()
+        self.assertEqual(other.read_bytes(), b"")
+
     def test_powerFailed(self) -> None:
         """After a failure of the power none is given twice, whatever was on the disk."""
         self.numbers().take()

@@ -525,6 +525,20 @@ class ShorteningTests(FolderTestCase):
         self.assertEqual(self.kept(), self.now)
         self.assertEqual(self.journals(), ["journal"])
 
+    def test_manyDeletedBefore(self) -> None:
+        """However many were deleted whose names come first, the rest is written, too."""
+        self.records._limit = 1 << 30
+        for number in range(3 * module.AT_ONCE):
+            self.live(1000 + number)
+        for number in range(3):
+            self.live(9000 + number)
+        for slug in sorted(self.now)[: 3 * module.AT_ONCE]:
+            self.successResultOf(self.records.remove(self.now.pop(slug)))
+        self.records._limit = 0
+        self.live(9000)
+        self.assertEqual(self.journals(), ["journal"])
+        self.assertEqual(self.kept(), self.now)
+
     def test_left(self) -> None:
         """An old journal that an earlier agent left is dealt with at the start."""
         self.hold()

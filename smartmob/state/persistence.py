@@ -68,6 +68,9 @@ class Persistence:
         """
         The agent ends.  Fires when all is written that can be.
         """
+        return self.records.close().addCallback(self._close_events)
+
+    def _close_events(self, _: None) -> None:
         self._chronicle.close()
         numbers, self._numbers = self._numbers, None
         if numbers is not None:
@@ -75,4 +78,3 @@ class Persistence:
                 numbers.close()
             except OSError as error:
                 _log.error("numbers of events can't be kept: {why}", why=error.strerror)
-        return self.records.close()

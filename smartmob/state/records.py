@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -322,10 +321,12 @@ class Records:
             self._shortening = False  # the old journal stays
             return
         writes = []
-        for slug in islice(slugs, AT_ONCE):
+        for slug in slugs:  # some may be gone since, and are none of those at once
             record = self.snapshot(slug)
             if record is not None and slug not in self._unread:
                 writes.append(self.put(record))
+                if len(writes) == AT_ONCE:
+                    break
         if writes:
             DeferredList(writes, consumeErrors=True).addCallback(self._rewrite_some, slugs)
             return
