@@ -10,6 +10,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -238,15 +239,33 @@ class ArchivesTests(SynchronousTestCase):
         self.assertEqual(store.found(), [])
 
     def test_cantRemove(self) -> None:
-        """What can't be removed is logged, and nothing waits for it."""
+        """What can't be removed is said, and why, and nothing waits for it."""
         store = self.store(archives=1)
         a = self.put(store, b"a")
         path = os.path.join(store.path, a)
         os.unlink(path)
         os.mkdir(path)
-        b = self.put(store, b"b")
+        with capturedLogs() as logs:
+            b = self.put(store, b"b")
         self.assertEqual(store.found(), sorted([a, b]))
-        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        [said] = [event for event in logs if event["log_level"] is not LogLevel.info]
+        self.assertEqual(formatEvent(said), f"{path} can't be removed: Is a directory")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_readOnly(self) -> None:
+        """Where the disk became read-only that is refused, and nothing there is to remove."""
+        store = self.store()
+        error = OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise error
+
+        for name in ("open", "unlink"):
+            self.patch(os, name, refuse)
+        with capturedLogs() as logs:
+            _, sender = store.upload()
+        self.assertIn("Read-only file system", str(sender.refused[0]))
+        self.assertEqual(logs, [])
 
     def test_refusals(self) -> None:
         """A full disk is one refusal, want of descriptors another; the rest is a defect."""

@@ -4,15 +4,21 @@ Tests of L{smartmob.source.removal}.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from smartmob.source import layout as layouts
+from smartmob.source.layout import Layout
 from smartmob.source.removal import remove_tree
+from tests.support.disks import InlineDisk
 
 SWAPPING = """\
 import os, sys
@@ -158,6 +164,30 @@ class RemoveTreeTests(SynchronousTestCase):
         os.close(at)
         remove_tree(self.path)
         self.assertFalse(os.path.exists(self.path))
+
+    def test_said(self) -> None:
+        """
+        What stays is said, with the system's reason; a defect with where it was.
+        """
+        layout = Layout(InlineDisk(), self.path)
+        path = f"{self.path}/a"
+
+        def fails(error: Exception) -> list[str | None]:
+            def remove(path: str) -> None:
+                raise error
+
+            self.patch(layouts, "remove_tree", remove)
+            with capturedLogs() as logs:
+                for removed in (layout.remove(path), layout.remove_release(path, synced=False)):
+                    self.successResultOf(Deferred.fromCoroutine(removed))
+            return [formatEvent(event) for event in logs]
+
+        said = fails(OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        self.assertEqual(said[0], f"{path} can't be removed: Read-only file system")
+        self.assertEqual(len(said), 5)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        fails(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 5)
 
     def test_failure(self) -> None:
         """

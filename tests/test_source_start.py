@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.refusals import StateNotWritten
@@ -188,8 +189,14 @@ class ReleasesTests(StartCase):
         """
         self.begin()
         self.junk()
-        self.begin(RefusingDisk(remove_tree=errno.EIO))
-        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        with capturedLogs() as logs:
+            self.begin(RefusingDisk(remove_tree=errno.EIO))
+        said = [
+            text for event in logs if "can't be removed" in (text := f"{formatEvent(event)}")
+        ]
+        self.assertEqual(len(said), 1, logs)
+        self.assertIn("discarded can't be removed: Input/output error", said[0])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_nothingKept(self) -> None:
         """

@@ -260,8 +260,8 @@ class Archives:
         """
         try:
             await self._disk.run(_unlink, path)
-        except OSError:
-            _log.failure("An archive can't be removed: {path}", path=path)
+        except OSError as error:
+            _log.warn("{path} can't be removed: {why}", path=path, why=error.strerror)
 
     def _touch(self, sha256: str) -> None:
         """
@@ -311,5 +311,12 @@ def _used_now(path: str) -> None:
 
 
 def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    """
+    Remove a file, if it is there.
+    """
+    try:
         os.unlink(path)
+    except OSError:
+        # Of what is mounted read-only this is said (EROFS) whether it is there or not.
+        if os.path.lexists(path):
+            raise

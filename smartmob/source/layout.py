@@ -22,8 +22,6 @@ from smartmob.source.reserve import Reserve
 from smartmob.source.sweeping import Left, Sweep
 from smartmob.templates import Identity
 
-_NOT_REMOVED = "What is left of a source can't be removed: {path}"
-
 _log = Logger()
 
 
@@ -88,10 +86,8 @@ class Layout:
         """
         try:
             await self._disk.run(remove_tree, self._discarded, going)
-        except OSError:
-            _log.failure(
-                "What is left from before can't be removed: {path}", path=self._discarded
-            )
+        except OSError as error:
+            _not_removed(self._discarded, error)
 
     async def is_short(self, limits: SourceLimits) -> bool:
         """
@@ -129,8 +125,8 @@ class Layout:
         """
         try:
             await self._disk.run(remove_tree, path)
-        except Exception:
-            _log.failure(_NOT_REMOVED, path=path)
+        except Exception as error:
+            _not_removed(path, error)
 
     async def remove_release(self, path: str, *, synced: bool) -> None:
         """
@@ -139,8 +135,8 @@ class Layout:
 
         @param synced: Its manifest says that it is on the disk for good.
         """
-        for failed, why in await self._disk.run(_remove_release, path, synced):
-            _log.failure(_NOT_REMOVED, why, path=failed)
+        for failed, error in await self._disk.run(_remove_release, path, synced):
+            _not_removed(failed, error)
 
 
 def name_of(sha256: str, who: Identity | None) -> str:
@@ -170,7 +166,7 @@ def _let_in(path: str, groups: Collection[int]) -> None:
     os.chmod(path, 0o710 if len(groups) == 1 else 0o711)
 
 
-def _remove_release(path: str, synced: bool) -> list[tuple[str, Failure]]:
+def _remove_release(path: str, synced: bool) -> list[tuple[str, Exception]]:
     """
     Remove a release.
 
@@ -180,18 +176,28 @@ def _remove_release(path: str, synced: bool) -> list[tuple[str, Failure]]:
 
     @return: What could not be removed, and why.
     """
-    failures = []
+    failures: list[tuple[str, Exception]] = []
     manifest = path_of(path)
     for each in (manifest, manifest + ".tmp", path + ".tmp", path):
         try:
             remove_tree(each)
             if synced and each == manifest:
                 sync_folder(os.path.dirname(path))
-        except Exception:
-            failures.append((each, Failure()))
+        except Exception as error:
+            failures.append((each, error))
     with contextlib.suppress(OSError):  # another release of the app is there
         os.rmdir(os.path.dirname(path))
     return failures
+
+
+def _not_removed(path: str, error: Exception) -> None:
+    """
+    Say that something stays.  What the system has against it is no defect of the agent's.
+    """
+    if isinstance(error, OSError):
+        _log.warn("{path} can't be removed: {why}", path=path, why=error.strerror)
+    else:
+        _log.failure("{path} can't be removed", Failure(error), path=path)
 
 
 def _check(path: str, reserve: Reserve, size: int) -> None:
