@@ -18,6 +18,13 @@ from smartmob.waiting import Waiters
 
 _log = Logger()
 
+_OUTCOMES = {
+    True: ("up", "leave it down"),
+    False: ("down", "start it"),
+    None: ("as the configuration file says", "do otherwise"),
+}
+"""What was wanted, and what comes of its not being known."""
+
 
 @define(eq=False, repr=False, kw_only=True)
 class Kept:
@@ -155,9 +162,11 @@ class Kept:
         self._writing -= 1
         self._unwritten = None
         if isinstance(result, Failure):
+            # Not how it is now: by the time that this is told, it may have stopped, or run.
+            what, so = _OUTCOMES[self.wanted]
             self._unwritten = StateNotWritten(
-                f"{self.slug} is {self.state}, but a later agent would not know: "
-                f"{result.getErrorMessage()}"
+                f"that {self.slug} is to be {what} could not be written, so a later agent may "
+                f"{so}: {result.getErrorMessage()}"
             )
             self.records.repeat(self.slug)
             self._written.fail(self._unwritten)

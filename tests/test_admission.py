@@ -194,8 +194,17 @@ class VerbTests(LifetimeTestCase):
         process = self.create()
         self.watch.full = True
         why = self.refused(process.stop())
-        self.assertIn("myapp.web.0 is stopping, but a later agent would not know: it", why)
+        self.assertIn(
+            "that myapp.web.0 is to be down could not be written, so a later agent may start it"
+            ": it can't be kept",
+            why,
+        )
         self.assertIs(process.state, State.STOPPED)
+        self.refused(process.stop())
+        why = self.refused(process.start())
+        self.assertIn(
+            "is to be up could not be written, so a later agent may leave it down", why
+        )
         self.refused(process.stop())
         self.watch.full = False
         self.life.clock.advance(1)
