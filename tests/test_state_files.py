@@ -23,15 +23,16 @@ from smartmob.documents import CreateRequest, LastExit, Left, PastExit
 from smartmob.state import journal as module
 from smartmob.state.folding import folded
 from smartmob.state.journal import Journal
+from smartmob.state.models import decoded_models
 from smartmob.state.record import (
     KEPT_EXITS,
-    Damaged,
-    Newer,
     Record,
     decoded,
     encoded,
     exit_document,
 )
+from smartmob.state.sections import decoded_sections
+from smartmob.state.versioned import Damaged, Newer
 from smartmob.state.writer import MOST_AT_ONCE, Writer, make_folder
 from tests.support.fuzzing import tries
 from tests.support.lifetimes import Held, Here, watch
@@ -117,7 +118,8 @@ class RecordTests(SynchronousTestCase):
         for name, value, why in (
             ("created_at", float("inf"), "is no time"),
             ("created_at", -1, "is no time"),
-            ("created_at", 10**400, "is damaged: OverflowError"),
+            ("created_at", 10**400, "00... is no time"),
+            ("created_at", [], "is damaged: created_at: [] is no time"),
             ("port", 65536, "65536 is no port"),
             ("port", 0, "0 is no port"),
             ("restarts", -1, "is no whole number"),
@@ -127,12 +129,32 @@ class RecordTests(SynchronousTestCase):
             ("schema", "2", "is no whole number"),
             ("slug", "a.c", "is the record of 'a.c'"),
             ("request", {"app": "a"}, "has a request that can't be used"),
-            ("last_exits", [1], "is damaged: TypeError"),
+            ("last_exits", [1], "is damaged: last_exits are none"),
+            ("last_exits", 1, "is damaged: last_exits are none"),
+            ("schema", 2, "was written by a later release (schema 2; this one knows 1)"),
         ):
             data = json.dumps({**document, name: value}).encode()
-            error = self.assertRaises(Damaged, decoded, "a.b", data)
+            error = self.assertRaises((Damaged, Newer), decoded, "a.b", data)
             self.assertIn(why, str(error))
-        self.assertRaises(Damaged, decoded, "a.b", b"[" * 100_000)
+
+    def test_noObject(self) -> None:
+        """What is none at all is said in words, of each kind of file."""
+        fields = {"slug": "a.b", "created_at": 1, "last_exits": 1, "models": 1, "scaled": 1}
+        wrong = json.dumps({"schema": 1, **fields})
+        for decode in (lambda data: decoded("a.b", data), decoded_models, decoded_sections):
+            for data, why in (
+                (b"", "is damaged: it is empty"),
+                (b"\xff\x00", "is damaged: it is no JSON"),
+                (b"[" * 100_000, "is damaged: it is no JSON"),
+                (b'{"schema": 1', "is damaged: it is no JSON"),
+                (b"[]", "is damaged: it is no JSON object"),
+                (b"{}", "is damaged: it has no schema"),
+                (b'{"schema": 1, "slug": "a.b"}', "is damaged: it has no "),
+                (wrong.encode(), "is damaged: "),
+            ):
+                error = self.assertRaises(Damaged, decode, data)
+                self.assertIn(why, str(error))
+                self.assertNotIn("Error", str(error))
 
     def test_secrets(self) -> None:
         """What is shown of a record in a log has no environment."""

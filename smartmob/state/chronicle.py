@@ -19,7 +19,7 @@ from smartmob import plain_files
 from smartmob.events import KEPT, About, Event, Topic
 from smartmob.lines.encodings import timestamp
 from smartmob.numbers import LARGEST
-from smartmob.state.record import UNREADABLE
+from smartmob.state.versioned import UNREADABLE
 from smartmob.state.writer import TEMPORARY
 
 _log = Logger()

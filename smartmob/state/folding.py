@@ -9,7 +9,8 @@ from typing import Any
 
 from attrs import evolve
 
-from smartmob.state.record import KEPT_EXITS, UNREADABLE, Record, began, exit_of
+from smartmob.state.record import KEPT_EXITS, Record, began, exit_of
+from smartmob.state.versioned import UNREADABLE
 
 
 def folded(records: dict[str, Record], entry: dict[str, Any], unread: Container[str]) -> None:

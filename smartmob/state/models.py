@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from smartmob.converter import InvalidDocument, structure
+from smartmob.converter import structure
 from smartmob.documents import CreateRequest
-from smartmob.state.record import UNREADABLE, Damaged, Newer, request_document
+from smartmob.state.record import request_document
+from smartmob.state.versioned import damage_told, loaded
 
 SCHEMA = 1
 """Of what is written."""
@@ -30,15 +31,6 @@ def decoded_models(data: bytes) -> tuple[CreateRequest, ...]:
     @raise Damaged: It makes no sense.
     @raise Newer: It can't be read.
     """
-    try:
-        document = json.loads(data)
-        if document["schema"] > SCHEMA:
-            raise Newer("was written by a later release")
+    with damage_told():
+        document = loaded(data, SCHEMA)
         return tuple(structure(each, CreateRequest) for each in document["models"])
-    except Newer:
-        raise
-    except InvalidDocument as error:
-        names = ", ".join(f"{name} {why}" for name, why in error.errors[:3])
-        raise Damaged(f"has a request that can't be used: {names}") from None
-    except UNREADABLE as error:
-        raise Damaged(f"is damaged: {type(error).__name__}: {error}") from None

@@ -12,7 +12,8 @@ from typing import TypeVar
 from twisted.logger import Logger
 
 from smartmob import plain_files
-from smartmob.state.record import MOST_BYTES, Damaged, Record, decoded
+from smartmob.state.record import MOST_BYTES, Record, decoded
+from smartmob.state.versioned import Damaged
 from smartmob.state.writer import TEMPORARY
 
 _log = Logger()

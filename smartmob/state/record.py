@@ -5,14 +5,22 @@ What is kept of one process, as a value and as a file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from math import isfinite
+from math import nan
 from typing import Any
 
 from attrs import Attribute, asdict, field, frozen
 
-from smartmob.converter import InvalidDocument, structure
+from smartmob.converter import structure
 from smartmob.documents import CreateRequest, LastExit, Left, PastExit
+from smartmob.state.versioned import (
+    UNREADABLE,
+    Damaged,
+    Senseless,
+    damage_told,
+    loaded,
+    shown,
+    whole_number,
+)
 
 SCHEMA = 1
 """Of what is written.  What was written by an older one has fewer members."""
@@ -24,32 +32,10 @@ KEPT_EXITS = 10
 MOST_BYTES = 32 << 20
 """What has more is no record: what can be asked for is less, however it is written."""
 
-UNREADABLE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What comes of taking a document for what it is not."""
-
 _LATEST = 253_402_300_799.0
 """The end of the year 9999, in seconds since the epoch: what is later has no date."""
 
 _LAST_PORT = 65_535
-
-
-class Damaged(ValueError):
-    """
-    What a file has is no record; the message ends a sentence that begins with its name.
-    """
-
-
-class Newer(ValueError):
-    """
-    A later release has written it; likewise.
-    """
 
 
 @frozen(kw_only=True)
@@ -108,23 +94,8 @@ def decoded(slug: str, data: bytes) -> Record:
     @raise Damaged: It has none.
     @raise Newer: It has one that can't be read.
     """
-    try:
-        document = json.loads(data)
-        schema = _number(document["schema"], None)
-        if schema is None:
-            raise ValueError("it has no schema")
-        if schema > SCHEMA:
-            raise Newer(
-                f"was written by a later release (schema {schema}; this one knows {SCHEMA})"
-            )
-        record = _record(document)
-    except Newer:
-        raise
-    except InvalidDocument as error:
-        names = ", ".join(f"{name} {why}" for name, why in error.errors[:3])
-        raise Damaged(f"has a request that can't be used: {names}") from None
-    except UNREADABLE as error:
-        raise Damaged(f"is damaged: {type(error).__name__}: {error}") from None
+    with damage_told():
+        record = _record(loaded(data, SCHEMA))
     if record.slug != slug:
         raise Damaged(f"is the record of {record.slug!r}")
     if record.request is not None and record.request.slug != slug:
@@ -155,7 +126,7 @@ def exit_document(past: PastExit) -> dict[str, object]:
     }
 
 
-def exit_of(document: Mapping[str, Any]) -> PastExit:
+def exit_of(document: dict[str, Any]) -> PastExit:
     """
     The exit that a file has.
 
@@ -163,10 +134,10 @@ def exit_of(document: Mapping[str, Any]) -> PastExit:
     """
     return PastExit(
         LastExit(
-            code=_number(document["code"], None),
+            code=None if document["code"] is None else whole_number(document, "code"),
             signal=None if document["signal"] is None else str(document["signal"]),
-            at=_time(document["at"]),
-            ran_seconds=_time(document["ran_seconds"]),
+            at=_time(document, "at"),
+            ran_seconds=_time(document, "ran_seconds"),
             killed=tuple(map(str, document["killed"])),
             left=tuple(Left(int(one["pid"]), str(one["name"])) for one in document["left"]),
         ),
@@ -174,54 +145,54 @@ def exit_of(document: Mapping[str, Any]) -> PastExit:
     )
 
 
-def _record(document: Mapping[str, Any]) -> Record:
+def _record(document: dict[str, Any]) -> Record:
     request = document.get("request")
     wanted = document.get("wanted")
     release = document.get("release")
     if not isinstance(wanted, bool | None) or not isinstance(release, str | None):
-        raise TypeError("wanted is true, false or null, and release a name")
+        raise Senseless("wanted is true, false or null, and release a name")
+    try:
+        exits = tuple(map(exit_of, document.get("last_exits", ())))[:KEPT_EXITS]
+    except UNREADABLE:
+        raise Senseless("last_exits are none") from None
     return Record(
         slug=str(document["slug"]),
-        created_at=_time(document["created_at"]),
+        created_at=_time(document, "created_at"),
         port=_port(document),
         request=None if request is None else structure(request, CreateRequest),
         wanted=wanted,
         release=release,
-        restarts=_number(document.get("restarts"), 0) or 0,
-        exits=_number(document.get("exits"), 0) or 0,
-        last_exits=tuple(map(exit_of, document.get("last_exits", ())))[:KEPT_EXITS],
+        restarts=whole_number(document, "restarts") or 0,
+        exits=whole_number(document, "exits") or 0,
+        last_exits=exits,
     )
 
 
-def began(slug: str, document: Mapping[str, Any]) -> Record:
+def began(slug: str, document: dict[str, Any]) -> Record:
     """
     The record of a process of which only its beginning was noted.
 
     @raise ValueError: It was not; also the others of L{UNREADABLE}.
     """
-    return Record(slug=slug, created_at=_time(document["of"]), port=_port(document))
+    return Record(slug=slug, created_at=_time(document, "of"), port=_port(document))
 
 
-def _port(document: Mapping[str, Any]) -> int | None:
-    port = _number(document.get("port"), None)
+def _port(document: dict[str, Any]) -> int | None:
+    port = whole_number(document, "port")
     if port is not None and not 0 < port <= _LAST_PORT:
-        raise ValueError(f"{port} is no port")
+        raise Senseless(f"{shown(port)} is no port")
     return port
 
 
-def _time(value: float) -> float:
-    seconds = float(value)
-    if not (isfinite(seconds) and 0 <= seconds <= _LATEST):
-        raise ValueError(f"{value!r} is no time")
+def _time(document: dict[str, Any], name: str) -> float:
+    value = document[name]
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = nan
+    if not 0 <= seconds <= _LATEST:
+        raise Senseless(f"{name}: {shown(value)} is no time")
     return seconds
-
-
-def _number(value: object, otherwise: int | None) -> int | None:
-    if value is None:
-        return otherwise
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(f"{value!r} is no whole number")
-    return value
 
 
 def _is_said(attribute: Attribute[object], value: object) -> bool:

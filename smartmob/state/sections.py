@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from attrs import asdict, frozen
 
 from smartmob.checks import MOST_PROCESSES
-from smartmob.state.record import UNREADABLE, Damaged, Newer
+from smartmob.state.versioned import Senseless, damage_told, loaded, shown
 
 SCHEMA = 1
 """Of what is written."""
@@ -44,21 +44,15 @@ def decoded_sections(data: bytes) -> dict[str, Scaled]:
     @raise Damaged: It makes no sense.
     @raise Newer: It can't be read.
     """
-    try:
-        document = json.loads(data)
-        if document["schema"] > SCHEMA:
-            raise Newer("was written by a later release")
+    with damage_told():
+        document = loaded(data, SCHEMA)
         return {
             str(name): Scaled(_number(scaled["numprocesses"]), _number(scaled["wanted"]))
             for name, scaled in document["scaled"].items()
         }
-    except Newer:
-        raise
-    except UNREADABLE as error:
-        raise Damaged(f"is damaged: {type(error).__name__}: {error}") from None
 
 
 def _number(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value <= MOST_PROCESSES:
-        raise TypeError(f"{value!r} is no number of processes")
+        raise Senseless(f"{shown(value)} is no number of processes")
     return value
