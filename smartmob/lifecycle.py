@@ -167,8 +167,11 @@ class Lifecycle(Service):
             self.fail(f"{error}", code=2)
         except CantListen as error:
             self.fail(f"{located(configuration, error)}", code=error.code)
-        except (OSError, Refusal) as error:
+        except Refusal as error:
             self.fail(f"can't start: {error}")
+        except OSError as error:
+            about = "" if error.filename is None else f"{error.filename}: "
+            self.fail(f"can't start: {about}{error.strerror or error}")
         for warning in (*configuration.warnings, *self._exposure(configuration)):
             _log.warn("{text}", text=warning)
         self.sources.startService()

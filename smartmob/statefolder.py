@@ -5,6 +5,7 @@ The folder in which an agent keeps what is its own.
 from __future__ import annotations
 
 import os
+from errno import ENOTDIR
 from pathlib import Path
 
 from attrs import define, field
@@ -52,7 +53,10 @@ class StateFolder:
             in it.
         @raise OSError: It can't be used.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(ENOTDIR, "it is no folder", str(self.path)) from None
         # Whoever owns it could exchange what is run: root, in a folder that everybody may
         # write to, may find one there that somebody has made for that.
         for status in (self.path.lstat(), self.path.stat()):

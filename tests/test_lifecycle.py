@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
@@ -16,9 +16,25 @@ from twisted.trial.unittest import SynchronousTestCase
 from smartmob.config.configuration import Configuration
 from smartmob.config.load import default
 from smartmob.config.overrides import Overrides
-from smartmob.lifecycle import Lifecycle
+from smartmob.lifecycle import CantStart, Lifecycle
 from smartmob.refusals import Stopping
 from smartmob.statefolder import StateFolder
+
+NAMES = (
+    "launcher",
+    "sources",
+    "persistence",
+    "agent",
+    "declarations",
+    "endpoints",
+    "connections",
+    "doors",
+    "plugins",
+    "webhooks",
+    "forwards",
+    "reload",
+)
+"""Of the parts of an agent."""
 
 
 @define(eq=False)
@@ -139,6 +155,36 @@ class Reactor(MemoryReactorClock):
         call(*args)
 
 
+class CantStartTests(SynchronousTestCase):
+    """
+    What the operator is told of an agent that can't come up.
+    """
+
+    def told(self, error: OSError) -> str:
+        """Why, where the state can't be read."""
+
+        class Unreadable(Part):
+            def open(self) -> NoReturn:
+                raise error
+
+        parts = cast(Any, {name: Part(name, []) for name in NAMES})
+        parts["persistence"] = Unreadable("persistence", [])
+        reactor: Any = Reactor()
+        folder = StateFolder(Path(self.mktemp()))
+        lifecycle = Lifecycle(reactor, reactor, reactor, folder, **parts, told_by_twistd=True)
+        return str(self.assertRaises(CantStart, lifecycle.startService))
+
+    def test_file(self) -> None:
+        """It is told of which file, as everywhere, without the number of the error."""
+        error = PermissionError(13, "Permission denied", "/s/processes")
+        self.assertEqual(self.told(error), "can't start: /s/processes: Permission denied")
+
+    def test_noFile(self) -> None:
+        """What is about no file has only a reason."""
+        self.assertEqual(self.told(OSError(24, "Too many")), "can't start: Too many")
+        self.assertEqual(self.told(OSError("so it is")), "can't start: so it is")
+
+
 class LifecycleTests(SynchronousTestCase):
     """
     One thing after the other, whatever goes wrong.
@@ -147,23 +193,7 @@ class LifecycleTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.log: list[str] = []
         self.reactor = Reactor()
-        self.parts = {
-            name: Part(name, self.log)
-            for name in (
-                "launcher",
-                "sources",
-                "persistence",
-                "agent",
-                "declarations",
-                "endpoints",
-                "connections",
-                "doors",
-                "plugins",
-                "webhooks",
-                "forwards",
-                "reload",
-            )
-        }
+        self.parts = {name: Part(name, self.log) for name in NAMES}
         parts = cast(Any, self.parts)
         reactor: Any = self.reactor
         self.lifecycle = Lifecycle(

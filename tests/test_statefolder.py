@@ -56,6 +56,12 @@ class StateFolderTests(SynchronousTestCase):
         self.assertEqual([each.name for each in path.iterdir()], ["releases"])
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o755)
 
+    def test_noFolder(self) -> None:
+        """What is no folder is said to be none."""
+        with self.assertRaises(NotADirectoryError) as caught:
+            StateFolder(Path("/dev/null")).open()
+        self.assertEqual(caught.exception.strerror, "it is no folder")
+
     def test_anothers(self) -> None:
         """A folder of another user's is not used, nor one that a link of theirs leads to."""
         nobody = another_user().uid
