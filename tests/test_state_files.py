@@ -267,6 +267,26 @@ class JournalTests(FileTestCase):
         self.path.write_bytes(b'{"n": 1}\n' + b"\n".join(bad) + b'\n{"n": 2}\n')
         self.assertEqual(self.lines(), [{"n": 1}, *[None] * len(bad), {"n": 2}])
 
+    def test_oneIsNoFile(self) -> None:
+        """A file that is none is named, and what the other one has is read."""
+        journal = Journal(str(self.path))
+        for other, good, why in (
+            (journal.path, journal.older, "is no plain file"),
+            (
+                journal.older,
+                journal.path,
+                f"is not all there is: {journal.older} is no plain file",
+            ),
+        ):
+            Path(good).write_bytes(b'{"n": 1}\n')
+            Path(other).mkdir()
+            entries = journal.entries()
+            self.assertEqual(next(entries), {"n": 1})
+            error = self.assertRaises(ValueError, list, entries)
+            self.assertEqual(str(error), why)
+            Path(other).rmdir()
+            Path(good).unlink()
+
     def test_noRoom(self) -> None:
         """What is written in part, for want of room, is taken back."""
 

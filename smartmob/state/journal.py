@@ -76,19 +76,26 @@ class Journal:
         All that was noted, the earlier file first; C{None} for each line that makes no
         sense.
 
-        @raise OSError: It can't be read.
-        @raise ValueError: It is no file; the message ends a sentence that begins with its
-            name.
+        @raise ValueError: One of the files can't be read, after what the other has; the
+            message ends a sentence that begins with L{path}.
         """
+        unread = []
         for path in (self.older, self.path):
             try:
                 file = plain_files.opened(path, os.O_NOFOLLOW)
+                with os.fdopen(file, "rb") as lines:
+                    # No line of ours is as long; who reads a part finds it to be no JSON.
+                    while line := lines.readline(MOST_BYTES):
+                        yield _entry(line)
             except FileNotFoundError:
                 continue
-            with os.fdopen(file, "rb") as lines:
-                # No line of ours is as long; who reads a part finds it to be no JSON.
-                while line := lines.readline(MOST_BYTES):
-                    yield _entry(line)
+            except (OSError, ValueError) as error:
+                why = plain_files.why(error)
+                unread.append(
+                    why if path == self.path else f"is not all there is: {path} {why}"
+                )
+        if unread:
+            raise ValueError("; it ".join(reversed(unread)))
 
     def append(self, entry: Mapping[str, object]) -> None:
         """
