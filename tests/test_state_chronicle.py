@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.events import KEPT, About, Events, Topic
@@ -177,6 +177,27 @@ class EventsGoOnTests(SynchronousTestCase):
         for event in chronicle.read():
             self.assertTrue(event.names)
             json.dumps(event.document())
+
+    def test_senseless(self) -> None:
+        """Lines that make no sense are told of once; the one that was being written is not."""
+        self.publish(3)
+        self.end()
+        path = self.folder / "events"
+        first, *others = path.read_bytes().splitlines(keepends=True)
+        for data, ids, said in (
+            (b"".join([first, *others]), [1, 2, 3], []),
+            (b"".join([first, *others])[:-9], [1, 2], []),
+            (b"".join([first, b"\xff{\n", b"[]\n", *others]), [1, 2, 3], ["2 of 5 lines"]),
+            (b"\x80\n" * 5 * KEPT, [], [f"{KEPT} of {KEPT} lines"]),
+        ):
+            path.write_bytes(data)
+            with capturedLogs() as logs:
+                events = Chronicle(str(path), self.clock).read()
+            self.assertEqual([event.id for event in events], ids)
+            texts = [str(formatEvent(event)) for event in logs]
+            self.assertEqual(len(texts), len(said), texts)
+            for text, part in zip(texts, said, strict=True):
+                self.assertIn(f"{path}: {part} make no sense", text)
 
     def test_noFile(self) -> None:
         """What is no file is not read."""

@@ -8,7 +8,6 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
@@ -66,12 +65,24 @@ class Chronicle:
             _log.warn("{path} {why}", path=self.path, why=plain_files.why(error))
             return []
         found: list[Event] = []
-        for line in data.split(b"\n")[-KEPT - 1 :]:
-            with suppress(*UNREADABLE):
+        bad = 0
+        *lines, rest = data.split(b"\n")  # after the last newline: what was being written
+        for line in [*lines[-KEPT:], *([rest] if rest else ())]:
+            try:
                 event = _event(json.loads(line))
-                if not found or event.id > found[-1].id:
-                    found.append(event)
-                    self._last.append(line)
+            except UNREADABLE:
+                bad += line is not rest
+                continue
+            if not found or event.id > found[-1].id:
+                found.append(event)
+                self._last.append(line)
+        if bad:
+            _log.warn(
+                "{path}: {bad} of {lines} lines make no sense, and so those events are missing",
+                path=self.path,
+                bad=bad,
+                lines=min(len(lines), KEPT),
+            )
         return found
 
     def note(self, event: Event) -> None:
