@@ -118,14 +118,23 @@ class ForkTests(FaultTestCase):
         for node in nodes[1:]:
             await remote.post(f"/start-process/app.{node}")
         for node in nodes:
-            document = await remote.state(f"app.{node}", "backoff")
-            self.assertIn("Resource temporarily unavailable", document["reason"])
+            await self.waits(remote, f"app.{node}", "Resource temporarily unavailable")
         self.assertEqual(await remote.get("/process-status/app.kept"), before)
         few.permit(agent.pid)
         for node in nodes:
             await remote.state(f"app.{node}", "running")
         self.assertEqual(await remote.get("/process-status/app.kept"), before)
         await self.end(agent)
+
+    async def waits(self, remote: Remote, slug: str, why: str) -> None:
+        """
+        See a process wait, for this reason: of those that are found one after the other.
+        """
+        console = await remote.attach(slug, format="json")
+        document = await remote.get(f"/process-status/{slug}")
+        while document["state"] != "backoff" or why not in document["reason"]:
+            document = await console.event("state")
+        await console.leave()
 
     async def test_guardian(self) -> None:
         """
