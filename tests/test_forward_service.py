@@ -15,6 +15,7 @@ from typing import Any, cast
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.config.forward import Forward, LineFormat, Peer, ToFiles, ToFluentd
@@ -405,6 +406,28 @@ class ForwardsTests(SynchronousTestCase):
                 self.clock.advance(0.1)
             self.successResultOf(stopped)
             self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_whyDropped(self) -> None:
+        """
+        What was not taken in time is told of, with the reason that there is by then.
+        """
+        for ends, why in (
+            (False, "it is not configured so any more, and did not take them in time"),
+            (True, "the agent ends"),
+        ):
+            self.setUp()
+            self.forwards.configure([self.files()])
+            self.workers[0].held = True
+            self.web.received("stdout", b"1\n", 1)
+            self.forwards.configure([])
+            if ends:
+                stopped = self.forwards.stopService()
+            with capturedLogs() as logs:
+                self.clock.advance(END_SECONDS)
+            [said] = [formatEvent(event) for event in logs]
+            self.assertTrue(str(said).endswith(f"lines were dropped: {why}"), said)
+            if ends:
+                self.successResultOf(stopped)
 
     def test_stopNothing(self) -> None:
         """

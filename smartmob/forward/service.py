@@ -128,9 +128,13 @@ class Forwards(Service):
         if lane.at_rest:
             forwarding.machine.cut("")
             return
-        why = "the agent ends" if self._ending else "it is not configured so any more"
-        self._late[lane] = self.reactor.callLater(END_SECONDS, forwarding.machine.cut, why)
+        self._late[lane] = self.reactor.callLater(END_SECONDS, self._too_late, forwarding)
         forwarding.machine.hurry()
+
+    def _too_late(self, forwarding: Forwarding) -> None:
+        # Of one that went before, too: by now there is no time for any.
+        why = "it is not configured so any more, and did not take them in time"
+        forwarding.machine.cut("the agent ends" if self._ending else why)
 
     def _rested(self, lane: Lane) -> None:
         forwarding = self._leaving.get(lane)
