@@ -56,6 +56,9 @@ class Pattern:
             if name not in NAMES:
                 known = ", ".join(f"{{{each}}}" for each in NAMES)
                 raise BadPlaceholder(f"has {{{name[:100]}}}, and there are {known}")
+        for brace, other in ("{}", "}{"):
+            if any(brace in part for part in parts[::2]):
+                raise BadPlaceholder(f"has a {brace} without a {other}")
         return cls(text, tuple(parts))
 
     @property

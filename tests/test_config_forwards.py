@@ -17,9 +17,11 @@ from tests.support.configuring import ConfigurationTestCase
 
 #: What is wrong, and what is said.
 WRONG = {
-    "": "needs one of path, syslog, fluentd, and no two",
-    "apps = web": "needs one of path, syslog, fluentd, and no two",
-    "path = a\nsyslog = unix:/dev/log": "needs one of path, syslog, fluentd, and no two",
+    "": "[forward:x] needs one of path, syslog, fluentd",
+    "apps = web": "[forward:x] needs one of path, syslog, fluentd",
+    "syslog = unix:/dev/log\npath = a": "syslog: stands beside path, and a section has",
+    "path = a/{slug.log": "path: has a { without a }",
+    "path = a/slug}.log": "path: has a } without a {",
     "path = a/{slugg}.log": "has {slugg}, and there are {app}, {node}, {process_type}",
     "path = a/{slug}": "must not end with a placeholder; let it end with .log, say",
     "path = a/": "must be the path of a file, not of a folder",
@@ -141,6 +143,35 @@ class ForwardTests(ConfigurationTestCase):
             mistake,
             "agent.ini:4: [forward:b] path: is that of [forward:a] too, which moves its files",
         )
+
+    def test_sameFiles(self) -> None:
+        """
+        So it is where the paths are written otherwise, or one is where backups of another are.
+        """
+        backup, backups = "is a backup of the files of [forward:a]", "has backups where"
+        for one, other, why in (
+            ("{slug}.log", "{app}.{node}.log", "is that of [forward:a] too"),
+            ("x.log", "x.log.1", backup),
+            ("{slug}.log", "{app}.{node}.log.10", backup),
+            ("x.log\nbackups = 3", "x.log.3", backup),
+            ("x.log.7", "x.log", f"{backups} [forward:a] has its files"),
+        ):
+            text = f"[forward:a]\npath = {one}\n[forward:b]\npath = {other}\n"
+            [mistake] = self.mistakes(text)
+            self.assertIn(f"[forward:b] path: {why}", mistake)
+        for one, other in (
+            ("x.log", "x.log.11"),
+            ("x.log\nbackups = 3", "x.log.4"),
+            ("x.log\nmax_bytes = 0", "x.log.1"),
+            ("x.log", "x.log.0"),
+            ("x.log", "x.log.01"),
+            ("x.log", "x.log.a"),
+            ("x.log", "x.log2"),
+            ("x.log", "x.log.²"),
+            ("{app}.log", "{node}.log"),
+        ):
+            text = f"[forward:a]\npath = {one}\n[forward:b]\npath = {other}\n"
+            self.assertEqual(len(self.load(text).forwards), 2, text)
 
     def test_names(self) -> None:
         """

@@ -32,7 +32,6 @@ class PatternTests(SynchronousTestCase):
             "{app}/{node}/{process_type}.{stream}": "blog/web.0/web.stdout",
             "{app}{app}": "blogblog",
             "none": "none",
-            "}{": "}{",
             "%s{app}%": "%sblog%",
         }.items():
             self.assertEqual(Pattern.of(text).filled(WHOSE, "stdout"), filled)
@@ -45,6 +44,20 @@ class PatternTests(SynchronousTestCase):
             with self.assertRaises(BadPlaceholder) as raised:
                 Pattern.of(text)
             self.assertIn("{process_type}", str(raised.exception))
+
+    def test_braces(self) -> None:
+        """
+        A brace that is left alone is refused, and said.
+        """
+        for text, brace in {
+            "logs/{slug.log": "{ without a }",
+            "{{slug}}": "{ without a }",
+            "a}": "} without a {",
+            "}{": "{ without a }",
+        }.items():
+            with self.assertRaises(BadPlaceholder) as raised:
+                Pattern.of(text)
+            self.assertEqual(str(raised.exception), f"has a {brace}")
 
     def test_open(self) -> None:
         """

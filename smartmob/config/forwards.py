@@ -23,7 +23,7 @@ from smartmob.config.forward import (
 from smartmob.config.ini import Section
 from smartmob.config.keys import Keys
 from smartmob.config.values import boolean, numeric, with_commas, word, wrong
-from smartmob.placeholders import BadPlaceholder, Pattern
+from smartmob.placeholders import BadPlaceholder, Pattern, Whose
 
 PREFIX = "forward:"
 """What the name of such a section begins with."""
@@ -68,6 +68,8 @@ _PEER = re.compile(
     re.ASCII,
 )
 _LONGEST_UNIX = 107  # sun_path of unix(7), without its NUL
+_ANYBODY = Whose("-app-", "-node-", "-type-", "-app-.-node-")
+_ANY_STREAM = "-stream-"
 _MOST_BYTES = 1 << 50
 _MOST_BACKUPS = 1000
 
@@ -81,7 +83,7 @@ def forwards(sections: Mapping[str, Section], findings: Findings) -> tuple[Forwa
     @param sections: By their names, without what these begin with.
     """
     found = []
-    paths: dict[str, str] = {}
+    others: dict[str, ToFiles] = {}
     for name, section in sections.items():
         keys = Keys(section, findings)
         keys.warn_of_others(KEYS)
@@ -92,9 +94,11 @@ def forwards(sections: Mapping[str, Section], findings: Findings) -> tuple[Forwa
             )
         to = _destination(keys)
         if isinstance(to, ToFiles):
-            first = paths.setdefault(to.path.text, name)
-            if first != name:
-                keys.wrong("path", f"is that of [{PREFIX}{first}] too, which moves its files")
+            for other, files in others.items():
+                if why := _in_the_way(to, files, f"[{PREFIX}{other}]"):
+                    keys.wrong("path", why)
+                    break
+            others[name] = to
         if to is not None:
             apps, streams = (keys.get(key, globs, ()) for key in ("apps", "streams"))
             found.append(Forward(name=name, apps=apps, streams=streams, to=to))
@@ -132,10 +136,14 @@ def tag(text: str) -> Pattern:
 
 def _destination(keys: Keys) -> Destination | None:
     kinds = [kind for kind in _KINDS if keys.entry(kind) is not None]
-    if len(kinds) != 1:
-        keys.wrong(kinds[1] if kinds else None, f"needs one of {', '.join(_KINDS)}, and no two")
+    if not kinds:
+        keys.wrong(None, f"needs one of {', '.join(_KINDS)}")
         return None
-    [kind] = kinds
+    kind, *more = kinds
+    for other in more:
+        keys.wrong(other, f"stands beside {kind}, and a section has only one of them")
+    if more:
+        return None
     for key in KEYS:
         others = [one for one in _KINDS if key in _OWN[one]]
         if others and kind not in others and keys.entry(key) is not None:
@@ -147,6 +155,32 @@ def _destination(keys: Keys) -> Destination | None:
             return _syslog(keys)
         case _:
             return _fluentd(keys)
+
+
+def _in_the_way(one: ToFiles, other: ToFiles, name: str) -> str:
+    """
+    Why two can't both have their files, for the first of them; empty: they can, as far as
+    that does not depend on what is called how.
+
+    @param name: The other one's section.
+    """
+    path, its_path = (to.path.filled(_ANYBODY, _ANY_STREAM) for to in (one, other))
+    if path == its_path:
+        return f"is that of {name} too, which moves its files"
+    if _is_backup(path, its_path, other):
+        return f"is a backup of the files of {name}"
+    if _is_backup(its_path, path, one):
+        return f"has backups where {name} has its files"
+    return ""
+
+
+def _is_backup(path: str, of: str, to: ToFiles) -> bool:
+    """
+    Whether a path is one where files that were moved away are.
+    """
+    number = path.removeprefix(f"{of}.")
+    numbered = number != path and number.isascii() and number.isdecimal() and number[0] != "0"
+    return numbered and to.max_bytes > 0 and int(number[:5]) <= to.backups
 
 
 def _files(keys: Keys) -> ToFiles | None:
