@@ -15,6 +15,8 @@ from attrs import frozen
 
 from bench.figures import Failed, Report, Row
 
+Measure = Callable[[argparse.Namespace, Path, Report], None]
+
 
 @frozen
 class Benchmark:
@@ -29,7 +31,7 @@ class Benchmark:
 
     name: str
     parser: argparse.ArgumentParser
-    measure: Callable[[argparse.Namespace, Path, Report], None]
+    measure: Measure
     short: tuple[str, ...]
 
 
@@ -53,6 +55,18 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     made.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     made.add_argument("--no-peers", action="store_true", help="measure nothing but smartmob")
     return made
+
+
+def of_lines(name: str, text: str | None, measure: Measure) -> Benchmark:
+    """
+    One that passes so many lines on in each of so many rounds.
+
+    @param text: What it measures.
+    """
+    made = parser(text)
+    made.add_argument("--rounds", type=int, default=7)
+    made.add_argument("--lines", type=int, default=600_000, help="a round")
+    return Benchmark(name, made, measure, short=("--rounds", "1", "--lines", "5000"))
 
 
 def run(benchmarks: Iterable[tuple[Benchmark, argparse.Namespace]], json: Path | None) -> int:

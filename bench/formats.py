@@ -75,19 +75,7 @@ def measure(options: argparse.Namespace, folder: Path, report: Report) -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--lines", type=int, default=600_000, help="a round")
-    return parser
-
-
-BENCHMARK = command.Benchmark(
-    name="formats",
-    parser=_parser(),
-    measure=measure,
-    short=("--rounds", "1", "--lines", "5000"),
-)
+BENCHMARK = command.of_lines("formats", __doc__, measure)
 
 if __name__ == "__main__":
     sys.exit(command.main(BENCHMARK))

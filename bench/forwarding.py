@@ -104,19 +104,7 @@ def _dropped(made: Agent) -> str:
     return f"; {part:.0%} of the lines found no room there"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--lines", type=int, default=600_000, help="a round")
-    return parser
-
-
-BENCHMARK = command.Benchmark(
-    name="forwarding",
-    parser=_parser(),
-    measure=measure,
-    short=("--rounds", "1", "--lines", "5000"),
-)
+BENCHMARK = command.of_lines("forwarding", __doc__, measure)
 
 if __name__ == "__main__":
     sys.exit(command.main(BENCHMARK))
