@@ -14,10 +14,8 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
 from tests.support.agent_process import AgentProcess, AgentTestCase
 from tests.support.applications import application, archive
+from tests.support.family import GUARDIAN, REAPER, guardian_of
 from tests.support.living import children, name, stat_of, until
-
-GUARDIAN = "smartmob-guard"
-REAPER = "smartmob-reaper"
 
 STORMS = int(os.environ.get("SMARTMOB_STORMS", "3"))
 """How often an agent is killed in the middle of starting programs."""
@@ -61,7 +59,7 @@ class StormTests(AgentTestCase):
         ]
         for storm in range(STORMS):
             enough = random.Random(storm).randrange(2, 60)
-            guardian = await self.guardian(agent.pid)
+            guardian = await guardian_of(agent.pid)
             await until(lambda: len(agent.below()) >= enough, "programs")  # noqa: B023 - at once
             os.kill(guardian, signal.SIGKILL)
             await until(lambda: not stat_of(guardian), "its end")  # noqa: B023 - at once
@@ -84,20 +82,6 @@ class StormTests(AgentTestCase):
             return {pid for pid in agent.below() if name(pid) == "sleep"} == pids
 
         await until(asleep, "these programs and no others")
-
-    async def guardian(self, agent: int) -> int:
-        """
-        The guardian of an agent, once it has its name.
-        """
-        found: list[int] = []
-
-        def look() -> list[int]:
-            found[:] = [pid for pid in children(agent) if name(pid) == GUARDIAN]
-            return found
-
-        await until(look, "a guardian")
-        [guardian] = found
-        return guardian
 
     async def test_reapers_killed(self) -> None:
         """
@@ -202,6 +186,6 @@ class StormTests(AgentTestCase):
         )
         await remote.create(url)
         await until(lambda: len(self.files()) > 100, "some files")
-        os.kill(await self.guardian(agent.pid), signal.SIGKILL)
+        os.kill(await guardian_of(agent.pid), signal.SIGKILL)
         console = await remote.attach(tail=10, stream="stdout")
         self.assertEqual((await console.next()).strip(), "10000")
