@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 from smartmob.launch.record import started
@@ -187,3 +188,47 @@ class DetachTests(ConfiguredTestCase):
         self.assertEqual(document["last_exit"]["signal"], "KILL")
         self.assertEqual(document["restarts"], 0)
         await until(lambda: not running(self.all), "the end of its tree")
+
+    async def test_recordLost(self) -> None:
+        """
+        One whose record is damaged or missing never runs twice, and ends when it is not
+        configured any more.
+        """
+        agent, _, _ = await self.first()
+        record = self.state / "detached" / f"{SLUG}.json"
+        for damage in (lambda: record.write_text("garbage"), record.unlink):
+            os.kill(agent.pid, signal.SIGKILL)
+            await agent.exit()
+            damage()
+            agent, remote = await self.next_agent()
+            document = await remote.state(SLUG, "running")
+            self.assertNotEqual(document["pid"], self.leader)
+            self.assertEqual(running(self.all), [])
+            self.leader = document["pid"]
+            self.all = self.tree(self.leader)
+        os.kill(agent.pid, signal.SIGKILL)
+        await agent.exit()
+        record.unlink()
+        self.write(section("other"))
+        await self.next_agent()
+        await until(lambda: not running(self.all), "the end of what nobody wants")
+
+    async def test_copied(self) -> None:
+        """
+        An agent with a copy of the state folder has programs of its own, and leaves alone
+        what runs for the first one.
+        """
+        _, remote, _ = await self.first()
+        copy = self.folder / "copy"
+        subprocess.run(["cp", "-a", self.state, copy], check=True)
+        second = self.spawn_agent("-v", "-c", str(self.file), "--state-dir", str(copy), bind=())
+        [url] = await second.listens()
+        theirs = self.remote(url)
+        document = await theirs.state(SLUG, "running")
+        other = self.tree(document["pid"])
+        self.assertNotEqual(document["pid"], self.leader)
+        await theirs.post(f"/stop-process/{SLUG}")
+        self.assertEqual(running(other), [])
+        self.assertEqual(running(self.all), self.all)
+        document = await remote.state(SLUG, "running")
+        self.assertEqual((document["pid"], document["restarts"]), (self.leader, 0))

@@ -16,6 +16,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
@@ -25,12 +26,12 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from smartmob.launch import wire
-from smartmob.launch.earlier import end_leftovers, found, opened
+from smartmob.launch.earlier import end_leftovers, found, lives, opened
 from smartmob.launch.interfaces import Command, Detach, LauncherLost, NotExecuted
 from smartmob.launch.keeper_link import connect
 from smartmob.launch.launcher import Launcher
 from smartmob.launch.program import Program
-from smartmob.launch.record import Record, give_up, recorded_keeper, remove, started
+from smartmob.launch.record import Record, give_up, identity, recorded_keeper, remove, started
 from smartmob.launch.ring import SIZE
 from smartmob.launch.terms import fingerprint
 from tests.support import launcher_host, menagerie, warden
@@ -186,6 +187,39 @@ class DetachedCase(TestCase):
         keeper = self.folder.record(name)["keeper"]
         assert isinstance(keeper, int)
         return keeper
+
+    def stop_keeper(self) -> tuple[int, int]:
+        """
+        Stop the keeper, and its parent.
+        """
+        keeper = self.keeper()
+        with open(f"/proc/{keeper}/stat") as file:
+            parent = int(file.read().rpartition(") ")[2].split()[1])
+        for pid in keeper, parent:
+            os.kill(pid, signal.SIGSTOP)
+        return keeper, parent
+
+    async def orphaned(self) -> Command:
+        """
+        A program of two processes whose keeper was killed, and that one's parent.
+
+        @return: The command; it says "up" twice.
+        """
+        code = (
+            "import ctypes, os, time\n"
+            "ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n"  # it does not end with its parent
+            "os.fork()\n"
+            "os.write(1, b'up\\n')\n"
+            "time.sleep(1000)\n"
+        )
+        command = self.command(sys.executable, "-I", "-S", "-c", code, self.marker)
+        await self.up(command, b"up\nup\n")
+        keeper = self.keeper()
+        await self.pass_on()
+        os.kill(int(stat_of(keeper)[1]), signal.SIGKILL)
+        os.kill(keeper, signal.SIGKILL)
+        await until(reactor, lambda: not running([keeper]), PATIENCE)
+        return command
 
     async def gone(self, *pids: int) -> None:
         """
@@ -552,17 +586,6 @@ class KilledTests(DetachedCase):
         await self.gone()
         self.assertEqual(self.folder.names(), [])
 
-    def stop_keeper(self) -> tuple[int, int]:
-        """
-        Stop the keeper, and its parent.
-        """
-        keeper = self.keeper()
-        with open(f"/proc/{keeper}/stat") as file:
-            parent = int(file.read().rpartition(") ")[2].split()[1])
-        for pid in keeper, parent:
-            os.kill(pid, signal.SIGSTOP)
-        return keeper, parent
-
     async def test_keeper(self) -> None:
         """
         KILL of the keeper ends the whole tree, told as lost; it can be run again.
@@ -608,20 +631,7 @@ class KilledTests(DetachedCase):
         """
         A program that nobody keeps any more is killed with its session, and begun anew.
         """
-        code = (
-            "import ctypes, os, time\n"
-            "ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n"  # it does not end with its parent
-            "os.fork()\n"
-            "os.write(1, b'up\\n')\n"
-            "time.sleep(1000)\n"
-        )
-        command = self.command(sys.executable, "-I", "-S", "-c", code, self.marker)
-        await self.up(command, b"up\nup\n")
-        keeper = self.keeper()
-        await self.pass_on()
-        os.kill(int(stat_of(keeper)[1]), signal.SIGKILL)
-        os.kill(keeper, signal.SIGKILL)
-        await until(reactor, lambda: not running([keeper]), PATIENCE)
+        command = await self.orphaned()
         before = marked(self.marker)
         self.assertEqual(len(before), 2)
         program, recorder = await self.up(command, b"up\nup\n")
@@ -672,9 +682,13 @@ class RecordTests(DetachedCase):
         with open("/proc/sys/kernel/random/boot_id") as file:
             boot = file.read().strip()
         pid, start = self.stranger()
+        os.makedirs(self.folder.path, exist_ok=True)
+        with opened(self.folder.path) as folder:
+            here = identity(folder)
         return {
             "schema": 1,
             "boot": boot,
+            "folder": here,
             "fingerprint": fingerprint(self.shell(TALK)),
             "grace": 10.0,
             "keeper": pid,
@@ -934,6 +948,221 @@ class RecordTests(DetachedCase):
         """
         await end_leftovers(reactor, self.folder.path, ())
         self.assertFalse(os.path.exists(self.folder.path))
+
+
+class LostRecordTests(DetachedCase):
+    """
+    A program that runs, while its record does not say so: it never runs twice.
+    """
+
+    def losses(self) -> list[Callable[[], object]]:
+        """
+        What may happen to the record: each does it.
+        """
+        path = Path(self.folder.path, f"{NAME}.json")
+
+        def other(**members: object) -> None:
+            self.folder.write({**self.folder.record(), **members})
+
+        def all_but_the_socket() -> None:
+            path.unlink()
+            path.with_suffix(".out").unlink()
+
+        return [
+            path.unlink,
+            all_but_the_socket,
+            lambda: path.write_text("garbage"),
+            lambda: other(pid="x"),
+            lambda: other(start=1, keeper_start=1),
+            lambda: other(pid=1, keeper=1),
+            lambda: other(boot="00000000-0000-0000-0000-000000000000"),
+            lambda: other(folder="0:0"),
+        ]
+
+    async def test_begunAnew(self) -> None:
+        """
+        The earlier one is ended first, whatever happened to its record.
+        """
+        for lose in self.losses():
+            program, _ = await self.up(self.shell(TALK))
+            before = [*marked(self.marker), self.keeper()]
+            await self.pass_on()
+            lose()
+            program = self.launcher.program(self.shell(TALK))
+            recorder = Next(lambda before=before: running(before))  # type: ignore[misc] # it has its default
+            up = recorder.says(b"up\n")
+            program.run(recorder)
+            await up
+            self.assertEqual(recorder.found, [])
+            self.assertFalse(program.adopted)
+            await self.ended_by(program, recorder)
+
+    async def test_unwanted(self) -> None:
+        """
+        So it is where nobody wants it any more.
+        """
+        for lose in self.losses():
+            await self.up(self.shell(TALK))
+            keeper = self.keeper()
+            await self.pass_on()
+            lose()
+            await self.launcher.end_leftovers(self.folder.path, ())
+            await self.gone(keeper)
+            self.assertEqual(self.folder.names(), [])
+
+    async def test_stopped(self) -> None:
+        """
+        A keeper that somebody stopped is found alike, and its program has its grace.
+        """
+        bye = self.file("bye")
+        code = f"trap 'echo x > {bye}; exit' TERM; {WAIT}"
+        await self.up(self.shell(code))
+        await self.pass_on()
+        stopped = self.stop_keeper()
+        self.losses()[0]()
+        program, recorder = await self.up(self.shell(code))
+        self.assertFalse(program.adopted)
+        self.assertTrue(os.path.exists(bye))
+        await self.ended_by(program, recorder)
+        program.dismiss()
+        await self.gone(*stopped)
+
+    async def test_lives(self) -> None:
+        """
+        That it runs is known; others of the folder are left alone.
+        """
+        await self.up(self.shell(TALK))
+        other, _ = await self.up(self.shell(TALK, name="app.other.0"))
+        pid = other.pid
+        assert pid is not None
+        await self.pass_on()
+        self.losses()[0]()
+        self.assertTrue(lives(self.folder.path, NAME))
+        self.assertFalse(lives(self.folder.path, "app.none.0"))
+        program, recorder = await self.up(self.shell(TALK))
+        self.assertEqual(running([pid]), [pid])
+        program.stop()
+        await recorder.ended
+        program, recorder = await self.up(self.shell(TALK, name="app.other.0"))
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, recorder)
+
+
+class CopyTests(DetachedCase):
+    """
+    A state folder that was copied, or moved.
+    """
+
+    def copy(self) -> DetachedFolder:
+        """
+        A copy of the folder, sockets and all.
+        """
+        copy = DetachedFolder(self)
+        subprocess.run(["cp", "-a", self.folder.path, copy.path], check=True)
+        return copy
+
+    async def assert_left_alone(self, command: Command, says: bytes = b"up\n") -> None:
+        """
+        What an agent with a copy does, does not reach what runs.
+        """
+        before = marked(self.marker)
+        for wanted in True, False:
+            copy = self.copy()
+            if wanted:
+                theirs = evolve(command, detach=copy.detach())
+                program, recorder = await self.up(theirs, says)
+                self.assertFalse(program.adopted)
+                program.stop()
+                await recorder.ended
+            else:
+                self.assertFalse(lives(copy.path, NAME))
+                await self.launcher.end_leftovers(copy.path, ())
+            self.assertEqual(copy.names(), [])
+            self.assertEqual(marked(self.marker), before)
+
+    async def test_copy(self) -> None:
+        """
+        The agent of a copy leaves alone what runs for the first one.
+        """
+        command = self.shell(TALK)
+        first, recorder = await self.up(command)
+        await self.assert_left_alone(command)
+        self.assertEqual(recorder.order(), ["executed", 1])
+        await self.ended_by(first, recorder)
+
+    async def test_copyOfStopped(self) -> None:
+        """
+        So it does where the keeper was stopped.
+        """
+        command = self.shell(TALK)
+        await self.up(command)
+        await self.pass_on()
+        self.stop_keeper()
+        await self.assert_left_alone(command)
+        program, recorder = await self.up(command)
+        self.assertTrue(program.adopted)
+        await self.ended_by(program, recorder)
+
+    async def test_copyOfOrphan(self) -> None:
+        """
+        So it does where nobody keeps it any more; its own agent ends that.
+        """
+        command = await self.orphaned()
+        await self.assert_left_alone(command, b"up\nup\n")
+        await self.launcher.end_leftovers(self.folder.path, ())
+        await self.gone()
+
+    async def test_copyOfLost(self) -> None:
+        """
+        So it does where the record was lost.
+        """
+        command = self.shell(TALK)
+        await self.up(command)
+        await self.pass_on()
+        os.unlink(os.path.join(self.folder.path, f"{NAME}.json"))
+        copy = self.copy()
+        before = marked(self.marker)
+        await self.launcher.end_leftovers(copy.path, ())
+        self.assertEqual(marked(self.marker), before)
+        await self.launcher.end_leftovers(self.folder.path, ())
+        await self.gone()
+
+    async def test_earlierRelease(self) -> None:
+        """
+        A record that does not say where it was written is one of the folder where its
+        keeper is.
+        """
+        command = self.shell(TALK)
+        program, _ = await self.up(command)
+        pid = program.pid
+        await self.pass_on()
+        record = self.folder.record()
+        del record["folder"]
+        self.folder.write(record)
+        await self.assert_left_alone(command)
+        program, recorder = await self.up(command)
+        self.assertEqual((program.pid, program.adopted), (pid, True))
+        await self.ended_by(program, recorder)
+
+    async def test_moved(self) -> None:
+        """
+        A folder that was moved has what it had.
+        """
+        command = self.shell(TALK)
+        program, _ = await self.up(command)
+        pid = program.pid
+        await self.pass_on()
+        moved = DetachedFolder(self)
+        os.rename(self.folder.path, moved.path)
+        self.folder = moved
+        program, recorder = await self.up(evolve(command, detach=moved.detach()))
+        self.assertEqual((program.pid, program.adopted), (pid, True))
+        await self.pass_on()
+        os.unlink(os.path.join(moved.path, f"{NAME}.json"))
+        program, recorder = await self.up(evolve(command, detach=moved.detach()))
+        assert pid is not None
+        self.assertEqual(running([pid]), [])
+        await self.ended_by(program, recorder)
 
 
 class OutputTests(DetachedCase):

@@ -17,9 +17,10 @@ from twisted.python.failure import Failure
 
 from smartmob.launch import wire
 from smartmob.launch.keeper_link import connect
+from smartmob.launch.lost import keepers, kept, lost
 from smartmob.launch.packets import Packets
 from smartmob.launch.pipes import Reactor
-from smartmob.launch.record import Record, boot_id, read, remove, started, stat
+from smartmob.launch.record import Record, boot_id, identity, read, remove, started, stat
 from smartmob.launch.tree import send
 
 _log = Logger()
@@ -64,7 +65,8 @@ def opened(folder: str, *, make: bool = False) -> Iterator[int]:
 def found(folder: int, name: str) -> Record | None:
     """
     The record of a program, if that or its keeper lives.  Where neither does, it is
-    removed, with all that belongs to it.
+    removed, with all that belongs to it.  Where there is none of a keeper that lives, it is
+    what L{lost} knows of that.
 
     @param folder: A descriptor.
     @raise OSError: It can't be read; the error has the name of the file.
@@ -72,20 +74,44 @@ def found(folder: int, name: str) -> Record | None:
     try:
         record = Record.from_document(json.loads(read(folder, name)))
     except FileNotFoundError:
-        return None
+        return lost(folder, name)
     except (ValueError, AttributeError, RecursionError) as e:
+        unrecorded = lost(folder, name)
         _log.warn(
-            "the record of {name}, which is detached, is damaged, so it is not known"
-            " whether it runs: {why}",
+            "the record of {name}, which is detached, is damaged, {so}: {why}",
             name=name,
+            so="but it runs" if unrecorded else "so it is not known whether it runs",
             why=str(e),
         )
         remove(folder, name, 0)
-        return None
-    if record.boot == boot_id() and (record.keeper_lives or record.leader_lives):
+        return unrecorded
+    lives = record.boot == boot_id() and (record.keeper_lives or record.leader_lives)
+    if lives and _is_of(folder, name, record):
         return record
-    remove(folder, name, record.keeper)
-    return None
+    unrecorded = lost(folder, name)
+    if unrecorded is None:
+        if lives:
+            _log.warn(
+                "{name}, pid {pid}, is detached, and another agent's, of whose state folder"
+                " this one is a copy: it is left alone",
+                name=name,
+                pid=record.pid,
+            )
+        remove(folder, name, record.keeper)
+    return unrecorded
+
+
+def _is_of(folder: int, name: str, record: Record) -> bool:
+    """
+    Whether a record was written in this folder, and is no copy.  One that does not say where
+    it was written is believed, unless its keeper is seen to be elsewhere.
+    """
+    if record.folder:
+        return record.folder == identity(folder)
+    try:
+        return not record.keeper_lives or kept(folder, record.keeper) == name
+    except OSError:
+        return True  # it can't be looked at
 
 
 class Earlier:
@@ -125,9 +151,18 @@ class Earlier:
 
     async def _end(self) -> None:
         patience = self._reactor.seconds() + PATIENCE
+        told = False
         with opened(self._folder) as folder:
             while (record := found(folder, self._name)) is not None:
                 late = self._reactor.seconds() > patience
+                if not record.fingerprint and not told:
+                    told = True
+                    _log.warn(
+                        "{name} is detached, and runs, but its record is lost: it ends, with"
+                        " what keeps it, pid {keeper}",
+                        name=self._name,
+                        keeper=record.keeper,
+                    )
                 if record.keeper_lives:
                     if await self._ask(folder, record):
                         patience = self._reactor.seconds() + PATIENCE
@@ -156,6 +191,7 @@ class Earlier:
             connection = connect(folder, record)
         except OSError:
             return False  # it is about to end
+        wake_keeper(record)
         over: Deferred[None] = Deferred()
 
         def said(packet: bytes) -> None:
@@ -271,12 +307,14 @@ def end_leftovers(reactor: Reactor, folder: str, known: Container[str]) -> Defer
         it ends the wait, and changes nothing else.
     """
     try:
-        entries = sorted(os.listdir(folder))
+        with opened(folder) as descriptor:
+            entries = os.listdir(descriptor)
+            names = {name for _, name in keepers(descriptor)}
     except OSError:
-        entries = []
-    names = [entry.removesuffix(_RECORD) for entry in entries if entry.endswith(_RECORD)]
+        entries, names = [], set()
+    names |= {entry.removesuffix(_RECORD) for entry in entries if entry.endswith(_RECORD)}
     ends = []
-    for name in names:
+    for name in sorted(names):
         if name not in known:
             _log.info("{name} is detached, and not configured any more: it ends", name=name)
             end = Earlier(reactor, folder, name).end()

@@ -58,6 +58,16 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+def identity(folder: int) -> str:
+    """
+    By which a folder is known again when it was moved, and told from a copy of it.
+
+    @param folder: A descriptor.
+    """
+    status = os.fstat(folder)
+    return f"{status.st_dev}:{status.st_ino}"
+
+
 def names(name: str, keeper: int) -> tuple[str, ...]:
     """
     The files of a program, its record last: as long as that is there, the others may
@@ -142,6 +152,10 @@ def recorded_keeper(folder: int, name: str) -> int | None:
     return int(pid) if pid.isdigit() and len(pid) < _MOST_DIGITS else None
 
 
+_TYPES = {"boot": "str", "fingerprint": "str", "folder": "str", "grace": "float"}
+"""Those of a record's members that are no numbers."""
+
+
 class Record:
     """
     A program and its keeper.
@@ -153,9 +167,20 @@ class Record:
     @ivar keeper_start: When that began.
     @ivar grace: Seconds that the program has to end.
     @ivar fingerprint: By which a command is known again.
+    @ivar folder: The L{identity} of that of the record; empty where it was not written yet,
+        or by a keeper of an earlier release.
     """
 
-    __slots__ = ("boot", "fingerprint", "grace", "keeper", "keeper_start", "pid", "start")
+    __slots__ = (
+        "boot",
+        "fingerprint",
+        "folder",
+        "grace",
+        "keeper",
+        "keeper_start",
+        "pid",
+        "start",
+    )
 
     def __init__(
         self,
@@ -167,6 +192,7 @@ class Record:
         keeper_start: int,
         grace: float,
         fingerprint: str,
+        folder: str = "",
     ) -> None:
         self.boot = boot
         self.pid = pid
@@ -175,6 +201,7 @@ class Record:
         self.keeper_start = keeper_start
         self.grace = grace
         self.fingerprint = fingerprint
+        self.folder = folder
 
     @classmethod
     def from_document(cls, document: Mapping[str, object]) -> Record:
@@ -183,8 +210,9 @@ class Record:
         @raise ValueError: It is none.
         """
         values = {name: document.get(name) for name in cls.__slots__}
+        values["folder"] = document.get("folder", "")
         for name, value in values.items():
-            wanted = {"boot": "str", "fingerprint": "str", "grace": "float"}.get(name, "int")
+            wanted = _TYPES.get(name, "int")
             if type(value).__name__ != wanted:
                 raise ValueError(f"its {name} is missing, or wrong")
         return cls(**values)  # type: ignore[arg-type] # they were looked at
@@ -212,6 +240,7 @@ class Record:
             meanwhile, so that it never takes the place of one that came after it.
         @raise OSError: It can't be.
         """
+        self.folder = identity(folder)
         flock(folder, LOCK_EX)
         try:
             if not unwanted():
@@ -220,7 +249,7 @@ class Record:
             flock(folder, LOCK_UN)
 
     def _write(self, folder: int, name: str) -> None:
-        # Numbers and hexadecimal digits: JSON without its module.
+        # Numbers, and words of digits and colons: JSON without its module.
         members = [
             f'"{member}": "{value}"' if isinstance(value, str) else f'"{member}": {value!r}'
             for member in self.__slots__
