@@ -153,7 +153,7 @@ class DeliveringTests(SynchronousTestCase):
         self.put("1")
         self.clock.advance(GATHER)
         self.recorder.settle(lost=1, why="can't write")
-        self.assertIn("4 lines were dropped: it can't write", self.warnings()[1])
+        self.assertIn("lines dropped: 4: it can't write", self.warnings()[1])
 
     def test_unsaid(self) -> None:
         """
@@ -166,7 +166,7 @@ class DeliveringTests(SynchronousTestCase):
         self.forwarding.machine.cut("")
         first, last = self.warnings()
         self.assertEqual(first, last)
-        self.assertTrue(last.endswith("1 lines were dropped: it can't write"))
+        self.assertTrue(last.endswith("lines dropped: 1: it can't write"))
 
     def test_dead(self) -> None:
         """

@@ -160,7 +160,7 @@ class Lane:
         why = self._unsaid_why = why or self._unsaid_why
         if self._unsaid and (at_once or now >= self._quiet_until):
             _log.warn(
-                "[forward:{name}] {shown}: {lines} lines were dropped: {why}",
+                "[forward:{name}] {shown}: lines dropped: {lines}: {why}",
                 name=self.name,
                 shown=self.shown,
                 lines=self._unsaid,
