@@ -33,6 +33,7 @@ from smartmob.process import Process
 from smartmob.progress import Progress
 from smartmob.reload import Reload
 from smartmob.reloading import Outcome
+from smartmob.scarce_threads import tell_of_lack
 from smartmob.source.rules import SourceRules
 from smartmob.source.sources import Sources
 from smartmob.state.persistence import Persistence
@@ -58,6 +59,7 @@ def makeService(options: Options) -> Lifecycle:
     reactor: Any = installed_reactor
     # Its own goes by the wall clock: where that is set back an hour, all timers are as late.
     reactor.seconds = time.monotonic
+    tell_of_lack(reactor.getThreadPool())
     configuration: Configuration = options["configuration"]
     folder = StateFolder(options["state-dir"])
     guardians = Guardians(options["guardian"])

@@ -111,6 +111,7 @@ class NumbersTests(SynchronousTestCase):
     def test_diskFails(self) -> None:
         """Numbers are given on where the disk fails, which is said once."""
         numbers = self.numbers()
+        assert numbers._file is not None
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         os.dup2(writer, numbers._file)  # where pwrite(2) fails

@@ -39,7 +39,8 @@ class Disk:
 
     def __init__(self, reactor: IReactorFromThreads, threads: int = 4) -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(0, threads, "smartmob-disk")
+        # All of them from the start: later there may be none to have.
+        self._pool = ThreadPool(threads, threads, "smartmob-disk")
         self._busy = 0
         self._stopped = False
         self._idle: Deferred[None] | None = None

@@ -121,7 +121,11 @@ class Records:
             path = self._journal.path
             _log.error("{path} {why}", path=path, why=reading.why(error))
         if bad:
-            _log.warn("{path}: damaged lines that are passed over: {bad}", path=self._journal.path, bad=bad)
+            _log.warn(
+                "{path}: damaged lines that are passed over: {bad}",
+                path=self._journal.path,
+                bad=bad,
+            )
         self._unread = unread
         return Found(
             records=records,

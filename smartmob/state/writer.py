@@ -57,11 +57,16 @@ class OneThread:
         """
         See L{Aside.do}.
         """
-        self._queue.put(work)
         if self._thread is None:
             # Not earlier: no thread survives the fork of a twistd that daemonises.
-            self._thread = Thread(target=self._run, name="smartmob-state", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name="smartmob-state", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there can be no more of them now: then we wait for it
+                work()
+                return
+            self._thread = thread
+        self._queue.put(work)
 
     def end(self) -> None:
         """

@@ -4,6 +4,7 @@ The system has no more descriptors or processes for the agent.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -135,6 +136,24 @@ class ForkTests(FaultTestCase):
         while document["state"] != "backoff" or why not in document["reason"]:
             document = await console.event("state")
         await console.leave()
+
+    async def test_at_first(self) -> None:
+        """
+        The first create of an agent that may start nothing, not even a thread, is refused, or
+        waits; the next one is taken when it may.
+        """
+        agent, remote, few = await self.with_bound()
+        few.forbid(agent.pid)
+        url = self.app()
+        document = {"app": "app", "process_type": "web", "node": "web.0", "source_url": url}
+        answer = await remote.ask("POST", "/create-process", json.dumps(document).encode())
+        self.assertIn(answer.status, (201, 503, 507), answer.body)
+        few.permit(agent.pid)
+        if answer.status == 201:
+            await remote.state("app.web.0", "running")
+        await remote.create(url, "web.1", env=self.ledger.env)
+        await remote.state("app.web.1", "running")
+        await self.end(agent)
 
     async def test_guardian(self) -> None:
         """
