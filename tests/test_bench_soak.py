@@ -84,9 +84,10 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(self.judged(agent_rss=7_000_000), ["agent_rss"])
         self.assertEqual(self.judged(reapers_pss=1_000_000), ["reapers_pss"])
         self.assertEqual(self.judged(agent_descriptors=50), ["agent_descriptors"])
-        self.assertEqual(self.judged(guardian_descriptors=2), ["guardian_descriptors"])
-        self.assertEqual(self.judged(agent_threads=2), ["agent_threads"])
-        self.assertEqual(self.judged(state_files=9), ["state_files"])
+        self.assertEqual(self.judged(guardian_descriptors=1, agent_threads=2), [])
+        self.assertEqual(self.judged(guardian_descriptors=3), ["guardian_descriptors"])
+        self.assertEqual(self.judged(agent_threads=5), ["agent_threads"])
+        self.assertEqual(self.judged(state_files=25), ["state_files"])
 
     def test_before(self) -> None:
         """

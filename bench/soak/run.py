@@ -4,6 +4,7 @@ The soak itself: an agent comes up, is used, and has to leave nothing.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack
 from itertools import pairwise
@@ -43,7 +44,7 @@ COMING = {"pending", "downloading", "unpacking", "starting"}
 COMPLAINTS = (" error: ", " critical: ", "Traceback", "Unhandled")
 """What the agent may not say."""
 
-KEPT = {"lock", "archives", "journal", "next-event", "events"}
+KEPT = {"lock", "archives", "journal", "next-event", "events", "models.json"}
 """What may be in the state folder when no process is left, beside empty folders."""
 
 
@@ -245,6 +246,9 @@ def _judge_end(made: Agent, population: Population, state: Path, tally: Tally) -
 
 
 def _judge_folder(state: Path, tally: Tally) -> None:
+    models = state / "models.json"
+    if models.exists() and json.loads(models.read_bytes())["models"]:
+        tally.wrong("types of processes are remembered though their apps are gone")
     for path in state.iterdir():
         if path.name not in KEPT and (not path.is_dir() or any(path.iterdir())):
             tally.wrong(f"left in the state folder: {path.name}")

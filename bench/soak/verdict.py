@@ -17,6 +17,12 @@ WARM = 1 / 6
 WINDOW = 1 / 30
 """Of the whole time: what is looked at then, and at the end.  A minute of 30."""
 
+FEW = {"guardian_descriptors": 1, "agent_threads": 3, "state_files": 15}
+"""
+So much more of these is nothing: descriptors that a start needs for a moment; threads, which
+the reactor makes when it needs them, until there are ten; files of what is just being created.
+"""
+
 MEMORY = ("_rss", "_pss", "_bytes")
 """How the names of what is in bytes end."""
 
@@ -78,7 +84,13 @@ def grown(found: Sequence[Figure], percent: float) -> list[Figure]:
     """
     Those of what may not grow that have, by more than so much.
     """
-    return [each for each in found if each.name in GROWING and each.percent > percent]
+    return [
+        each
+        for each in found
+        if each.name in GROWING
+        and each.percent > percent
+        and each.end - each.warm > FEW.get(each.name, 0)
+    ]
 
 
 def table(found: Sequence[Figure]) -> str:
