@@ -64,7 +64,10 @@ class App:
         kind = model.process_type
         del self.processes[model.slug]
         self._present[kind] -= 1
-        if self._present[kind] or not isinstance(model, CreateRequest):
+        if self._present[kind]:
+            return False
+        del self._present[kind]  # clients name types, and there may be any number in time
+        if not isinstance(model, CreateRequest):
             return False
         if kind in self.models:
             self.absent[kind] = model

@@ -4,7 +4,7 @@ Tests of L{smartmob.scaling}, on the real agent with programs in memory.
 
 from __future__ import annotations
 
-from attrs import evolve
+from attrs import astuple, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smartmob.agent import Agent
+from smartmob.app import REMEMBERED
 from smartmob.converter import InvalidDocument
 from smartmob.documents import Left
 from smartmob.lines.consoles import Consoles
@@ -181,6 +182,8 @@ class ScaleTests(SynchronousTestCase):
             self.successResultOf(self.agent.create(request, "id"))
             self.agent.process(request.slug).delete()
             self.clock.advance(0)
+        known = astuple(self.agent.roster._apps["myapp"], recurse=False)
+        self.assertLessEqual(max(map(len, known)), REMEMBERED)
         self.scale(t199=1)
         self.assertIn("t199.0", self.nodes())
         self.failureResultOf(self.scale(t0=1), InvalidDocument)
