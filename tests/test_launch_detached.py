@@ -1061,11 +1061,19 @@ class CopyTests(DetachedCase):
         subprocess.run(["cp", "-a", self.folder.path, copy.path], check=True)
         return copy
 
+    def leader(self) -> int:
+        """
+        The pid of what runs.
+        """
+        leader = self.folder.record()["pid"]
+        assert isinstance(leader, int)
+        return leader
+
     async def assert_left_alone(self, command: Command, says: bytes = b"up\n") -> None:
         """
         What an agent with a copy does, does not reach what runs.
         """
-        before = marked(self.marker)
+        leader = self.leader()
         for wanted in True, False:
             copy = self.copy()
             if wanted:
@@ -1078,7 +1086,7 @@ class CopyTests(DetachedCase):
                 self.assertFalse(lives(copy.path, NAME))
                 await self.launcher.end_leftovers(copy.path, ())
             self.assertEqual(copy.names(), [])
-            self.assertEqual(marked(self.marker), before)
+            self.assertEqual(running([leader]), [leader])
 
     async def test_copy(self) -> None:
         """
@@ -1119,11 +1127,11 @@ class CopyTests(DetachedCase):
         command = self.shell(TALK)
         await self.up(command)
         await self.pass_on()
+        leader = self.leader()
         os.unlink(os.path.join(self.folder.path, f"{NAME}.json"))
         copy = self.copy()
-        before = marked(self.marker)
         await self.launcher.end_leftovers(copy.path, ())
-        self.assertEqual(marked(self.marker), before)
+        self.assertEqual(running([leader]), [leader])
         await self.launcher.end_leftovers(self.folder.path, ())
         await self.gone()
 
