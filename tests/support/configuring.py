@@ -111,6 +111,7 @@ class ConfigurationTestCase(SynchronousTestCase):
         """
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # which may be one that we may not write to
         path.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
         path.chmod(mode)
         return path
