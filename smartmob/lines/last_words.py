@@ -11,7 +11,7 @@ from smartmob.lines.ring import Chunk
 MOST = 20
 """So many lines are kept with how a run ended ..."""
 
-MOST_BYTES = 4096
+MOST_BYTES = 1024
 """... of which each has so many bytes at most."""
 
 
